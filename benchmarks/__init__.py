@@ -1,0 +1,1 @@
+"""What is searched, on which data, and the truth about it."""

@@ -1,0 +1,413 @@
+"""CIFAR-10, CIFAR-100, ImageNet16-120 and digits as uint8 tensors: load, split, augment, iterate.
+
+Every data set is one tensor on one device, and crops, flips and normalisation are a few tensor operations
+on a batch of it: no worker processes, no per-image Python. All randomness comes from generators handed in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks import safe_pickle
+from benchmarks.base import UserError
+
+# ------------------------------------------------------------------------------------------- sources
+
+
+class Source(NamedTuple):
+    """An official data set on disk, and the constants that the reference code trains it with."""
+
+    folder: str
+    labels: str  # key of the labels in a batch
+    first_label: int
+    num_classes: int  # images with labels outside first_label..first_label + num_classes - 1 are dropped
+    size: int  # height and width; the crop padding is an eighth of it
+    mean: tuple[float, ...]  # units: 0-255; AutoDL-Projects, get_dataset_with_transform.py
+    std: tuple[float, ...]
+    origin: str
+
+
+CIFAR = "the python version of https://www.cs.toronto.edu/~kriz/cifar.html"
+DOWNSAMPLED = "the 16x16 batches that https://github.com/D-X-Y/NAS-Bench-201 names"
+SOURCES = {
+    "cifar10": Source("cifar-10-batches-py", "labels", 0, 10, 32, (125.3, 123.0, 113.9), (63.0, 62.1, 66.7), CIFAR),
+    "cifar100": Source("cifar-100-python", "fine_labels", 0, 100, 32, (129.3, 124.1, 112.4), (68.2, 65.4, 70.4), CIFAR),
+    "ImageNet16-120": Source(
+        "ImageNet16", "labels", 1, 120, 16, (122.68, 116.66, 104.01), (63.22, 61.26, 65.09), DOWNSAMPLED
+    ),
+}
+
+# Batch files and their sums as torchvision (CIFAR) and AutoDL-Projects (ImageNet16) publish them: training
+# batches in the order that the official indices count in, then the one test batch.
+MD5 = {
+    "cifar10": {
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        "test_batch": "40351d587109b95175f43aff81a1287e",
+    },
+    "cifar100": {
+        "train": "16019d7e3df5f24257cddd939b257f8d",
+        "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+    },
+    "ImageNet16-120": {
+        "train_data_batch_1": "27846dcaa50de8e21a7d1a35f30f0e91",
+        "train_data_batch_2": "c7254a054e0e795c69120a5727050e3f",
+        "train_data_batch_3": "4333d3df2e5ffb114b05d2ffc19b1e87",
+        "train_data_batch_4": "1620cdf193304f4a92677b695d70d10f",
+        "train_data_batch_5": "348b3c2fdbb3940c4e9e834affd3b18d",
+        "train_data_batch_6": "6e765307c242a1b3d7d5ef9139b48945",
+        "train_data_batch_7": "564926d8cbf8fc4818ba23d2faac7564",
+        "train_data_batch_8": "f4755871f718ccb653440b9dd0ebac66",
+        "train_data_batch_9": "bb6dd660c38c58552125b1a92f86b5d4",
+        "train_data_batch_10": "8f03f34ac4b42271a294f91bf480f29b",
+        "val_data": "3410e3017fdaefba8d5073aaa65e4bd6",
+    },
+}
+
+
+class Split(NamedTuple):
+    """An official split file: two equal, disjoint parts of `total` images."""
+
+    file: str
+    parts: tuple[str, str]
+    total: int
+
+
+SPLITS = {
+    "cifar10": Split("cifar-split.txt", ("train", "valid"), 50_000),  # halves of the training images
+    "cifar100": Split("cifar100-test-split.txt", ("xvalid", "xtest"), 10_000),  # halves of the test images
+    "ImageNet16-120": Split("imagenet-16-120-test-split.txt", ("xvalid", "xtest"), 6_000),
+}
+
+DIGITS_TRAIN = 1_200  # scikit-learn's order is by writer, so the last 597 images come from other hands
+
+
+# -------------------------------------------------------------------------------------------- images
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Labelled images of one size, on one device.
+
+    pixels: uint8 (N, C, H, W), contiguous; labels: int64 (N,), from 0.
+    mean, std: per channel, in units of 0-255; pad: black border of the random crop, in pixels;
+    flip: whether a mirrored image is still one of its class.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    pad: int
+    flip: bool
+    num_classes: int
+
+    def __post_init__(self) -> None:
+        shape, labels = tuple(self.pixels.shape), tuple(self.labels.shape)
+        if self.pixels.dtype != torch.uint8 or len(shape) != 4 or not self.pixels.is_contiguous():
+            raise ValueError(f"pixels must be contiguous uint8 (N, C, H, W), got {self.pixels.dtype} {shape}")
+        if self.labels.dtype != torch.int64 or labels != shape[:1]:
+            raise ValueError(f"labels must be int64 ({shape[0]},), got {self.labels.dtype} {labels}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> Images:
+        return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
+
+    def clone(self) -> Images:
+        return replace(self, pixels=self.pixels.clone(), labels=self.labels.clone())
+
+    def subset(self, indices: Tensor | Sequence[int]) -> Images:
+        """The images at `indices`, in that order, as a copy that keeps no hold on the others."""
+        chosen = torch.as_tensor(indices, dtype=torch.int64, device=self.labels.device)
+        return replace(self, pixels=self.pixels.index_select(0, chosen), labels=self.labels.index_select(0, chosen))
+
+    def reduced(self) -> Images:
+        """Half the height and width: means of 2x2 pixels, halves rounded up; half the crop padding.
+
+        mean and std stay those of the full size. Raises ValueError for odd sizes.
+        """
+        if self.pixels.shape[2] % 2 or self.pixels.shape[3] % 2:
+            raise ValueError(f"2x2 means need an even height and width, got {tuple(self.pixels.shape[2:])}")
+        total = self.pixels[:, :, ::2, ::2].to(torch.int16)
+        for row, column in ((0, 1), (1, 0), (1, 1)):
+            total += self.pixels[:, :, row::2, column::2]
+        return replace(self, pixels=((total + 2) >> 2).to(torch.uint8).contiguous(), pad=self.pad // 2)
+
+
+def checksum(images: Images) -> str:
+    """sha256 (hex) of the pixels' bytes followed by the labels' (int64, little-endian)."""
+    digest = hashlib.sha256(images.pixels.cpu().numpy())
+    digest.update(images.labels.cpu().numpy().astype("<i8", copy=False))
+    return digest.hexdigest()
+
+
+# ------------------------------------------------------------------------------------------- loading
+
+
+class TrainTest(NamedTuple):
+    """A data set as published: all its training images and all its test images."""
+
+    train: Images
+    test: Images
+
+
+def load(dataset: str, root: Path | str) -> TrainTest:
+    """All images of cifar10, cifar100 or ImageNet16-120 under `root`, or scikit-learn's digits.
+
+    `root` holds the data set's official folder, or is that folder itself; digits need none. The test images
+    of ImageNet16-120 are ImageNet's validation images. digits: 1x8x8, levels 0-16 scaled to 0-255, the first
+    1,200 for training. Raises UserError for an unknown name, missing files and files that are not the
+    published ones.
+    """
+    if dataset == "digits":
+        return _digits()
+    *train, test = _batch_names(dataset)
+    _find_folder(dataset, Path(root), [*train, test])  # one message for all that is missing
+    return TrainTest(_read(dataset, root, train), _read(dataset, root, [test]))
+
+
+def search_images(dataset: str, root: Path | str, places: Sequence[Path | str]) -> tuple[Images, Images]:
+    """What a search may see: images to train weights on, images to validate cells on; disjoint copies.
+
+    cifar10: the official halves of the 50,000 training images. cifar100: 50,000 and the 5,000 x-valid ones.
+    ImageNet16-120: 151,700 and the 3,000 x-valid ones (AutoDL-Projects, get_nas_search_loaders).
+    `places` are the folders to look for the split file in. Raises UserError as `load` and `official_split`.
+    """
+    first, second = official_split(dataset, places)
+    *train_names, test_name = _batch_names(dataset)
+    train = _read(dataset, root, train_names)
+    if dataset == "cifar10":
+        return train.subset(first), train.subset(second)
+    # subset copies, so the x-test images are freed on return and no view leads back to them
+    return train, _read(dataset, root, [test_name]).subset(first)
+
+
+def _batch_names(dataset: str) -> tuple[str, ...]:
+    if dataset not in SOURCES:
+        raise UserError(f"unknown data set {dataset!r}; there are {', '.join(SOURCES)} and digits")
+    return tuple(MD5[dataset])
+
+
+def _digits() -> TrainTest:
+    from sklearn.datasets import load_digits
+
+    levels, targets = load_digits(return_X_y=True)
+    pixels = torch.from_numpy(np.rint(levels * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
+    # mean and std of the 1,200 training images; a mirrored digit is no digit
+    images = Images(
+        pixels,
+        torch.from_numpy(targets.astype(np.int64)),
+        (78.13,),
+        (95.71,),
+        pad=1,
+        flip=False,
+        num_classes=10,
+    )
+    return TrainTest(images.subset(range(DIGITS_TRAIN)), images.subset(range(DIGITS_TRAIN, len(images))))
+
+
+def _read(dataset: str, root: Path | str, files: Sequence[str]) -> Images:
+    """The images of these batch files; labels counted from 0."""
+    source = SOURCES[dataset]
+    folder = _find_folder(dataset, Path(root), files)
+    pixels, labels = [], []
+    for name in files:
+        batch = _read_batch(dataset, folder / name)
+        batch_labels = np.asarray(batch[source.labels], dtype=np.int64) - source.first_label
+        wanted = (batch_labels >= 0) & (batch_labels < source.num_classes)
+        pixels.append(np.asarray(batch["data"], dtype=np.uint8)[wanted])
+        labels.append(batch_labels[wanted])
+    return Images(
+        torch.from_numpy(np.concatenate(pixels).reshape(-1, 3, source.size, source.size)),
+        torch.from_numpy(np.concatenate(labels)),
+        source.mean,
+        source.std,
+        source.size // 8,
+        flip=True,
+        num_classes=source.num_classes,
+    )
+
+
+def _find_folder(dataset: str, root: Path, files: Sequence[str]) -> Path:
+    """The folder with all of `files`: the official one under `root`, or `root` itself."""
+    candidates = (root / SOURCES[dataset].folder, root)
+    folder = next((f for f in candidates if any((f / name).is_file() for name in MD5[dataset])), None)
+    missing = [name for name in files if folder is None or not (folder / name).is_file()]
+    if folder is None or missing:
+        where = folder or " or ".join(map(str, candidates))
+        advice = f"put {SOURCES[dataset].origin} there"
+        raise UserError(f"{dataset}: {', '.join(missing)} not found in {where}; {advice}")
+    return folder
+
+
+def _read_batch(dataset: str, path: Path) -> dict[str, Any]:
+    """One batch as published; its md5 sum is checked before anything of it is unpickled."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{dataset}: cannot read {path}: {error.strerror}; check the file's rights") from error
+    found, published = hashlib.md5(content, usedforsecurity=False).hexdigest(), MD5[dataset][path.name]
+    if found != published:
+        raise UserError(
+            f"{dataset}: {path} is damaged or another file: md5 {found}, published {published}; "
+            f"put it anew from {SOURCES[dataset].origin}"
+        )
+    # Python 2 wrote these files; latin1 maps its byte strings to text and back without loss
+    return safe_pickle.load(io.BytesIO(content), what=str(path), encoding="latin1")
+
+
+# -------------------------------------------------------------------------------------------- splits
+
+
+def official_split(dataset: str, places: Sequence[Path | str]) -> tuple[Tensor, Tensor]:
+    """The two parts of the benchmark's split file, as int64 indices; disjoint and complete.
+
+    cifar10: train and valid halves of the 50,000 training images. cifar100 and ImageNet16-120: x-valid and
+    x-test halves of the test images. The file is looked for in each of `places` and in its folder `splits`.
+    Raises UserError if it is nowhere or if it is not such a split.
+    """
+    if dataset not in SPLITS:
+        raise UserError(f"no official search split of {dataset!r}; there are splits of {', '.join(SPLITS)}")
+    split = SPLITS[dataset]
+    paths = [Path(place) / folder / split.file for place in places for folder in (".", "splits")]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise UserError(
+            f"{dataset}: {split.file} not found, looked for {', '.join(map(str, paths)) or 'it nowhere'}; "
+            "copy it from configs/nas-benchmark of https://github.com/D-X-Y/AutoDL-Projects"
+        )
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        first, second = (torch.tensor([int(i) for i in stored[part][1]], dtype=torch.int64) for part in split.parts)
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
+        raise UserError(f"{path} is not a split file with {' and '.join(split.parts)}: {error!r}") from error
+    # equal halves that together name each image once: disjointness and range follow
+    together = torch.cat([first, second]).sort().values
+    if len(first) != len(second) or not torch.equal(together, torch.arange(split.total)):
+        raise UserError(
+            f"{path}: {' and '.join(split.parts)} must be disjoint halves of the indices 0 to "
+            f"{split.total - 1}; found {len(first)} and {len(second)} indices, "
+            f"{len(together.unique())} different ones, {len(np.intersect1d(first, second))} in both"
+        )
+    return first, second
+
+
+# ------------------------------------------------------------------------------------------- batches
+
+
+def augment(pixels: Tensor, pad: int, flip: bool, generator: torch.Generator) -> Tensor:
+    """Each image mirrored with probability 1/2 (if `flip`), then cropped at random from a black border.
+
+    pixels: uint8 (B, C, H, W) -> the same shape and type. The border is `pad` zeros of raw pixels, before
+    normalisation, as RandomHorizontalFlip, RandomCrop(H, padding=pad), ToTensor, Normalize have it.
+    The generator is on the pixels' device; it always advances by the same draws.
+    """
+    count, channels, height, width = pixels.shape
+    device = pixels.device
+    draw = torch.randint(2 * pad + 1, (2, count, 1), generator=generator, device=device)
+    mirrored = torch.randint(2, (count, 1), generator=generator, device=device) == 1
+    rows = draw[0] + torch.arange(height, device=device)
+    columns = draw[1] + torch.arange(width, device=device)
+    bordered_width = width + 2 * pad
+    if flip:  # reading the bordered image from the right mirrors it
+        columns = torch.where(mirrored, bordered_width - 1 - columns, columns)
+    # one gather with the index shared by the channels: half the time of windows by advanced indexing
+    index = (rows[:, :, None] * bordered_width + columns[:, None, :]).view(count, 1, -1)
+    bordered = F.pad(pixels, (pad, pad, pad, pad)).flatten(2)
+    return bordered.gather(2, index.expand(-1, channels, -1)).view(pixels.shape)
+
+
+def normalise(
+    pixels: Tensor,
+    mean: Tensor | Sequence[float],
+    std: Tensor | Sequence[float],
+    dtype: torch.dtype = torch.float32,
+    channels_last: bool = True,
+) -> Tensor:
+    """(pixels − mean) / std per channel, worked out in float32 and returned as `dtype`; (B, C, H, W).
+
+    mean and std are (C,) in units of 0-255; as tensors on the device they cost no transfer.
+    """
+    mean, std = (torch.as_tensor(v, dtype=torch.float32, device=pixels.device).view(-1, 1, 1) for v in (mean, std))
+    x = pixels.to(torch.float32).sub_(mean).div_(std)
+    # laid out anew at the end: arithmetic over three interleaved channels takes ten times as long on a CPU
+    return x.to(dtype, memory_format=torch.channels_last if channels_last else torch.contiguous_format)
+
+
+class Batches:
+    """Endless shuffled batches of `images`; each pass has its own order and ends with a short batch.
+
+    The generator, on the images' device and used by nobody else, draws the orders and the augmentation.
+    len() is the number of batches in a pass.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        batch_size: int,
+        generator: torch.Generator,
+        *,
+        augmented: bool = True,
+        dtype: torch.dtype = torch.float32,
+        channels_last: bool = True,
+    ) -> None:
+        if batch_size < 1 or not len(images):
+            raise ValueError(f"need images and a batch size from 1, got {len(images)} and {batch_size}")
+        self.images, self.batch_size, self.generator = images, batch_size, generator
+        self.augmented, self.dtype, self.channels_last = augmented, dtype, channels_last
+        device = images.pixels.device
+        self._mean, self._std = (
+            torch.tensor(images.mean, device=device),
+            torch.tensor(images.std, device=device),
+        )
+        self._order = torch.empty(0, dtype=torch.int64, device=device)  # the first next() draws one
+        self._position = 0  # images of this pass already handed out
+
+    def __len__(self) -> int:
+        return -(-len(self.images) // self.batch_size)
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """The next batch: x `dtype` (B, C, H, W), normalised and, if so set, augmented; y int64 (B,)."""
+        images = self.images
+        if self._position >= len(self._order):
+            self._order = torch.randperm(len(images), generator=self.generator, device=self._order.device)
+            self._position = 0
+        chosen = self._order[self._position : self._position + self.batch_size]
+        self._position += len(chosen)
+        pixels = images.pixels.index_select(0, chosen)
+        if self.augmented:
+            pixels = augment(pixels, images.pad, images.flip, self.generator)
+        x = normalise(pixels, self._mean, self._std, self.dtype, self.channels_last)
+        return x, images.labels.index_select(0, chosen)
+
+    def state_dict(self) -> dict[str, Any]:
+        """This pass's order and position and the generator's state, on the CPU; for weights_only loading."""
+        return {
+            "order": self._order.cpu().clone(),
+            "position": self._position,
+            "generator": self.generator.get_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken. Raises ValueError if that was with another number of images."""
+        if len(state["order"]) not in (0, len(self.images)):
+            raise ValueError(f"the state is of {len(state['order'])} images, these are {len(self.images)}")
+        self._order = state["order"].to(self.images.pixels.device, copy=True)
+        self._position = state["position"]
+        self.generator.set_state(state["generator"].cpu())

@@ -1,0 +1,1 @@
+"""The NAS-Bench-201 space (Dong and Yang, ICLR 2020): cells, networks, tables."""

@@ -1,0 +1,258 @@
+"""A NAS-Bench-201 cell: six operations on six edges, and every way in which tools write it down.
+
+A cell is a plain tuple of six operation numbers (0-4) in the edge order of the architecture string:
+0→1, 0→2, 1→2, 0→3, 1→3, 2→3. `parse` turns any accepted spelling into that tuple.
+
+Sources: the string, operation and index order of NAS-Bench-201 (Dong and Yang, ICLR 2020) and NATS-Bench;
+the canonical form is the one of their `Structure.to_unique_str`.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import product
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from benchmarks.base import UserError
+
+Cell = tuple[int, ...]
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+NONE, SKIP, CONV1, CONV3, POOL = range(5)
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))  # (from node, to node), in the string's order
+NODES = 4
+NUM_CELLS = len(OPERATIONS) ** len(EDGES)  # 15,625
+
+# NASLib orders the edges by their start node and the operations differently (naslib .../nasbench201/conversions).
+NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+NASLIB_OPERATIONS = (SKIP, NONE, CONV3, CONV1, POOL)
+
+_POWERS = tuple(5**k for k in range(5, -1, -1))
+
+
+@lru_cache(maxsize=1)
+def all_cells() -> np.ndarray:
+    """Operation numbers of all cells in the official index order, int8 (15625, 6), read-only.
+
+    The official order is the product in string order, shuffled by Python's `random.Random(88)`.
+    """
+    order = list(product(range(len(OPERATIONS)), repeat=len(EDGES)))
+    random.Random(88).shuffle(order)
+    cells = np.array(order, dtype=np.int8)
+    cells.setflags(write=False)
+    return cells
+
+
+@lru_cache(maxsize=1)
+def _by_index() -> list[Cell]:
+    return [tuple(row) for row in all_cells().tolist()]
+
+
+@lru_cache(maxsize=1)
+def _index_of_code() -> list[int]:
+    codes = all_cells().astype(np.int64) @ np.array(_POWERS)
+    inverse = np.empty(NUM_CELLS, dtype=np.int64)
+    inverse[codes] = np.arange(NUM_CELLS)
+    return inverse.tolist()
+
+
+def _is_integer(value: Any) -> bool:
+    """Python and numpy integers, but no booleans."""
+    return isinstance(value, (Integral, np.integer)) and not isinstance(value, (bool, np.bool_))
+
+
+def from_index(index: Any) -> Cell:
+    """The cell with an official index; Python and numpy integers, 0 to 15,624."""
+    if not _is_integer(index):
+        raise UserError(f"cell index {index!r}: expected an integer from 0 to {NUM_CELLS - 1}")
+    if not 0 <= index < NUM_CELLS:
+        raise UserError(f"cell index {index}: outside 0 to {NUM_CELLS - 1}")
+    return _by_index()[int(index)]
+
+
+def index(cell: Cell) -> int:
+    """The official index of a cell."""
+    a, b, c, d, e, f = cell
+    return _index_of_code()[3125 * a + 625 * b + 125 * c + 25 * d + 5 * e + f]
+
+
+def to_string(cell: Cell) -> str:
+    """The architecture string, `|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`."""
+    nodes = []
+    for node in range(1, NODES):
+        inputs = [f"{OPERATIONS[op]}~{i}" for op, (i, j) in zip(cell, EDGES, strict=True) if j == node]
+        nodes.append("|" + "|".join(inputs) + "|")
+    return "+".join(nodes)
+
+
+def from_string(text: str) -> Cell:
+    """Read an architecture string; blanks, line ends and swapped inputs inside a node are accepted.
+
+    Raises UserError naming the edge or node for anything else.
+    """
+    nodes = "".join(text.split()).split("+")
+    if len(nodes) != NODES - 1:
+        raise UserError(f"cell {text!r}: expected 3 nodes joined by '+', found {len(nodes)}")
+    cell: list[int] = []
+    for node, part in enumerate(nodes, start=1):
+        if len(part) < 2 or part[0] != "|" or part[-1] != "|":
+            raise UserError(f"cell {text!r}: node {node} must be written |op~0|…|, found {part!r}")
+        found: dict[int, int] = {}
+        for item in part[1:-1].split("|"):
+            name, mark, source = item.rpartition("~")
+            if not mark or not (source.isascii() and source.isdigit()) or int(source) >= node:
+                raise UserError(f"cell {text!r}: node {node} has input {item!r}; expected op~i with i < {node}")
+            edge = f"edge {int(source)}→{node}"
+            if name not in OPERATIONS:
+                raise UserError(f"cell {text!r}: unknown operation {name!r} at {edge}; one of {', '.join(OPERATIONS)}")
+            if int(source) in found:
+                raise UserError(f"cell {text!r}: {edge} is given twice")
+            found[int(source)] = OPERATIONS.index(name)
+        if len(found) != node:
+            missing = next(i for i in range(node) if i not in found)
+            raise UserError(f"cell {text!r}: edge {missing}→{node} is missing")
+        cell += [found[i] for i in range(node)]
+    return tuple(cell)
+
+
+def from_numbers(numbers: Sequence[Any], edges: Sequence[tuple[int, int]] = EDGES) -> Cell:
+    """Six operation numbers, checked; `edges` names the edges in the order in which they come."""
+    values = list(numbers)
+    if len(values) != len(EDGES):
+        raise UserError(f"cell {values}: expected {len(EDGES)} operation numbers, found {len(values)}")
+    for value, (i, j) in zip(values, edges, strict=True):
+        if not _is_integer(value):
+            raise UserError(f"cell {values}: edge {i}→{j} is {value!r}; expected an integer from 0 to 4")
+        if not 0 <= value < len(OPERATIONS):
+            raise UserError(f"cell {values}: edge {i}→{j} is {value}; operations are numbered 0 to 4")
+    return tuple(int(v) for v in values)
+
+
+def from_naslib(numbers: Sequence[Any]) -> Cell:
+    """A cell from NASLib's six numbers, which have other edge and operation orders than all other tools."""
+    checked = from_numbers(numbers, NASLIB_EDGES)
+    by_edge = dict(zip(NASLIB_EDGES, checked, strict=True))
+    return tuple(NASLIB_OPERATIONS[by_edge[edge]] for edge in EDGES)
+
+
+def to_naslib(cell: Cell) -> Cell:
+    """NASLib's six numbers of a cell."""
+    by_edge = dict(zip(EDGES, cell, strict=True))
+    return tuple(NASLIB_OPERATIONS.index(by_edge[edge]) for edge in NASLIB_EDGES)
+
+
+def parse(spelling: Any) -> Cell:
+    """A cell from any spelling: architecture string, official index, six numbers, or text of these.
+
+    Text is `|…|+|…|`, `284`, `4,2,1,2,1,1` or `naslib:4,0,3,1,4,3`. NASLib's tuple has to be marked, since
+    six bare numbers are read in the string's order. Raises UserError for anything else.
+    """
+    if isinstance(spelling, str):
+        text = spelling.strip()
+        if "|" in text or "~" in text:
+            return from_string(text)
+        dialect, mark, rest = text.rpartition(":")
+        if mark and dialect.strip().lower() != "naslib":
+            raise UserError(f"cell {spelling!r}: unknown dialect {dialect.strip()!r}; only 'naslib:' is known")
+        parts = rest.strip().strip("()[]").replace(",", " ").split()
+        if not parts or not all(p.isascii() and p.lstrip("-").isdigit() for p in parts):
+            raise UserError(
+                f"cell {spelling!r}: expected an architecture string, an index (0-{NUM_CELLS - 1}), "
+                "six operation numbers, or naslib:six numbers"
+            )
+        numbers = [int(p) for p in parts]
+        if mark:
+            return from_naslib(numbers)
+        return from_index(numbers[0]) if len(numbers) == 1 else from_numbers(numbers)
+    if isinstance(spelling, (Sequence, np.ndarray)):
+        return from_numbers(list(spelling))
+    return from_index(spelling)
+
+
+def canonical(cell: Cell, zero: bool = True) -> str:
+    """A name shared by isomorphic cells: 6,466 names in the space, with `zero=False` 12,751.
+
+    Skips are contracted; with `zero`, operations fed by `none` alone become `none` (#) too. This is the form of
+    NATS-Bench's `Structure.to_unique_str(zero)`, which keeps # in a sum and so tells some equal functions apart.
+    """
+    names = ["0", "", "", ""]
+    for node in range(1, NODES):
+        inputs = []
+        for op, (i, j) in zip(cell, EDGES, strict=True):
+            if j != node:
+                continue
+            if zero and (op == NONE or names[i] == "#"):
+                inputs.append("#")
+            elif op == SKIP:
+                inputs.append(names[i])
+            else:
+                inputs.append(f"({names[i]})@{OPERATIONS[op]}")
+        names[node] = "+".join(sorted(inputs))
+    return names[-1]
+
+
+def edges_in_use(cell: Cell) -> tuple[bool, ...]:
+    """For each edge, whether it lies on a path from the input to the output that no `none` cuts."""
+    live = [op != NONE for op in cell]
+    forward = [True, False, False, False]
+    for alive, (i, j) in zip(live, EDGES, strict=True):  # the string's order visits start nodes in time
+        forward[j] |= alive and forward[i]
+    backward = [False, False, False, True]
+    for alive, (i, j) in reversed(list(zip(live, EDGES, strict=True))):
+        backward[i] |= alive and backward[j]
+    return tuple(alive and forward[i] and backward[j] for alive, (i, j) in zip(live, EDGES, strict=True))
+
+
+def is_connected(cell: Cell) -> bool:
+    """Whether any path leads from the input to the output."""
+    return any(edges_in_use(cell))
+
+
+def is_collapsed(cell: Cell) -> bool:
+    """Whether no convolution lies on any input→output path."""
+    return not any(used and op in (CONV1, CONV3) for op, used in zip(cell, edges_in_use(cell), strict=True))
+
+
+def derive(alphas: Any, none: str = "keep") -> Cell:
+    """Arg-max of the softmax per edge; `alphas` is (6, 5), edges and operations in this module's orders.
+
+    `none="keep"` is the rule of the reference code (AutoDL-Projects, NASLib); `"drop"` never chooses `none`
+    (the DARTS rule). Ties go to the lowest operation number. Raises UserError for other shapes or NaN.
+    """
+    values = np.asarray(alphas, dtype=np.float64)
+    if values.shape != (len(EDGES), len(OPERATIONS)):
+        raise UserError(f"architecture parameters have shape {values.shape}; expected (6, 5)")
+    if np.isnan(values).any():
+        edge = EDGES[int(np.argwhere(np.isnan(values))[0, 0])]
+        raise UserError(f"architecture parameters of edge {edge[0]}→{edge[1]} are NaN")
+    if none == "keep":
+        return tuple(int(k) for k in values.argmax(axis=1))
+    if none == "drop":
+        return tuple(int(k) + 1 for k in values[:, 1:].argmax(axis=1))
+    raise UserError(f"none={none!r}: expected 'keep' or 'drop'")
+
+
+def neighbours(cell: Cell) -> list[Cell]:
+    """The 24 cells that differ in exactly one edge."""
+    return [
+        (*cell[:edge], op, *cell[edge + 1 :])
+        for edge in range(len(EDGES))
+        for op in range(len(OPERATIONS))
+        if op != cell[edge]
+    ]
+
+
+def sample(rng: np.random.Generator) -> Cell:
+    """A cell drawn uniformly from all 15,625."""
+    return _by_index()[int(rng.integers(NUM_CELLS))]
+
+
+def mutate(cell: Cell, rng: np.random.Generator) -> Cell:
+    """A uniform one-edge neighbour: a random edge gets a random other operation (REA's mutation)."""
+    edge, shift = divmod(int(rng.integers(len(EDGES) * (len(OPERATIONS) - 1))), len(OPERATIONS) - 1)
+    return (*cell[:edge], (cell[edge] + 1 + shift) % len(OPERATIONS), *cell[edge + 1 :])

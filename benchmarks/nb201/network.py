@@ -1,0 +1,143 @@
+"""The stand-alone network of a cell, and the skeleton that the supernets share with it.
+
+Source: NAS-Bench-201 (Dong and Yang, ICLR 2020) and its reference code. Stem 3×3 convolution + BN; three
+stages of N cells at C, 2C, 4C channels with a stride-2 residual block between them; head BN-ReLU-global
+mean-linear. Convolution operations are ReLU-Conv-BN without bias; pooling has stride 1, neither ReLU nor BN,
+and does not count padding; a node is the sum of its edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.base import Space
+from benchmarks.nb201.cell import CONV1, CONV3, EDGES, NONE, POOL, SKIP, Cell
+
+# Batch normalisation of a trained network, and of a supernet: there its statistics are always the batch's,
+# since running averages over ever changing paths describe none of them.
+TrackedBatchNorm = nn.BatchNorm2d
+BatchStatisticsNorm = partial(nn.BatchNorm2d, track_running_stats=False)
+
+Norm = Callable[..., nn.Module]
+
+
+def conv(c_in: int, c_out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2, bias=False)
+
+
+def relu_conv_norm(c_in: int, c_out: int, kernel: int, norm: nn.Module, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.ReLU(), conv(c_in, c_out, kernel, stride), norm)
+
+
+def average_pool(x: Tensor) -> Tensor:
+    """The operation avg_pool_3x3: (B, C, H, W) to the same shape."""
+    return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
+
+
+class ResidualBlock(nn.Module):
+    """Halves the resolution and doubles the channels between two stages."""
+
+    def __init__(self, c_in: int, norm: Norm):
+        super().__init__()
+        c_out = 2 * c_in
+        self.a = relu_conv_norm(c_in, c_out, 3, norm(c_out), stride=2)
+        self.b = relu_conv_norm(c_out, c_out, 3, norm(c_out))
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2, stride=2), conv(c_in, c_out, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        # The shortcut's pooling drops an odd last row, the stride-2 convolution keeps it: pad to even first.
+        if x.shape[-1] % 2 or x.shape[-2] % 2:
+            x = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))
+        return self.b(self.a(x)) + self.shortcut(x)
+
+
+class Skeleton(nn.Module):
+    """Stem, three stages of cells, residual blocks and head around any kind of cell module.
+
+    `make_cell(channels)` builds a cell module; `forward(x, *choice)` hands `choice` to every cell.
+    """
+
+    def __init__(self, space: Space, make_cell: Callable[[int], nn.Module], norm: Norm, affine_head: bool):
+        super().__init__()
+        c = space.channels
+        self.stem = nn.Sequential(conv(space.in_channels, c, 3), norm(c))
+        self.stages = nn.ModuleList(
+            nn.ModuleList(make_cell(c * 2**stage) for _ in range(space.cells)) for stage in range(3)
+        )
+        self.reductions = nn.ModuleList(ResidualBlock(c * 2**stage, norm) for stage in range(2))
+        self.head_norm = norm(4 * c, affine=affine_head)
+        self.classifier = nn.Linear(4 * c, space.num_classes)
+        self.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor, *choice: Any) -> Tensor:
+        """Logits (B, classes) of images (B, in_channels, H, W)."""
+        return self.after_stem(self.stem(x), *choice)
+
+    def after_stem(self, x: Tensor, *choice: Any) -> Tensor:
+        for stage, cells in enumerate(self.stages):
+            for cell in cells:
+                x = cell(x, *choice)
+            if stage < 2:
+                x = self.reductions[stage](x)
+        return self.classifier(F.relu(self.head_norm(x)).mean((2, 3)))
+
+
+class FixedCell(nn.Module):
+    """One cell with its own operations, as it stands in the tabulated networks."""
+
+    def __init__(self, cell: Cell, channels: int, norm: Norm):
+        super().__init__()
+        self.cell = cell
+        kernels = {CONV1: 1, CONV3: 3}
+        self.convs = nn.ModuleDict(
+            {
+                str(edge): relu_conv_norm(channels, channels, kernels[op], norm(channels))
+                for edge, op in enumerate(cell)
+                if op in kernels
+            }
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        nodes: list[Tensor | None] = [x, None, None, None]
+        for edge, (op, (i, j)) in enumerate(zip(self.cell, EDGES, strict=True)):
+            source = nodes[i]
+            if op == NONE or source is None:
+                continue
+            if op == SKIP:
+                out = source
+            elif op == POOL:
+                out = average_pool(source)
+            else:
+                out = self.convs[str(edge)](source)
+            target = nodes[j]
+            nodes[j] = out if target is None else target + out
+        return torch.zeros_like(x) if nodes[3] is None else nodes[3]
+
+
+def network(cell: Cell, space: Space) -> Skeleton:
+    """The network that the benchmark trained for this cell (affine BN with running statistics)."""
+    return Skeleton(space, lambda c: FixedCell(cell, c, TrackedBatchNorm), TrackedBatchNorm, affine_head=True)
+
+
+def count_parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
+def count_flops(cell: Cell, space: Space, resolution: int) -> int:
+    """Multiply-adds of one image, as NAS-Bench-201 counts: convolutions and classifier with its bias, no BN."""
+    c, n, r = space.channels, space.cells, resolution
+    total = space.in_channels * c * 9 * r * r
+    for stage in range(3):
+        width, pixels = c * 2**stage, (r // 2**stage) ** 2
+        per_cell = sum({CONV1: 1, CONV3: 9}.get(op, 0) for op in cell)
+        total += n * per_cell * width * width * pixels
+        if stage < 2:
+            small = (r // 2 ** (stage + 1)) ** 2
+            total += (width * 2 * width * 9 + 2 * width * 2 * width * 9 + width * 2 * width) * small
+    return total + (4 * c + 1) * space.num_classes

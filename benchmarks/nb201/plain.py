@@ -1,0 +1,79 @@
+"""The supernet written the obvious way: one module per edge and operation, as AutoDL-Projects builds it.
+
+It is the oracle of `supernet.py` and the other side of every ratio of `harness perf`; no searcher uses it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.base import Space
+from benchmarks.nb201.cell import CONV1, EDGES, NONE, POOL, SKIP, Cell
+from benchmarks.nb201.network import (
+    BatchStatisticsNorm,
+    Skeleton,
+    average_pool,
+    relu_conv_norm,
+)
+from benchmarks.nb201.supernet import Supernet, edge_slices
+
+
+class PlainCell(nn.Module):
+    """A cell holding a ReLU-Conv-BN module for each edge and kernel."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+
+        def convs(kernel: int) -> nn.ModuleList:
+            return nn.ModuleList(
+                relu_conv_norm(channels, channels, kernel, BatchStatisticsNorm(channels, affine=False)) for _ in EDGES
+            )
+
+        self.conv1, self.conv3 = convs(1), convs(3)
+
+    def operation(self, edge: int, op: int, x: Tensor) -> Tensor:
+        if op == NONE:
+            return torch.zeros_like(x)
+        if op == SKIP:
+            return x
+        if op == POOL:
+            return average_pool(x)
+        return (self.conv1 if op == CONV1 else self.conv3)[edge](x)
+
+    def forward(self, x: Tensor, choice: Tensor | Cell) -> Tensor:
+        """`choice` is a cell (each edge runs its one operation) or mixture weights (6, 5)."""
+        nodes = [x]
+        for node in range(1, 4):
+            inputs = []
+            for edge, (i, j) in enumerate(EDGES):
+                if j != node:
+                    continue
+                if isinstance(choice, Tensor):
+                    outputs = [choice[edge, op] * self.operation(edge, op, nodes[i]) for op in range(5)]
+                    inputs.append(sum(outputs[1:], outputs[0]))
+                else:
+                    inputs.append(self.operation(edge, choice[edge], nodes[i]))
+            nodes.append(sum(inputs[1:], inputs[0]))
+        return nodes[3]
+
+
+def plain_supernet(space: Space) -> Skeleton:
+    """A weight-sharing network of all cells; call it with (images, cell or mixture weights)."""
+    return Skeleton(space, PlainCell, BatchStatisticsNorm, affine_head=False)
+
+
+@torch.no_grad()
+def copy_weights(source: Supernet, target: Skeleton) -> None:
+    """Give a plain supernet the weights of a fast one of the same space."""
+    state = source.state_dict()
+    own = target.state_dict()
+    for name, tensor in own.items():
+        if name in state:
+            tensor.copy_(state[name])
+    for stage_s, stage_t in zip(source.stages, target.stages, strict=True):
+        for cell_s, cell_t in zip(stage_s, stage_t, strict=True):
+            for edge in range(len(EDGES)):
+                node, rows = edge_slices(edge, cell_s.channels)
+                cell_t.conv1[edge][1].weight.copy_(cell_s.conv1[node][rows])
+                cell_t.conv3[edge][1].weight.copy_(cell_s.conv3[node][rows])

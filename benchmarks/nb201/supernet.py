@@ -1,0 +1,133 @@
+"""The weight-sharing network of all 15,625 cells, built for speed.
+
+What it computes is AutoDL-Projects' NAS-Bench-201 search network: all five operations on
+each edge, combined by mixture weights or chosen one-hot; batch statistics; no affine BN parameters in cells
+and head. How it computes it differs: per node, ReLU and pooling run once; the convolutions of one kernel size
+on all edges leaving the node are one convolution; the mixture weights ride on the BN scale, so that weighting
+a convolution costs nothing. `plain.py` is the same network written the obvious way, and its oracle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.base import Space
+from benchmarks.nb201.cell import CONV1, CONV3, EDGES, POOL, SKIP, Cell, edges_in_use
+from benchmarks.nb201.network import BatchStatisticsNorm, Skeleton, average_pool
+
+# Edges leaving each of the nodes 0, 1, 2, by the node that they enter.
+LEAVING = tuple(tuple(e for e, (i, _) in enumerate(EDGES) if i == node) for node in range(3))
+
+
+def edge_slices(edge: int, channels: int) -> tuple[int, slice]:
+    """Where an edge's convolution weights are: (start node, rows of that node's stacked weight)."""
+    node = EDGES[edge][0]
+    k = LEAVING[node].index(edge)
+    return node, slice(k * channels, (k + 1) * channels)
+
+
+def batch_norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
+    """Normalise by batch statistics; `scale` (channels of x) multiplies the result."""
+    return F.batch_norm(x, None, None, weight=scale, training=True)
+
+
+def stacked(out: int, c_in: int, kernel: int) -> nn.Parameter:
+    weight = torch.empty(out, c_in, kernel, kernel)
+    nn.init.kaiming_uniform_(weight, a=5**0.5)  # nn.Conv2d's default
+    return nn.Parameter(weight)
+
+
+class MixedCell(nn.Module):
+    """A cell of the supernet. Weights of the edges leaving a node are stacked: (edges·C, C, k, k)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.channels = channels
+        self.conv1 = nn.ParameterList(stacked(len(e) * channels, channels, 1) for e in LEAVING)
+        self.conv3 = nn.ParameterList(stacked(len(e) * channels, channels, 3) for e in LEAVING)
+
+    def forward(self, x: Tensor, choice: Tensor | Cell) -> Tensor:
+        """`choice` is a cell (one path) or mixture weights (6, 5), rows summing to 1."""
+        if isinstance(choice, Tensor):
+            return self.mixture(x, choice)
+        return self.path(x, choice)
+
+    def mixture(self, x: Tensor, weights: Tensor) -> Tensor:
+        nodes: list[list[Tensor]] = [[x], [], [], []]
+        scales = weights.repeat_interleave(self.channels, 0)  # (6·C, 5): one BN scale per channel
+        for node, edges in enumerate(LEAVING):
+            h = sum(nodes[node][1:], nodes[node][0])
+            active, pooled = F.relu(h), average_pool(h)
+            rows = torch.cat([scales[e * self.channels : (e + 1) * self.channels] for e in edges])
+            y = batch_norm(F.conv2d(active, self.conv1[node]), rows[:, CONV1].to(h.dtype).contiguous())
+            y = y + batch_norm(F.conv2d(active, self.conv3[node], padding=1), rows[:, CONV3].to(h.dtype).contiguous())
+            for e, part in zip(edges, y.chunk(len(edges), 1), strict=True):
+                w = weights[e].to(h.dtype)
+                nodes[EDGES[e][1]].append(part + w[SKIP] * h + w[POOL] * pooled)
+        return sum(nodes[3][1:], nodes[3][0])
+
+    def path(self, x: Tensor, cell: Cell) -> Tensor:
+        used = edges_in_use(cell)  # an operation off every path changes neither output nor gradient
+        nodes: list[Tensor | None] = [x, None, None, None]
+
+        def add(edge: int, value: Tensor) -> None:
+            target = EDGES[edge][1]
+            old = nodes[target]
+            nodes[target] = value if old is None else old + value
+
+        for node, edges in enumerate(LEAVING):
+            h = nodes[node]
+            chosen = [e for e in edges if used[e]]
+            if h is None or not chosen:
+                continue
+            for e in chosen:
+                if cell[e] == SKIP:
+                    add(e, h)
+            pools = [e for e in chosen if cell[e] == POOL]
+            if pools:
+                pooled = average_pool(h)
+                for e in pools:
+                    add(e, pooled)
+            active = None
+            for op, stack in ((CONV1, self.conv1[node]), (CONV3, self.conv3[node])):
+                convs = [e for e in chosen if cell[e] == op]
+                if not convs:
+                    continue
+                active = F.relu(h) if active is None else active
+                weight = torch.cat([stack[edge_slices(e, self.channels)[1]] for e in convs])
+                y = batch_norm(F.conv2d(active, weight, padding=weight.shape[-1] // 2))
+                for e, part in zip(convs, y.chunk(len(convs), 1), strict=True):
+                    add(e, part)
+        return torch.zeros_like(x) if nodes[3] is None else nodes[3]
+
+
+class Supernet(Skeleton):
+    """All cells of the space in one network: call it with (images, cell) or (images, mixture weights (6, 5)).
+
+    Architecture parameters are not part of it: `parameters()` are the weights w alone.
+    """
+
+    def __init__(self, space: Space, seed: int):
+        with torch.random.fork_rng(devices=[]):  # the global generator stays as it was
+            torch.manual_seed(seed)
+            super().__init__(space, MixedCell, BatchStatisticsNorm, affine_head=False)
+
+    @torch.no_grad()
+    def losses(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
+        """Mean cross-entropy of each cell or mixture on one batch, with the batch's statistics."""
+        stem = self.stem(x)  # the same for every candidate
+        found: dict[Cell, Tensor] = {}
+        values = []
+        for choice in choices:
+            if not isinstance(choice, Tensor) and choice in found:
+                values.append(found[choice])
+                continue
+            value = F.cross_entropy(self.after_stem(stem, choice).float(), y)
+            values.append(value)
+            if not isinstance(choice, Tensor):
+                found[choice] = value
+        return torch.stack(values).tolist()

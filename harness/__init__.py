@@ -1,0 +1,1 @@
+"""Campaigns: run searchers over seeds, keep the records, compare and show them."""

@@ -1,0 +1,338 @@
+"""The commands. Each checks its input, calls the module that does the work, and prints; nothing is decided here.
+
+Exit codes: 0 all done; 1 some runs failed; 2 wrong usage or data, said before any work; 130 stopped.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.base import UserError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Compare neural architecture searchers fairly on NAS-Bench-201: G-ICSO-NAS and its baselines.",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Convert and describe benchmark tables.")
+app.add_typer(data_app, name="data")
+
+TableOption = Annotated[
+    Path | None, typer.Option("--table", help="Benchmark table: our .npz, or the CSV (.csv, .csv.gz).")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="Folder with images, split files, table. Default: $HARNESS_DATA, ~/.cache/harness."),
+]
+
+
+class BenchmarkName(StrEnum):
+    auto = "auto"
+    nb201 = "nb201"
+
+
+class Precision(StrEnum):
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
+
+
+class Format(StrEnum):
+    md = "md"
+    tex = "tex"
+    csv = "csv"
+
+
+class Listing(StrEnum):
+    searchers = "searchers"
+    benchmarks = "benchmarks"
+    presets = "presets"
+
+
+def open_benchmark(table: Path | None, data: Path | None) -> tuple[Any, Path, list[Path]]:
+    from benchmarks.nb201.benchmark import find_table, open_nb201
+    from harness.campaign import places_for
+
+    places = places_for(data)
+    path = find_table(table, places)
+    return open_nb201(path, tuple(places)), path, places
+
+
+@app.command()
+def run(
+    searchers: Annotated[
+        str, typer.Option(help="Specs, e.g. gicso,darts or gicso[diversity=0],darts[lr={0.025,0.05}].")
+    ],
+    seeds: Annotated[str, typer.Option(help="A count (5 is 0 to 4) or a list (3,7,11).")],
+    benchmark: Annotated[BenchmarkName, typer.Option()] = BenchmarkName.auto,
+    search_dataset: Annotated[str, typer.Option(help="Data set on which is searched.")] = "cifar10",
+    table: TableOption = None,
+    data: DataOption = None,
+    preset: Annotated[str, typer.Option(help="smoke, small or paper.")] = "small",
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Campaign folder. Default: results/<benchmark>-<preset>.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Move old runs aside and start anew.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores; 1 on a GPU.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="torch threads a run, on a CPU.")] = 1,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="auto is fp32 on a CPU, bf16 on CUDA.")] = Precision.auto,
+) -> None:
+    """Search with every searcher at every seed, score the cells from the table, and report.
+
+    The same command again continues where it stopped; more seeds or searchers extend the campaign.
+    """
+    from harness import executors, store
+    from harness.campaign import left_to_do, open_folder, parse_seeds, parse_specs, plans
+    from harness.progress import Progress
+    from harness.report import write_report
+
+    specs, numbers = parse_specs(searchers, set_ or []), parse_seeds(seeds)
+    setting = _setting(table, data, search_dataset, preset, device, precision, threads, specs)
+    folder = out or Path("results") / f"{setting.benchmark.name}-{preset}"
+    if fresh and folder.exists():
+        _move_aside(folder)
+    chosen = _chosen(benchmark, setting)
+    campaign = open_folder(folder, setting, specs, numbers)
+    planned = plans(setting, specs, numbers)
+    folder.mkdir(parents=True, exist_ok=True)
+    campaign |= _provenance(chosen, setting.device, specs, numbers, setting)
+    store.write_json(folder / "campaign.json", campaign)
+    left = left_to_do(folder, planned)
+    typer.echo(chosen)
+    typer.echo(campaign["power_note"])
+    count = workers or _default_workers(setting.device)
+    typer.echo(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}", err=True)
+    jobs = [(plan, store.run_folder(folder, plan.label, plan.seed)) for plan in left]
+    try:
+        with Progress(left, count) as progress:
+            if min(count, len(jobs)) <= 1:
+                executors.here(jobs, progress.report)
+            else:
+                executors.processes(jobs, count, progress.report)
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command again continues from here", err=True)
+        raise typer.Exit(130) from None
+    write_report([folder], folder / "report")
+    typer.echo((folder / "report" / "table.md").read_text(encoding="utf-8"))
+    typer.echo(f"report: {folder / 'report' / 'report.html'}", err=True)
+    if progress.failed:
+        typer.echo(f"{progress.failed} of {len(jobs)} runs failed; see record.json and error.txt there", err=True)
+        raise typer.Exit(1)
+
+
+def _setting(
+    table: Path | None,
+    data: Path | None,
+    search_dataset: str,
+    preset: str,
+    device: str,
+    precision: Precision,
+    threads: int,
+    specs: list[Any],
+) -> Any:
+    from harness.campaign import Setting, resolve_preset
+    from searchers.base import suggestion
+
+    resolved = resolve_preset(preset)
+    bench, path, places = open_benchmark(table, data)
+    if search_dataset not in bench.datasets:
+        raise UserError(f"--search-dataset {search_dataset!r}{suggestion(search_dataset, list(bench.datasets))}")
+    one_shot = any(spec.kind == "one-shot" for spec in specs)
+    chosen_device = _device(device) if one_shot or device != "auto" else "cpu"
+    chosen_precision = str(precision.value)
+    if precision is Precision.auto:
+        chosen_precision = "bf16" if chosen_device.startswith("cuda") else "fp32"
+    if any(spec.kind == "multi-trial" for spec in specs):
+        bench.proxy(search_dataset)  # says so now if the table lacks what they need
+    return Setting(bench, path, tuple(places), search_dataset, resolved, chosen_precision, chosen_device, threads)
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise UserError(f"--device {name!r}: expected auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {name}: torch {torch.__version__} finds no CUDA device here; use --device cpu")
+    if number and int(number) >= torch.cuda.device_count():
+        raise UserError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0")
+    return name
+
+
+def _default_workers(device: str) -> int:
+    import os
+
+    return 1 if device.startswith("cuda") else len(os.sched_getaffinity(0))
+
+
+def _chosen(asked: BenchmarkName, setting: Any) -> str:
+    how = " (chosen by auto)" if asked is BenchmarkName.auto else ""
+    return (
+        f"benchmark {setting.benchmark.name}{how}: {setting.table}, {setting.benchmark.table.source}, "
+        f"sha256 {setting.benchmark.version[:12]}; search on {setting.search_dataset}, preset "
+        f"{setting.preset['name']}, {setting.device}, {setting.precision}"
+    )
+
+
+def _provenance(chosen: str, device: str, specs: list[Any], numbers: list[int], setting: Any) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    from harness import runner
+    from harness.statistics import power_note
+
+    return {
+        "power_note": power_note(len(numbers), (len(specs) - 1) * len(setting.benchmark.datasets)),
+        "chosen": chosen,
+        "command": shlex.join(["harness", *sys.argv[1:]]),
+        "device": device,
+        "versions": runner.environment(device, uses_torch=False),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _move_aside(folder: Path) -> None:
+    number = 1
+    while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():
+        number += 1
+    folder.rename(target)
+    typer.echo(f"moved the old {folder} to {target}", err=True)
+
+
+@app.command()
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Campaign folders.")],
+    out: Annotated[Path | None, typer.Option(help="Default: DIR/report.")] = None,
+    published: Annotated[bool, typer.Option("--published", help="Add the literature's rows, marked.")] = False,
+) -> None:
+    """Tables, tests, plots and report.html from what is stored; needs no table and no images."""
+    from harness.report import write_report
+
+    if len(folders) > 1 and out is None:
+        raise UserError("several campaigns: say with --out where the joint report goes")
+    for path in write_report(folders, out or folders[0] / "report", published=published):
+        typer.echo(path)
+
+
+@app.command()
+def table(
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    format: Annotated[Format, typer.Option()] = Format.md,
+    published: Annotated[bool, typer.Option("--published", help="Add the literature's rows, marked.")] = False,
+) -> None:
+    """Print a campaign's table."""
+    from harness import store, tables
+
+    campaign, records = store.load_campaign(folder), store.load_records(folder)
+    if format is Format.csv:
+        typer.echo(tables.results_table(records, campaign).to_csv(index=False), nl=False)
+    else:
+        write = tables.to_markdown if format is Format.md else tables.to_latex
+        typer.echo(write(records, campaign, published=published))
+
+
+@app.command()
+def show(
+    cell: Annotated[str, typer.Argument(help="String, index, 4,2,1,2,1,1 or naslib:4,0,3,1,4,3.")],
+    table: TableOption = None,
+    data: DataOption = None,
+) -> None:
+    """A cell in every notation, its edges, its cost and every stored accuracy."""
+    from harness.show import describe_cell
+
+    bench, _, _ = open_benchmark(table, data)
+    typer.echo(describe_cell(cell, bench))
+
+
+@app.command()
+def best(
+    dataset: str,
+    split: Annotated[str, typer.Option(help="valid or test.")] = "test",
+    table: TableOption = None,
+    data: DataOption = None,
+) -> None:
+    """The best cell of the whole table on a data set: index, string, value."""
+    from benchmarks.nb201 import cell as cells
+    from searchers.base import suggestion
+
+    bench, _, _ = open_benchmark(table, data)
+    if dataset not in bench.datasets:
+        raise UserError(f"data set {dataset!r}{suggestion(dataset, list(bench.datasets))}")
+    if split not in bench.splits:
+        raise UserError(f"--split {split!r}{suggestion(split, list(bench.splits))}")
+    index, score = bench.optimum(dataset, split)
+    typer.echo(f"{index}  {cells.to_string(cells.from_index(index))}  {score.value:.4f} %")
+    typer.echo(
+        f"{dataset} {split}: {score.record} {score.split}, {score.epochs} epochs, mean of {score.trials} trials",
+        err=True,
+    )
+
+
+@app.command("list")
+def list_(what: Listing) -> None:
+    """The searchers with their settings, the benchmarks, or the presets."""
+    from harness import show as texts
+
+    typer.echo({"searchers": texts.searchers, "benchmarks": texts.benchmarks, "presets": texts.presets}[what]())
+
+
+@data_app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="NATS-Bench topology folder or .tar, NAS-Bench-201 .pth, or CSV.")],
+    dest: Annotated[Path | None, typer.Argument(help="Default: ~/.cache/harness/nb201.npz.")] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Re-read 20 cells through the official API.")] = False,
+) -> None:
+    """Turn official files into one compact table; nothing in a pickle is executed."""
+    from harness.show import convert_table
+
+    typer.echo(convert_table(source, dest, verify))
+
+
+@data_app.command()
+def info(
+    path: Annotated[Path | None, typer.Argument(help="Default: the table that run would use.")] = None,
+) -> None:
+    """What a table holds: source, checksum, columns, trials, cells."""
+    from benchmarks.nb201.benchmark import find_table
+    from harness.campaign import places_for
+    from harness.show import table_info
+
+    typer.echo(table_info(find_table(path, places_for(None))))
+
+
+@app.command()
+def doctor(table: TableOption = None, data: DataOption = None) -> None:
+    """Check this machine: device, data and tables found, network parameters against the table's."""
+    from harness.show import diagnose
+
+    text, good = diagnose(table, data)
+    typer.echo(text)
+    if not good:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point: errors of the user are one line and exit code 2; --debug shows the traceback."""
+    debug = "--debug" in sys.argv
+    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    try:
+        app()
+    except UserError as error:
+        if debug:
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,121 @@
+"""Progress on stderr: bars on a terminal, plain lines elsewhere. Results never go this way."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from harness.runner import Plan
+
+PLAIN_SECONDS = 20.0  # at most one plain line about running searches in this time
+
+
+def duration(seconds: float) -> str:
+    """`42 s`, `3 min 20 s`, `2 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def fraction(plan: Plan, line: dict[str, Any]) -> float:
+    """How much of its budget a run has spent, from a line of its trace."""
+    if plan.kind == "one-shot":
+        return (line["step"] + 1) / plan.preset["epochs"]
+    return min(line["simulated_seconds"] / plan.preset["simulated_seconds"], 1.0)
+
+
+def describe(plan: Plan, line: dict[str, Any], since: float) -> str:
+    """What a running search is at: epoch or query, loss, cell, time left of this run."""
+    done = fraction(plan, line)
+    where = f"query {line['step'] + 1}"
+    if plan.kind == "one-shot":
+        where = f"epoch {line['step'] + 1}/{plan.preset['epochs']}"
+    phase = f" {line['phase']}," if "phase" in line else ""
+    loss = f" loss {line['train_loss']:.3f}," if "train_loss" in line else ""
+    left = f", {duration((time.monotonic() - since) * (1 - done) / done)} left" if 0 < done < 1 else ""
+    return f"{plan.spec} seed {plan.seed}:{phase} {where},{loss} cell {line['index']}{left}"
+
+
+class Progress(AbstractContextManager["Progress"]):
+    """Shows the events of an executor for a list of plans; call `report` with them."""
+
+    def __init__(self, plans: Sequence[Plan], workers: int):
+        self.plans, self.workers = plans, workers
+        self.begin = self.printed = time.monotonic()
+        self.started: dict[int, float] = {}
+        self.shares: dict[int, float] = {}
+        self.done = self.failed = 0
+        self.bars: Any = None
+        self.tasks: dict[int, Any] = {}
+
+    def __enter__(self) -> Progress:
+        if self.plans and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+            from rich.progress import Progress as Bars
+
+            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
+            self.bars = Bars(*columns, console=Console(stderr=True), transient=True)
+            self.bars.start()
+            self.total = self.bars.add_task("runs", total=len(self.plans))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self.bars is not None:
+            self.bars.stop()
+
+    def report(self, number: int, event: dict[str, Any]) -> None:
+        plan = self.plans[number]
+        if "record" in event:
+            self._finished(number, plan, event["record"])
+        elif "line" in event:
+            self.shares[number] = fraction(plan, event["line"])
+            self._running(number, plan, event["line"])
+        else:
+            self.started[number] = time.monotonic()
+
+    def left(self) -> str:
+        work = self.done + sum(self.shares.values())
+        if not work or self.done == len(self.plans):
+            return ""
+        seconds = (time.monotonic() - self.begin) / work * (len(self.plans) - work)
+        return f"about {duration(seconds)} left"
+
+    def _running(self, number: int, plan: Plan, line: dict[str, Any]) -> None:
+        text = describe(plan, line, self.started[number])
+        if self.bars is not None:
+            total = plan.preset["epochs"] or None
+            if number not in self.tasks:
+                self.tasks[number] = self.bars.add_task(text, total=total)
+            self.bars.update(self.tasks[number], description=text, completed=line["step"] + 1)
+            self.bars.update(self.total, description=self.left())
+        elif time.monotonic() - self.printed > PLAIN_SECONDS:
+            self._print(text)
+
+    def _finished(self, number: int, plan: Plan, record: dict[str, Any]) -> None:
+        self.done += 1
+        self.shares.pop(number, None)
+        good = record["status"] == "done"
+        self.failed += not good
+        took = duration(time.monotonic() - self.started.get(number, self.begin))
+        what = f"cell {record['index']}" if good else f"FAILED: {record['error']}"
+        text = f"[{self.done}/{len(self.plans)}] {plan.spec} seed {plan.seed}: {what}, {took}; {self.left()}"
+        if self.bars is not None:
+            if number in self.tasks:
+                self.bars.remove_task(self.tasks.pop(number))
+            self.bars.update(self.total, completed=self.done, description=self.left())
+            if not good:
+                self.bars.console.print(text.rstrip("; "), markup=False)
+        # Hundreds of short runs would drown what matters: a line a second, failures and the last one always.
+        elif not good or self.done == len(self.plans) or time.monotonic() - self.printed > 1:
+            self._print(text.rstrip("; "))
+
+    def _print(self, text: str) -> None:
+        self.printed = time.monotonic()
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,52 @@
+"""Cells to scores, each with its provenance: the only place where test accuracies meet a search's answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.benchmark import NB201
+from benchmarks.nb201.cell import Cell
+
+
+def scores(benchmark: NB201, cell: Cell, without_none: bool = False) -> list[dict[str, Any]]:
+    """Final accuracies of one cell on every data set and split; `without_none` marks how it was derived."""
+    rows = []
+    for dataset in benchmark.datasets:
+        for split in benchmark.splits:
+            value = benchmark.score(cell, dataset, split)
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "split": split,
+                    "epochs": value.epochs,
+                    "value": value.value,
+                    "trials": value.trials,
+                    "record": value.record,
+                    "without_none": without_none,
+                }
+            )
+    return rows
+
+
+def space_summary(benchmark: NB201) -> dict[str, dict[str, Any]]:
+    """Optimum, mean and percentiles (0-100) of all cells, per data set and split: what a report compares with."""
+    import numpy as np
+
+    summary: dict[str, dict[str, Any]] = {}
+    for dataset in benchmark.datasets:
+        for split in benchmark.splits:
+            index, best = benchmark.optimum(dataset, split)
+            values = benchmark.column(dataset, split).mean
+            known = values[~np.isnan(values)]
+            summary.setdefault(dataset, {})[split] = {
+                "epochs": best.epochs,
+                "optimum": {
+                    "index": index,
+                    "cell": cells.to_string(cells.from_index(index)),
+                    "value": best.value,
+                },
+                "mean": float(known.mean()),
+                "quantiles": np.percentile(known, np.arange(101)).tolist(),
+            }
+    return summary

@@ -1,0 +1,219 @@
+"""The one interface of all searchers: what they get (SearchTask), what they are, what they answer (Step).
+
+A searcher never scores itself. The runner builds the task from copies, calls `step()` until it returns None or
+the budget is spent, and looks the answers up in the benchmark afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmarks.base import Space, UserError
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.cell import Cell
+
+if TYPE_CHECKING:  # multi-trial searches never import torch
+    import torch
+
+    from benchmarks.images import Images
+
+# A class is imported only when its searcher is asked for: most import torch.
+SEARCHERS: dict[str, str] = {
+    "random": "searchers.random_search:RandomSearch",
+    "evolution": "searchers.evolution:Evolution",
+    "cso": "searchers.cso:CompetitiveSwarm",
+    "darts": "searchers.darts:DARTS",
+    "gicso": "searchers.gicso:GICSO",
+}
+
+
+class Settings(BaseModel):
+    """Base of a searcher's validated hyper-parameters: unknown names are errors, values cannot change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a search may spend: epochs (one-shot searchers) or simulated seconds (multi-trial ones)."""
+
+    epochs: int = 0
+    simulated_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """The answer if the search stopped now. `alphas` is (6, 5) or None; `metrics` go to the trace."""
+
+    cell: Cell
+    alphas: np.ndarray | None = None
+    metrics: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+@dataclass
+class SearchTask:
+    """All that a searcher may know: copies of images and of the low-fidelity proxy, a budget, random streams.
+
+    `proxy_accuracy` and `proxy_seconds` are (15625,) or None; use them through `proxy`, which keeps the clock.
+    """
+
+    seed: int
+    dataset: str
+    space: Space
+    budget: Budget
+    batch_size: int = 64
+    train: Images | None = None
+    valid: Images | None = None
+    device: str = "cpu"
+    precision: str = "fp32"
+    proxy_accuracy: np.ndarray | None = None
+    proxy_seconds: np.ndarray | None = None
+    simulated_seconds: float = 0.0
+    evaluations: int = 0
+    train_images: int = 0
+    eval_images: int = 0
+    _streams: dict[str, np.random.Generator] = field(default_factory=dict, repr=False)
+    _torch_streams: dict[str, torch.Generator] = field(default_factory=dict, repr=False)
+
+    def seed_of(self, purpose: str) -> int:
+        """A 63-bit seed for one purpose, the same in any process."""
+        digest = hashlib.sha256(f"{self.seed}/{purpose}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") >> 1
+
+    def stream(self, purpose: str) -> np.random.Generator:
+        """The random generator of one purpose; its position is part of the task's state."""
+        if purpose not in self._streams:
+            self._streams[purpose] = np.random.default_rng(self.seed_of(purpose))
+        return self._streams[purpose]
+
+    def torch_stream(self, purpose: str) -> torch.Generator:
+        """The same for draws that are made on the device."""
+        if purpose not in self._torch_streams:
+            import torch
+
+            generator = torch.Generator(self.device)
+            generator.manual_seed(self.seed_of(purpose))
+            self._torch_streams[purpose] = generator
+        return self._torch_streams[purpose]
+
+    def proxy(self, cell: Cell) -> tuple[float, float] | None:
+        """Low-fidelity validation accuracy (percent) and its simulated seconds; advances the clock.
+
+        None, and nothing is paid, where the query would overrun the budget. A repeated cell pays again.
+        """
+        if self.proxy_accuracy is None or self.proxy_seconds is None:
+            raise UserError("this task has no low-fidelity proxy; run a one-shot searcher instead")
+        index = cells.index(cell)
+        seconds = self.proxy_seconds.item(index)
+        if not self.simulated_seconds + seconds <= self.budget.simulated_seconds:
+            return None
+        self.simulated_seconds += seconds
+        self.evaluations += 1
+        return self.proxy_accuracy.item(index), seconds
+
+    def count(self, evaluations: int = 0, train_images: int = 0, eval_images: int = 0) -> None:
+        """Report work done: candidate cells evaluated, images trained on, images evaluated."""
+        self.evaluations += evaluations
+        self.train_images += train_images
+        self.eval_images += eval_images
+
+    def state_dict(self) -> dict[str, Any]:
+        # numpy states hold 128-bit integers: JSON keeps the checkpoint loadable with weights_only=True.
+        return {
+            "streams": {k: json.dumps(g.bit_generator.state) for k, g in self._streams.items()},
+            "torch_streams": {k: g.get_state() for k, g in self._torch_streams.items()},
+            "counters": [self.evaluations, self.train_images, self.eval_images],
+            "simulated_seconds": self.simulated_seconds,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for purpose, text in state["streams"].items():
+            self.stream(purpose).bit_generator.state = json.loads(text)
+        for purpose, value in state["torch_streams"].items():
+            self.torch_stream(purpose).set_state(value)
+        self.evaluations, self.train_images, self.eval_images = state["counters"]
+        self.simulated_seconds = state["simulated_seconds"]
+
+
+class Searcher(ABC):
+    """Base class of all searchers.
+
+    The life of one: constructed with a fresh task; `step()` is called until it returns None; at any step boundary
+    `state_dict()` may be taken, and a new object that loads it goes on exactly as this one would have.
+    """
+
+    name: ClassVar[str]
+    kind: ClassVar[str]  # "one-shot" (trains a supernet) or "multi-trial" (queries the proxy)
+    Config: ClassVar[type[Settings]] = Settings
+    reference_epochs: ClassVar[int] = 0  # one-shot: epochs of the method's own protocol, for the paper preset
+
+    def __init__(self, task: SearchTask, config: Any):
+        self.task = task
+        self.config = config
+
+    @classmethod
+    def kind_of(cls, config: Any) -> str:
+        """The kind under these settings; only searchers with an `oracle` setting override it."""
+        return cls.kind
+
+    @abstractmethod
+    def step(self) -> Step | None:
+        """Advance by one epoch (one-shot) or one query (multi-trial); None when finished."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Any]:
+        """Everything of its own: tensors, numbers, strings, and lists and dicts of these."""
+
+    @abstractmethod
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what `state_dict` gave."""
+
+
+def _entry_points() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return {e.name: e.value for e in entry_points(group="harness.searchers")}
+
+
+def names() -> list[str]:
+    """All registered searchers: ours, then those of other installed packages (group `harness.searchers`)."""
+    return [*SEARCHERS, *(name for name in _entry_points() if name not in SEARCHERS)]
+
+
+def find(name: str) -> type[Searcher]:
+    """The class of a searcher; UserError with the valid names for an unknown one."""
+    target = SEARCHERS.get(name) or _entry_points().get(name)
+    if target is None:
+        raise UserError(f"unknown searcher {name!r}{suggestion(name, names())}")
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def configure(searcher: type[Searcher], settings: Mapping[str, Any]) -> Any:
+    """Validated settings of a searcher; UserError naming the setting, its value and what is allowed."""
+    try:
+        return searcher.Config(**settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "settings"
+        if first["type"] == "extra_forbidden":
+            hint = suggestion(key, list(searcher.Config.model_fields))
+            raise UserError(f"searcher {searcher.name!r} has no setting {key!r}{hint}") from None
+        raise UserError(f"{searcher.name}[{key}={first.get('input')!r}]: {first['msg']}") from None
+
+
+def suggestion(name: str, valid: list[str]) -> str:
+    """`; did you mean …?` and the list of valid names, for error messages."""
+    close = get_close_matches(name, valid, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{hint} (one of: {', '.join(valid) or 'none at all'})"

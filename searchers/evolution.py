@@ -1,0 +1,62 @@
+"""Regularised evolution (REA, Real et al., AAAI 2019) on the low-fidelity proxy.
+
+Protocol: NAS-Bench-201's REA script (DOC): population 10, tournament of 3 drawn with replacement,
+one-edge mutation to another operation, the oldest member dies; a child that would overrun the budget is not
+made; the answer is the best 12-epoch validation accuracy ever seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from pydantic import Field
+
+from benchmarks.nb201 import cell as cells
+from searchers.base import Searcher, Settings, Step
+
+
+class EvolutionSettings(Settings):
+    population: int = Field(10, ge=1)  # DOC, NAS-Bench-201 scripts
+    tournament: int = Field(3, ge=1)  # DOC, drawn with replacement
+
+
+class Evolution(Searcher):
+    name = "evolution"
+    kind = "multi-trial"
+    Config = EvolutionSettings
+
+    def __init__(self, task: Any, config: EvolutionSettings):
+        super().__init__(task, config)
+        self.rng = task.stream("cells")
+        self.population: deque[tuple[float, cells.Cell]] = deque()
+        self.best: tuple[float, cells.Cell] | None = None
+
+    def step(self) -> Step | None:
+        full = len(self.population) >= self.config.population
+        child = cells.mutate(self.tournament(), self.rng) if full else cells.sample(self.rng)
+        answer = self.task.proxy(child)
+        if answer is None:
+            return None
+        if full:
+            self.population.popleft()
+        self.population.append((answer[0], child))
+        if self.best is None or answer[0] > self.best[0]:
+            self.best = answer[0], child
+        return Step(self.best[1], metrics={"queried": cells.index(child), "accuracy": answer[0]})
+
+    def tournament(self) -> cells.Cell:
+        """The best of a few members drawn with replacement."""
+        drawn = self.rng.integers(len(self.population), size=self.config.tournament).tolist()
+        return max((self.population[k] for k in drawn), key=lambda member: member[0])[1]
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "population": [[accuracy, list(cell)] for accuracy, cell in self.population],
+            "best": self.best and [self.best[0], list(self.best[1])],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.population = deque((accuracy, tuple(cell)) for accuracy, cell in state["population"])
+        best = state["best"]
+        self.best = best and (best[0], tuple(best[1]))

@@ -1,0 +1,149 @@
+"""Competitive swarms as plain optimisers on R^d: ask which particles moved, tell the fitness (minimised).
+
+A rule decides who moves and where to; it is a pure function of the swarm's arrays, so that changing one equation
+is changing one function:
+
+- `cso_pairs`: Cheng and Jin, "A Competitive Swarm Optimizer for Large Scale Optimization", IEEE T. Cybernetics
+  45(2), 2015; as in PlatEMO's CSO (DOC).
+- `icso_triplets`: the improved CSO of L-ICSO (Zhong et al., IEEE CEC 2025; equations DOC; that
+  G-ICSO-NAS uses this very rule is INFERRED). Its code leaves velocities behind when it sorts the population;
+  here a particle's velocity always stays with it.
+- `fresh_draws`: no swarm at all, new draws from the initial distribution: the control with the same evaluations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class Move(NamedTuple):
+    """Particles that move: their indices (m,), new velocities (m, d) and new positions (m, d)."""
+
+    indices: np.ndarray
+    v: np.ndarray
+    x: np.ndarray
+
+
+class Scene(NamedTuple):
+    """What a rule may look at."""
+
+    x: np.ndarray  # positions (N, d)
+    v: np.ndarray  # velocities (N, d)
+    fitness: np.ndarray  # (N,), smaller is better
+    best: np.ndarray  # g, the best position ever told (d,)
+    phi: float
+    draw: Callable[[int], np.ndarray]  # n -> n initial positions (n, d)
+
+
+def cso_pairs(scene: Scene, rng: np.random.Generator) -> Move:
+    """Random pairs; the loser learns from the winner and from the swarm's mean. N/2 particles move."""
+    x, v = scene.x, scene.v
+    half = len(x) // 2
+    order = rng.permutation(len(x))
+    a, b = order[:half], order[half : 2 * half]
+    a_wins = scene.fitness[a] <= scene.fitness[b]
+    w, l = np.where(a_wins, a, b), np.where(a_wins, b, a)  # noqa: E741 - winner, loser
+    r1, r2, r3 = rng.random((3, half, x.shape[1]))
+    v_l = r1 * v[l] + r2 * (x[w] - x[l]) + scene.phi * r3 * (x.mean(axis=0) - x[l])  # (6)
+    return Move(l, v_l, x[l] + v_l)  # (7)
+
+
+def icso_triplets(scene: Scene, rng: np.random.Generator) -> Move:
+    """Random triplets ranked b, m, l: b stays, m moves with probability 1/2, l always. N/2 move on average."""
+    x, v = scene.x, scene.v
+    third = len(x) // 3
+    triplets = rng.permutation(len(x))[: 3 * third].reshape(third, 3)
+    ranks = np.argsort(scene.fitness[triplets], axis=1, kind="stable")
+    b, m, l = np.take_along_axis(triplets, ranks, axis=1).T  # noqa: E741
+    moves = rng.random(third) < 0.5
+    r1, r2 = rng.random((2, 2 * third, x.shape[1]))
+    # No random factor on the third term, unlike CSO.
+    v_m = r1[:third] * v[m] + r2[:third] * (x[b] - x[m]) + scene.phi * (x.mean(axis=0) - x[m])
+    v_l = r1[third:] * v[l] + r2[third:] * (x[b] - x[l]) + scene.phi * (scene.best - x[l])
+    v_new = np.concatenate([v_m[moves], v_l])
+    who = np.concatenate([m[moves], l])
+    return Move(who, v_new, x[who] + v_new)
+
+
+def fresh_draws(scene: Scene, rng: np.random.Generator) -> Move:
+    """As many particles as `icso_triplets` moves are drawn anew; the swarm learns nothing."""
+    third = len(scene.x) // 3
+    order = rng.permutation(len(scene.x))
+    count = third + int((rng.random(third) < 0.5).sum())
+    who = order[:count]
+    return Move(who, np.zeros((count, scene.x.shape[1])), scene.draw(count))
+
+
+RULES: dict[str, Callable[[Scene, np.random.Generator], Move]] = {
+    "cso": cso_pairs,
+    "icso": icso_triplets,
+    "random": fresh_draws,
+}
+
+
+def reflect(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Mirror positions back into the box, however far outside they are."""
+    width = high - low
+    folded = np.mod(x - low, 2 * width)
+    return low + np.minimum(folded, 2 * width - folded)
+
+
+class Swarm:
+    """Positions x (N, d) in the box [low, high]^d, moved by a rule.
+
+    Loop: `moved = swarm.ask()` gives the indices whose position is new (all of them at first); score these;
+    `swarm.tell(fitness)` takes the fitness of all N particles.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        rule: str,
+        rng: np.random.Generator,
+        low: float,
+        high: float,
+        phi: float,
+        draw: Callable[[int], np.ndarray],
+    ):
+        self.rule, self.rng, self.low, self.high, self.phi, self.draw = rule, rng, low, high, phi, draw
+        self.x = reflect(np.array(x, dtype=np.float64), low, high)
+        self.v = np.zeros_like(self.x)
+        self.fitness = np.full(len(x), np.inf)
+        self.best = self.x[0].copy()  # g
+        self.best_value = np.inf
+        self.told = False
+
+    def ask(self) -> np.ndarray:
+        """Move the swarm by one generation; indices (m,) of the particles to score."""
+        if not self.told:
+            return np.arange(len(self.x))
+        scene = Scene(self.x, self.v, self.fitness, self.best, self.phi, self.draw)
+        move = RULES[self.rule](scene, self.rng)
+        self.v[move.indices] = move.v
+        self.x[move.indices] = reflect(move.x, self.low, self.high)
+        return move.indices
+
+    def tell(self, fitness: np.ndarray, objective: np.ndarray | None = None) -> None:
+        """Fitness (N,) decides the competitions; `objective` (N,), by default the same, decides g."""
+        self.told = True
+        self.fitness = np.array(fitness, dtype=np.float64)
+        value = self.fitness if objective is None else objective
+        leader = int(np.argmin(value))
+        if value[leader] < self.best_value:
+            self.best, self.best_value = self.x[leader].copy(), float(value[leader])
+
+    def state_dict(self) -> dict[str, Any]:
+        arrays = {"x": self.x, "v": self.v, "fitness": self.fitness, "best": self.best}
+        return {
+            **{name: value.tolist() for name, value in arrays.items()},
+            "best_value": float(self.best_value),
+            "told": self.told,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.x, self.v = np.array(state["x"]), np.array(state["v"])
+        self.fitness, self.best = np.array(state["fitness"]), np.array(state["best"])
+        self.best_value, self.told = state["best_value"], state["told"]

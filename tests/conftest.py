@@ -1,0 +1,47 @@
+"""Fixtures that several test files share: third-party data, found beside the project or not at all."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+CIFAR10_FILES = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta"]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of third-party data: $HARNESS_SHARED, or `shared` beside the project."""
+    folder = Path(os.environ.get("HARNESS_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+    if not folder.is_dir():
+        pytest.skip(f"no third-party data: {folder} does not exist; HARNESS_SHARED names another folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cifar10_root(shared: Path) -> Path:
+    """A folder with the official cifar-10-batches-py; written once and kept between test runs."""
+    pytest.importorskip("PIL", reason="Pillow unpacks the CIFAR-10 images")
+    tool = shared / "tools" / "cifar10_official.py"
+    if not tool.is_file():
+        pytest.skip(f"no CIFAR-10: {tool} does not exist")
+    root = Path(tempfile.gettempdir()) / f"harness-tests-{getpass.getuser()}"
+    target = root / "cifar-10-batches-py"
+    if all((target / name).is_file() for name in CIFAR10_FILES):
+        return root
+    # written elsewhere and renamed, so that a test run beside this one never reads half a file
+    root.mkdir(mode=0o700, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root) as fresh:
+        subprocess.run([sys.executable, str(tool), fresh], check=True, capture_output=True)
+        shutil.rmtree(target, ignore_errors=True)
+        try:
+            (Path(fresh) / target.name).rename(target)
+        except OSError:  # the other run was first
+            assert target.is_dir()
+    return root

@@ -1,0 +1,192 @@
+"""Statistics against hand-worked values, brute force, scipy and statsmodels."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+
+from harness import statistics as s
+
+
+def brute_force_p(a: list[float], b: list[float]) -> float:
+    """All choices of len(a) out of the pooled midranks, counted one by one."""
+    ranks = stats.rankdata([*a, *b])
+    sums = [sum(c) for c in itertools.combinations(ranks, len(a))]
+    observed = sum(ranks[: len(a)])
+    less = sum(r <= observed + 1e-9 for r in sums) / len(sums)
+    greater = sum(r >= observed - 1e-9 for r in sums) / len(sums)
+    return min(1.0, 2 * min(less, greater))
+
+
+def test_summary_of_five_searches_is_worked_by_hand():
+    got = s.summary([94, 90, 92, 91, 93])
+    assert got.n == 5
+    assert got.mean == 92
+    assert got.std == pytest.approx(math.sqrt(10 / 4))  # 1.58, not the best of five
+    assert (got.median, got.ci_low, got.ci_high) == (92, 90, 94)
+    assert got.ci_level == 1 - 2**-4 == 0.9375
+
+
+def test_one_value_leaves_spread_and_interval_empty():
+    assert s.summary([93.0]) == s.Summary(1, 93.0, None, 93.0, None, None, None)
+    assert s.summary([]) == s.Summary(0, None, None, None, None, None, None)
+
+
+def test_constant_values_have_no_rounding_noise():
+    got = s.summary([94.36] * 7)
+    assert (got.mean, got.std, got.median, got.ci_low, got.ci_high) == (94.36, 0.0, 94.36, 94.36, 94.36)
+
+
+@pytest.mark.parametrize("n", range(2, 6))
+def test_below_six_the_interval_is_the_range_with_its_level(n):
+    assert s.median_interval_rank(n) == (1, 1 - 2.0 ** (1 - n))
+
+
+@pytest.mark.parametrize(
+    ("n", "rank"), [(6, 1), (8, 1), (9, 2), (11, 2), (12, 3), (20, 6), (30, 10), (100, 40)]
+)
+def test_interval_ranks_are_those_of_the_published_tables(n, rank):
+    got, level = s.median_interval_rank(n)
+    assert got == rank
+    assert level == pytest.approx(1 - 2 * stats.binom.cdf(rank - 1, n, 0.5))
+    assert level >= 0.95
+    assert 1 - 2 * stats.binom.cdf(rank, n, 0.5) < 0.95  # the next one inwards is too narrow
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(2, 2), (3, 7), (5, 5), (7, 3), (9, 11), (2, 1000)])
+def test_without_ties_p_is_scipys_exact_p(n_a, n_b):
+    rng = np.random.default_rng(n_a * 100 + n_b)
+    for _ in range(5):
+        a, b = rng.normal(0.5, size=n_a), rng.normal(size=n_b)
+        p, name = s.mann_whitney(a, b)
+        assert name == s.EXACT
+        assert p == pytest.approx(stats.mannwhitneyu(a, b, method="exact").pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(4, 4), (3, 6), (6, 3), (5, 5)])
+def test_with_ties_p_is_that_of_all_permutations(n_a, n_b):
+    rng = np.random.default_rng(n_a * 10 + n_b)
+
+    def rank_sum(x, y):
+        return stats.rankdata(np.concatenate([x, y]))[: len(x)].sum()
+
+    for _ in range(4):
+        a, b = rng.integers(0, 4, n_a).astype(float), rng.integers(0, 4, n_b).astype(float)
+        p = s.mann_whitney(a, b)[0]
+        assert p == pytest.approx(brute_force_p(list(a), list(b)))
+        reference = stats.permutation_test(
+            (a, b), rank_sum, permutation_type="independent", n_resamples=np.inf
+        )
+        assert p == pytest.approx(reference.pvalue)
+
+
+def test_tie_case_worked_by_hand():
+    # midranks of 1 2 | 2 3: 1, 2.5, 2.5, 4; sums of two: 3.5 3.5 5 5 6.5 6.5; observed 3.5 -> 2 * 2/6
+    assert s.mann_whitney([1, 2], [2, 3])[0] == pytest.approx(2 / 3)
+
+
+def test_above_a_million_arrangements_the_approximation_is_named_and_is_scipys():
+    rng = np.random.default_rng(3)
+    a, b = rng.integers(0, 9, 12).astype(float), rng.integers(2, 11, 12).astype(float)
+    p, name = s.mann_whitney(a, b)
+    assert name == s.APPROXIMATE
+    assert p == pytest.approx(stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
+    assert s.mann_whitney(a[:11], b[:11])[1] == s.EXACT  # 705,432 arrangements
+
+
+def test_constant_groups_by_rule():
+    same = s.compare([94.36] * 5, [94.36] * 5)
+    assert (same.p, same.effect) == (1.0, 0.5)
+    assert s.verdict([94.36] * 5, [94.36] * 5, 1.0) == "constant"
+    apart = s.compare([94.36] * 5, [54.30] * 5)
+    assert apart.p == pytest.approx(2 / 252)
+    assert apart.effect == 1.0
+    assert s.verdict([94.36] * 5, [54.30] * 5, apart.p) == "better"
+    assert s.verdict([54.30] * 5, [94.36] * 5, apart.p) == "worse"
+    assert s.mann_whitney([1.0] * 50, [1.0] * 50) == (1.0, s.APPROXIMATE)
+
+
+def test_p_is_never_zero():
+    p = s.mann_whitney(np.full(3000, 94.0), np.full(3000, 54.0))[0]
+    assert 0 < p < 1e-300
+
+
+def test_fewer_than_two_values_are_not_tested():
+    assert s.compare([93.0], [94.0, 95.0]) == s.Comparison(None, None, None, None, None)
+    assert s.verdict([93.0], [94.0, 95.0], None) == "not distinguishable"
+    assert s.verdict([], [94.0, 95.0], None) == "not distinguishable"
+
+
+def test_overlapping_groups_are_not_distinguishable():
+    a, b = [90, 91, 92], [90.5, 91, 92.5]
+    got = s.compare(a, b)
+    # pairs won by a: 90 none; 91 one and a tie; 92 two -> 3.5 of 9
+    assert got.effect == pytest.approx(3.5 / 9)
+    assert got.p == pytest.approx(brute_force_p(a, b))
+    assert s.verdict(a, b, got.p) == "not distinguishable"
+
+
+def test_holm_is_that_of_statsmodels():
+    rng = np.random.default_rng(0)
+    for size in (1, 2, 9, 30):
+        p = rng.uniform(0, 0.2, size)
+        assert s.holm(list(p)) == pytest.approx(list(multipletests(p, method="holm")[1]))
+    assert s.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])  # worked by hand
+    assert s.holm([]) == []
+
+
+def test_a_test_that_could_not_be_made_stays_in_the_family():
+    assert s.holm([0.01, None, 0.02]) == [pytest.approx(0.03), None, pytest.approx(0.04)]
+
+
+def test_effect_interval_is_a_bootstrap_from_ten_values_on():
+    rng = np.random.default_rng(5)
+    a, b = rng.normal(1, 1, 30), rng.normal(0, 1, 30)
+    assert s.effect_interval(a[:9], b) == (None, None)
+    low, high = s.effect_interval(a, b)
+    draws = [s.effect_size(rng.choice(a, 30), rng.choice(b, 30)) for _ in range(2000)]  # the obvious way
+    assert low == pytest.approx(np.percentile(draws, 2.5), abs=0.02)
+    assert high == pytest.approx(np.percentile(draws, 97.5), abs=0.02)
+    assert (low, high) == s.effect_interval(a, b)
+    assert s.effect_interval([54.3] * 10, [94.36] * 10) == (0.0, 0.0)
+
+
+def test_equivalence_needs_a_margin_and_data():
+    a, b = 93 + np.arange(8) / 100, 93.005 + np.arange(8) / 100
+    p = s.equivalence_p(a, b, margin=0.5)
+    assert p == pytest.approx(1 / math.comb(16, 8))  # both one-sided tests are fully separated
+    assert s.verdict(a, b, 0.9, p) == "equivalent"
+    assert s.verdict(a, b, 0.9) == "not distinguishable"
+    assert s.equivalence_p(a, a + 0.5, margin=0.5) > 0.4  # a whole margin apart is not equivalent
+    assert s.equivalence_p([93.0], b, margin=0.5) is None
+    assert s.verdict([1.0, 1.0], [1.0, 1.0], 1.0, 0.001) == "constant"
+
+
+def test_regret():
+    assert s.regret(94.37, [93.37, 94.37]) == pytest.approx(0.5)
+    assert s.regret(94.37, []) is None
+
+
+def test_power_note_says_what_can_be_reached_before_anything_runs():
+    assert s.smallest_p(5, 5, 9) == pytest.approx(9 * 2 / 252)
+    assert s.power_note(5, 9) == (
+        "n = 5 cannot reach 0.05 after Holm over 9 comparisons (smallest p 0.071); 6 seeds can"
+    )
+    assert s.power_note(6, 9) == "n = 6 can reach 0.05 after Holm over 9 comparisons (smallest p 0.019)"
+    assert (
+        s.power_note(3, 1)
+        == "n = 3 cannot reach 0.05 after Holm over 1 comparison (smallest p 0.1); 4 seeds can"
+    )
+    assert s.power_note(4, 1).startswith("n = 4 can reach")
+    assert s.power_note(1, 3).startswith("n = 1 gives no spread and no test")
+    assert "nothing is tested" in s.power_note(5, 0)
+
+
+def test_the_planned_minimum_is_what_a_separated_campaign_gets():
+    a, b = [94.0, 94.1, 94.2, 94.3, 94.35], [50.0, 51.0, 52.0, 53.0, 54.0]
+    assert s.holm([s.mann_whitney(a, b)[0]] * 9) == pytest.approx([s.smallest_p(5, 5, 9)] * 9)

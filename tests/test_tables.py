@@ -1,0 +1,317 @@
+"""Tables from synthetic records: contract columns, hand-worked numbers, escaping, warnings."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness import statistics, tables
+
+SPACE = {
+    "cifar10": (91.61, 94.37, 87.06),
+    "cifar100": (73.49, 73.51, 61.41),
+    "ImageNet16-120": (46.73, 47.31, 33.59),
+}
+
+
+def make_campaign(searchers: dict[str, str], seeds: list[int], **changes: Any) -> dict:
+    """A campaign of name -> kind; three data sets with the optima of the 200-epoch table."""
+
+    def about(optimum: float, mean: float) -> dict:
+        quantiles = list(np.linspace(10, optimum, 101))
+        return {"epochs": 200, "optimum": {"index": 1, "cell": "|x~0|", "value": optimum}, "mean": mean,
+                "quantiles": quantiles}  # fmt: skip
+
+    space = {d: {"valid": about(v, m), "test": about(t, m)} for d, (v, t, m) in SPACE.items()}
+    comparisons = (len(searchers) - 1) * len(space)
+    return {
+        "benchmark": "nb201",
+        "table_sha256": "ab" * 32,
+        "table_source": "table.npz",
+        "search_dataset": "cifar10",
+        "preset": {"name": "small", "channels": 8},
+        "precision": "fp32",
+        "threads": 1,
+        "seeds": seeds,
+        "searchers": [
+            {"label": n, "searcher": n.split("-")[0], "spec": n, "kind": k, "config": {}}
+            for n, k in searchers.items()
+        ],
+        "space": space,
+        "power_note": statistics.power_note(len(seeds), comparisons),
+        "chosen": "nb201: table.npz found",
+        "command": "harness run --searchers x --seeds 5",
+        "versions": {"torch": "2.13.0", "harness": "0.1.0"},
+        "created": "2026-01-01T00:00:00Z",
+    } | changes
+
+
+def make_scores(accuracy: float, without: float | None = None) -> list[dict]:
+    """Scores of all columns: test accuracy on cifar10 as given, the others at fixed distances."""
+    found = []
+    for without_none, base in ((False, accuracy), (True, accuracy if without is None else without)):
+        for dataset, shift in (("cifar10", 0.0), ("cifar100", -20.0), ("ImageNet16-120", -47.0)):
+            for split, more in (("valid", -2.0), ("test", 0.0)):
+                record = "cifar10-valid" if (dataset, split) == ("cifar10", "valid") else dataset
+                found.append({"dataset": dataset, "split": split, "epochs": 200, "value": base + shift + more,
+                              "trials": 3, "record": record, "without_none": without_none})  # fmt: skip
+    return found
+
+
+def make_record(label: str, seed: int, accuracy: float, kind: str = "one-shot", **changes: Any) -> dict:
+    """A finished run whose answer improves once, from 10 points lower, at half of 50 steps."""
+    trajectory = []
+    for step, value in ((0, accuracy - 10), (25, accuracy)):
+        scores = [s for s in make_scores(value) if not s["without_none"]]
+        trajectory.append({"step": step, "index": 17, "search_seconds": step * 2.0, "simulated_seconds": 0.0,
+                           "evaluations": step, "scores": scores})  # fmt: skip
+    return {
+        "searcher": label.split("-")[0],
+        "label": label,
+        "spec": label,
+        "kind": kind,
+        "config": {},
+        "seed": seed,
+        "benchmark": "nb201",
+        "search_dataset": "cifar10",
+        "preset": {"name": "small", "channels": 8},
+        "table_sha256": "ab" * 32,
+        "cell": "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_3x3~1|none~2|",
+        "index": 9930,
+        "cell_without_none": "|...|",
+        "index_without_none": 9930,
+        "scores": make_scores(accuracy),
+        "trajectory": trajectory,
+        "steps": 50,
+        "search_seconds": 300.0 + seed,
+        "simulated_seconds": 0.0 if kind == "one-shot" else 12000.0,
+        "evaluations": 1500,
+        "train_images": 320000,
+        "eval_images": 96000,
+        "collapsed": False,
+        "status": "done",
+        "error": None,
+        "environment": {"host": "h", "cpu": "Example CPU", "device": "cpu", "torch": "2.13.0"},
+    } | changes
+
+
+def failed(label: str, seed: int, error: str, **changes: Any) -> dict:
+    """A run that raised."""
+    return make_record(label, seed, 0.0) | {
+        "cell": None, "index": None, "cell_without_none": None, "index_without_none": None, "scores": [],
+        "trajectory": [], "status": "failed", "error": error} | changes  # fmt: skip
+
+
+def two_searchers() -> tuple[list[dict], dict]:
+    """gicso 90..94, random 92, 93 and three more; kinds differ."""
+    records = [make_record("gicso", s, 90.0 + s) for s in range(5)]
+    records += [
+        make_record("random", s, v, "multi-trial") for s, v in enumerate([92.0, 93.0, 93.5, 94.0, 94.2])
+    ]
+    return records, make_campaign({"gicso": "one-shot", "random": "multi-trial"}, [0, 1, 2, 3, 4])
+
+
+def test_results_table_is_the_contract_with_hand_worked_numbers():
+    records, campaign = two_searchers()
+    frame = tables.results_table(records, campaign)
+    assert ",".join(frame.columns) == (
+        "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
+        "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations"
+    )
+    assert len(frame) == 2 * 3 * 2
+    row = frame.query("label == 'gicso' and dataset == 'cifar10' and split == 'test'").iloc[0]
+    assert (row["n"], row["mean"], row["median"], row["ci_low"], row["ci_high"]) == (
+        5,
+        92.0,
+        92.0,
+        90.0,
+        94.0,
+    )
+    assert row["std"] == pytest.approx(1.5811388)
+    assert row["ci_level"] == 0.9375
+    assert row["regret"] == pytest.approx(94.37 - 92)
+    assert (row["search_dataset"], row["epochs"]) == ("cifar10", 200)
+    assert (row["search_seconds"], row["simulated_seconds"], row["evaluations"]) == (302.0, 0.0, 1500)
+    valid = frame.query("label == 'gicso' and dataset == 'ImageNet16-120' and split == 'valid'").iloc[0]
+    assert valid["mean"] == pytest.approx(92 - 47 - 2)
+    assert valid["search_dataset"] == "cifar10"  # searched there, scored here
+    assert frame.query("label == 'random'")["simulated_seconds"].unique() == [12000]
+
+
+def test_columns_without_none_are_apart():
+    records = [make_record("gicso", s, 90.0, scores=make_scores(90.0, without=93.0 + s)) for s in range(2)]
+    frame = tables.results_table(records, make_campaign({"gicso": "one-shot"}, [0, 1]))
+    row = frame.query("dataset == 'cifar10' and split == 'test'").iloc[0]
+    assert (row["mean"], row["std"], row["mean_without_none"]) == (90.0, 0.0, 93.5)
+    assert row["std_without_none"] == pytest.approx(0.5**0.5)
+
+
+def test_csv_leaves_empty_what_is_not_known():
+    frame = tables.results_table([make_record("gicso", 0, 93.1)], make_campaign({"gicso": "one-shot"}, [0]))
+    row = next(csv.DictReader(io.StringIO(tables.to_csv(frame))))
+    assert (row["n"], row["epochs"], row["mean"]) == ("1", "200", "91.1")
+    assert [row[c] for c in ("std", "ci_low", "ci_high", "ci_level", "std_without_none")] == [""] * 5
+    assert "nan" not in tables.to_csv(frame).lower()
+
+
+def test_comparisons_are_one_family_of_searchers_times_datasets():
+    values = {"gicso": 94.0, "darts": 54.0, "random": 93.0}
+    records = [make_record(k, s, v + s / 10) for k, v in values.items() for s in range(5)]
+    frame = tables.comparisons(records, make_campaign(dict.fromkeys(values, "one-shot"), list(range(5))))
+    assert ",".join(frame.columns) == (
+        "dataset,split,a,b,n_a,n_b,test,p,p_holm,effect,effect_low,effect_high,verdict"
+    )
+    assert list(zip(frame["a"], frame["b"], frame["dataset"], strict=True)) == [
+        ("gicso", b, d) for b in ("darts", "random") for d in SPACE
+    ]
+    assert frame["p"].to_numpy() == pytest.approx(np.full(6, 2 / 252))
+    assert frame["p_holm"].to_numpy() == pytest.approx(np.full(6, 6 * 2 / 252))  # 0.0476
+    assert set(frame["verdict"]) == {"better"}
+    assert set(frame["split"]) == {"test"}
+    assert frame["effect_low"].isna().all()  # 5 seeds: no bootstrap
+    reverse = tables.comparisons(
+        records, make_campaign({"darts": "one-shot", "gicso": "one-shot"}, list(range(5)))
+    )
+    assert list(reverse.query("b == 'gicso'")["verdict"]) == ["worse"] * 3
+
+
+def test_constant_single_and_missing_groups_have_no_zero_and_no_nan_words():
+    records = [make_record("a", s, 54.3) for s in range(5)] + [make_record("b", s, 54.3) for s in range(5)]
+    campaign = make_campaign(
+        {"a": "one-shot", "b": "one-shot", "c": "one-shot", "d": "one-shot"}, list(range(5))
+    )
+    records += [make_record("c", 0, 93.0)] + [failed("d", s, "boom") for s in range(5)]
+    frame = tables.comparisons(records, campaign).set_index(["b", "dataset"])
+    same = frame.loc[("b", "cifar10")]
+    assert (same["p"], same["p_holm"], same["effect"], same["verdict"]) == (1.0, 1.0, 0.5, "constant")
+    for other, n in (("c", 1), ("d", 0)):
+        row = frame.loc[(other, "cifar10")]
+        assert (row["n_b"], row["verdict"]) == (n, "not distinguishable")
+        assert np.isnan([row["p"], row["p_holm"], row["effect"]]).all()
+    text = tables.to_csv(frame.reset_index()[tables.COMPARISON_COLUMNS])
+    assert "nan" not in text.lower()
+    assert "None" not in text
+
+
+def test_margin_makes_equivalence_possible():
+    records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
+    campaign = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8)))
+    assert set(tables.comparisons(records, campaign)["verdict"]) == {"not distinguishable"}
+    assert set(tables.comparisons(records, campaign, margin=0.5)["verdict"]) == {"equivalent"}
+
+
+def cells_of(table: tables.ReadableTable, method: str) -> dict[str, tables.Cell]:
+    row = next(r for g in table.groups for r in g.rows if r.method == method)
+    return dict(zip(table.headings[1:], row.cells, strict=True))
+
+
+def test_readable_table_groups_by_kind_and_marks_the_best():
+    records, campaign = two_searchers()
+    table = tables.readable_table(records, campaign)
+    assert [g.title for g in table.groups] == ["one-shot", "multi-trial", "the space"]
+    gicso, rand = cells_of(table, "gicso"), cells_of(table, "random")
+    assert gicso["cifar10 test"] == tables.Cell("92.00 ± 1.58", False)
+    assert rand["cifar10 test"] == tables.Cell("93.34 ± 0.88", True)
+    assert (gicso["n"].text, gicso["search s"].text, rand["simulated s"].text) == ("5", "302", "12,000")
+    assert cells_of(table, "optimum (of each column)")["ImageNet16-120 test"].text == "47.31"
+    notes = " ".join(table.footnotes)
+    assert "gicso (one-shot) against random" in notes
+    assert "Seeds: 0 to 4." in notes
+    assert "Search on cifar10 only" in notes
+    assert "at 200 epochs, mean over the stored trials (3 a cell) (cifar10 valid from cifar10-valid)" in notes
+    assert campaign["table_sha256"] in notes
+    assert "cpu, Example CPU, torch 2.13.0" in notes
+    assert f"Power: {campaign['power_note']}" in notes
+    assert table.warnings == []
+
+
+def test_rows_that_read_the_same_are_both_bold():
+    records = [make_record(k, 0, v) for k, v in (("a", 93.001), ("b", 93.0), ("c", 92.9))]
+    table = tables.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0]))
+    assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [True, True, False]
+
+
+def test_one_seed_has_no_spread_and_says_so():
+    table = tables.readable_table([make_record("gicso", 0, 93.0)], make_campaign({"gicso": "one-shot"}, [0]))
+    assert cells_of(table, "gicso")["cifar10 test"].text == "93.00"
+    assert "n = 1: no ± and no test (gicso)." in table.footnotes
+
+
+def test_failed_collapsed_and_missing_random_are_warned_of():
+    records = [make_record("gicso", s, 93.0, collapsed=s < 2) for s in range(4)] + [
+        failed("gicso", 4, "out\nof")
+    ]
+    table = tables.readable_table(records, make_campaign({"gicso": "one-shot"}, list(range(5))))
+    assert cells_of(table, "gicso")["n"].text == "4/5"
+    assert any("gicso: 4/5 seeds: 1 failed (out)" in w for w in table.warnings)
+    assert any("2 of 4 runs collapsed" in w for w in table.warnings)
+    assert any("no `random` searcher" in w for w in table.warnings)
+
+
+def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
+    records, campaign = two_searchers()
+    table = tables.readable_table(records, campaign, published=True)
+    group = table.groups[-1]
+    assert len(group.rows) == len(tables.published_rows()) == 59
+    assert all(re.fullmatch(r"published \[\d+\]", r.note) for r in group.rows)
+    assert not any(c.bold for r in group.rows for c in r.cells)
+    darts, rea = cells_of(table, "DARTS-V1"), cells_of(table, "REA")
+    assert (darts["cifar10 test"].text, darts["search s"].text, darts["n"].text) == (
+        "54.30 ± 0.00",
+        "10,890",
+        "3",
+    )
+    assert (rea["search s"].text, rea["simulated s"].text) == (tables.EMPTY, "12,000")
+    assert rea["ImageNet16-120 valid"].text == "45.15 ± 0.89"
+    assert len(table.sources) == len({r["source"] for r in tables.published_rows()})
+    assert set(tables.comparisons(records, campaign)["b"]) == {"random"}
+    other = tables.readable_table(records, campaign | {"benchmark": "digits201"}, published=True)
+    assert other.groups[-1].title == "the space"
+
+
+def test_imported_cells_join_as_a_group():
+    records, campaign = two_searchers()
+    clocks = dict.fromkeys(["search_seconds", "simulated_seconds", "evaluations"])
+    records += [make_record("mine", s, 93.0, "imported", trajectory=[], **clocks) for s in range(2)]
+    table = tables.readable_table(records, campaign)
+    assert cells_of(table, "mine")["search s"].text == tables.EMPTY
+    assert cells_of(table, "mine")["n"].text == "2"
+    assert "imported" in [g.title for g in table.groups]
+    assert set(tables.comparisons(records, campaign)["b"]) == {"random", "mine"}
+
+
+HOSTILE = "a|b*c_d`e<script>alert(1)</script>$x^2$&{\\input{/etc/passwd}}%#~"
+
+
+def test_hostile_text_stays_text():
+    records = [failed("gicso", 0, HOSTILE), *(make_record("gicso", s, 93.0, spec=HOSTILE) for s in (1, 2))]
+    campaign = make_campaign({"gicso": "one-shot"}, [0, 1, 2])
+    campaign["searchers"][0]["spec"] = HOSTILE
+    table = tables.readable_table(records, campaign)
+    markdown = tables.to_markdown(table)
+    assert "<script>" not in markdown
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    bars = {len(re.findall(r"(?<!\\)\|", line)) for line in rows}
+    assert bars == {len(table.headings) + 1}  # no row gained a cell
+    latex = tables.to_latex(table)
+    assert r"\textbackslash{}input\{/etc/passwd\}" in latex
+    assert r"\input{" not in latex
+    assert r"\$x\textasciicircum{}2\$\&" in latex
+    assert not re.search(r"(?<!\\)[%#]", latex.replace(r"{\linewidth}{!}{%", ""))
+
+
+def test_latex_is_a_booktabs_table_of_equal_rows():
+    records, campaign = two_searchers()
+    latex = tables.to_latex(tables.readable_table(records, campaign))
+    for word in (r"\toprule", r"\midrule", r"\bottomrule", r"\cmidrule(lr){3-4}", r"\cmidrule(lr){7-8}"):
+        assert word in latex
+    assert r"\textbf{93.34 $\pm$ 0.88}" in latex
+    assert r"\begin{tabular}{l" + "r" * 10 + "}" in latex
+    rows = [line for line in latex.splitlines() if line.endswith(r"\\") and "multicolumn{11}" not in line]
+    assert {line.replace(r"\&", "").count("&") for line in rows if not line.startswith(" & ")} == {10}
+    assert latex.count("{") == latex.count("}")

@@ -236,10 +236,10 @@ def table(
 
     campaign, records = store.load_campaign(folder), store.load_records(folder)
     if format is Format.csv:
-        typer.echo(tables.results_table(records, campaign).to_csv(index=False), nl=False)
+        typer.echo(tables.to_csv(tables.results_table(records, campaign)), nl=False)
     else:
         write = tables.to_markdown if format is Format.md else tables.to_latex
-        typer.echo(write(records, campaign, published=published))
+        typer.echo(write(tables.readable_table(records, campaign, published)))
 
 
 @app.command()

@@ -1,0 +1,576 @@
+"""The NAS-Bench-201 table in columns: load, query, optimum, checks.
+
+A column holds one accuracy of all 15,625 cells in the official index order; NaN where the source has none.
+Nothing is imputed and nothing is drawn at random: a value is the mean over the trials that there are, and
+says over how many. Sources: the folder-wide CSV of published values, or an official archive that
+`benchmarks.nb201.official` has converted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import gzip
+import hashlib
+import io
+import json
+import operator
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from benchmarks.base import Score, UserError
+from benchmarks.nb201 import cell
+
+#: What was trained on what -> the splits it was measured on. `cifar10` was trained on all 50,000 images and
+#: has no validation split; `ori-test` of cifar100 and ImageNet16-120 is x-valid and x-test together.
+SPLITS: Mapping[str, tuple[str, ...]] = {
+    "cifar10-valid": ("x-valid", "ori-test"),
+    "cifar10": ("ori-test",),
+    "cifar100": ("x-valid", "x-test", "ori-test"),
+    "ImageNet16-120": ("x-valid", "x-test", "ori-test"),
+}
+RECORDS = tuple(SPLITS)
+EPOCHS = (12, 200)
+CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
+SOURCES = (
+    "a table (.npz) written by `harness data convert`, or the CSV of published values (nb201.csv.gz); "
+    "official archives (NATS-tss-v1_0-3ffb9-simple, NAS-Bench-201-v1_1-096897.pth) are read by "
+    "`harness data convert`"
+)
+
+Key = tuple[str, str, int]
+_FORMAT = "nb201-table-1"
+_CSV_BYTES = 64 * 2**20  # the real one has 6 MB; a bound for gzip bombs
+
+
+class Scores(NamedTuple):
+    """Accuracies of many cells and their origin."""
+
+    values: np.ndarray  # float64, percent, of the shape of the asked indices
+    trials: np.ndarray  # uint8, the same shape
+    record: str
+    split: str
+    epochs: int
+
+
+class Column:
+    """One accuracy of every cell: `mean` float64 (15625,) in percent, NaN where the source has none.
+
+    `trials` uint8 (15625,) counts the trainings in each mean; `seeds` names them. `per_trial` float64
+    (15625, len(seeds)) has NaN where that seed was not run or its value is not known to be that seed's, and
+    is None where the source has means only. All arrays are read-only.
+    """
+
+    __slots__ = ("_trials", "_values", "epochs", "mean", "per_trial", "record", "seeds", "split", "trials")
+
+    def __init__(
+        self,
+        key: Key,
+        mean: np.ndarray,
+        trials: np.ndarray,
+        seeds: tuple[int, ...],
+        per_trial: np.ndarray | None = None,
+    ) -> None:
+        self.record, self.split, self.epochs = key
+        self.mean = _frozen(mean, np.float64)
+        self.trials = _frozen(trials, np.uint8)
+        self.seeds = seeds
+        self.per_trial = None if per_trial is None else _frozen(per_trial, np.float64)
+        if self.mean.shape != (cell.NUM_CELLS,) or self.trials.shape != self.mean.shape:
+            raise UserError(f"{self.name}: {self.mean.shape} values, expected ({cell.NUM_CELLS},)")
+        if self.per_trial is not None and self.per_trial.shape != (cell.NUM_CELLS, len(seeds)):
+            raise UserError(f"{self.name}: trials have shape {self.per_trial.shape}, seeds are {seeds}")
+        if np.any((self.mean < 0) | (self.mean > 100)):
+            raise UserError(f"{self.name}: accuracies outside 0 to 100 percent")
+        self._values: list[float] = self.mean.tolist()  # for one item a list is faster than an array
+        self._trials: list[int] = self.trials.tolist()
+
+    @property
+    def name(self) -> str:
+        """Where its values come from, in words."""
+        return f"{self.record}/{self.split} at {self.epochs} epochs"
+
+    @property
+    def cells(self) -> int:
+        """How many cells have a value."""
+        return int(np.count_nonzero(~np.isnan(self.mean)))
+
+    def __getitem__(self, index: Any) -> Score:
+        """The mean accuracy of a cell by official index (Python or numpy integer).
+
+        Raises UserError for another index or where the source has no value.
+        """
+        i = index if type(index) is int else _integer(index)
+        if 0 <= i < cell.NUM_CELLS:
+            value = self._values[i]
+            if value == value:
+                return Score(value, self._trials[i], self.record, self.split, self.epochs)
+        raise self._missing(i)
+
+    def take(self, indices: Any) -> Scores:
+        """The mean accuracies of many cells; `indices` is an integer array or sequence of any shape.
+
+        Raises UserError for an index that is no cell and where a value is missing, naming the first.
+        """
+        asked = np.asarray(indices)
+        if asked.dtype.kind not in "iu" and asked.size:
+            raise UserError(f"cell indices of type {asked.dtype}: expected integers")
+        asked = asked.astype(np.intp, copy=False)
+        if asked.size and (asked.min() < 0 or asked.max() >= cell.NUM_CELLS):
+            raise self._missing(int(asked[(asked < 0) | (asked >= cell.NUM_CELLS)].flat[0]))
+        values = self.mean[asked]
+        missing = np.isnan(values)
+        if missing.any():
+            raise self._missing(int(asked[missing].flat[0]))
+        return Scores(values, self.trials[asked], self.record, self.split, self.epochs)
+
+    def trial(self, index: Any, seed: Any) -> Score:
+        """The accuracy of one training; UserError where that seed was not run or is not known."""
+        i, wanted = _integer(index), _integer(seed)
+        here = f"trial {wanted} of cell #{i}, {self.name}"
+        count = self[i].trials
+        if self.per_trial is None:
+            raise UserError(f"{here}: the table stores the mean over {count} trials only, not single trials")
+        if wanted in self.seeds:
+            value = float(self.per_trial[i, self.seeds.index(wanted)])
+            if value == value:
+                return Score(value, 1, self.record, self.split, self.epochs)
+        run = [str(s) for s, v in zip(self.seeds, self.per_trial[i], strict=True) if v == v]
+        if not run:
+            raise UserError(f"{here}: not recorded which seed gave which of the {count} values of this cell")
+        raise UserError(f"{here}: was not run; the trials of this cell are {', '.join(run)}")
+
+    def best(self) -> tuple[int, Score]:
+        """Index and score of the highest mean; ties go to the lowest index, as in `find_best`."""
+        if not self.cells:
+            raise UserError(f"{self.name}: no cell has a value")
+        index = int(np.nanargmax(self.mean))
+        return index, self[index]
+
+    def _missing(self, index: int) -> UserError:
+        if not 0 <= index < cell.NUM_CELLS:
+            return UserError(f"cell index {index}: outside 0 to {cell.NUM_CELLS - 1}")
+        return UserError(
+            f"cell #{index}: no {self.name}; this table has it for {self.cells:,} of {cell.NUM_CELLS:,} cells"
+        )
+
+
+@dataclass(frozen=True)
+class Table:
+    """Accuracies and costs of the benchmark; arrays are float64 (15625,), NaN where not recorded.
+
+    `params` (millions), `flops` (millions of multiply-adds), `latency` (seconds for a batch of 256),
+    `train_seconds` (one epoch) and `valid_seconds` (one pass over x-valid) are keyed by record; a record that
+    the source does not have is absent.
+    """
+
+    columns: Mapping[Key, Column]
+    params: Mapping[str, np.ndarray]
+    flops: Mapping[str, np.ndarray]
+    train_seconds: Mapping[str, np.ndarray]
+    source: str  # one line: what kind of file it came from
+    valid_seconds: Mapping[str, np.ndarray] = field(default_factory=dict)
+    latency: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Checksum over names and contents of all arrays; the same however the table was stored."""
+        digest = hashlib.sha256()
+        for name, array in sorted(_arrays(self).items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def column(self, record: str, split: str, epochs: int) -> Column:
+        """One column; UserError that lists the legal names for anything else."""
+        found = self.columns.get((record, split, epochs))
+        return found if found is not None else _no_column(self, record, split, epochs)
+
+    def proxy(self, epochs: int = 12) -> tuple[Column, np.ndarray]:
+        """What multi-trial searchers may ask for: CIFAR-10 validation accuracy after a short training.
+
+        Returns the column (cifar10-valid, x-valid) and the simulated seconds of a query, float64 (15625,):
+        the training, and one validation pass where its time is recorded, as in the official
+        `simulate_train_eval`. NaN where no training time is recorded.
+        """
+        column = self.column("cifar10-valid", "x-valid", epochs)
+        absent = np.full(cell.NUM_CELLS, np.nan)
+        seconds = epochs * self.train_seconds.get("cifar10-valid", absent)
+        if "cifar10-valid" in self.valid_seconds:
+            seconds = seconds + self.valid_seconds["cifar10-valid"]
+        return column, seconds
+
+    @property
+    def proxy_cost(self) -> str:
+        """What the seconds of `proxy()` consist of."""
+        if "cifar10-valid" not in self.train_seconds:
+            return "training time is not recorded"
+        if "cifar10-valid" in self.valid_seconds:
+            return "12 x epoch time + one validation pass"
+        return "12 x epoch time, evaluation time is not recorded"
+
+    @cached_property
+    def present(self) -> np.ndarray:
+        """Which cells have any accuracy, bool (15625,)."""
+        return np.any([~np.isnan(c.mean) for c in self.columns.values()], axis=0)
+
+    @cached_property
+    def params_anomaly(self) -> np.ndarray:
+        """Where the stored parameter count is not the cell's (by over 0.1 %), bool (15625,).
+
+        A known error of the official files: some cells carry the count of a cell with one convolution more or
+        less. The stored value is kept.
+        """
+        wrong = [np.abs(p - implied_params(r)) > 1e-3 * implied_params(r) for r, p in self.params.items()]
+        return np.any(wrong, axis=0) if wrong else np.zeros(cell.NUM_CELLS, dtype=bool)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a user of this table should know, one line each."""
+        lines = []
+        present, anomalies = int(self.present.sum()), np.flatnonzero(self.params_anomaly)
+        if present < cell.NUM_CELLS:
+            lines.append(f"partial: {present:,} of {cell.NUM_CELLS:,} cells")
+        if len(anomalies):
+            lines.append(
+                f"the stored parameter count of {len(anomalies)} cells (first: #{anomalies[0]}) is not what "
+                "their operations imply, a known error of the official files"
+            )
+        return lines
+
+
+def implied_params(record: str) -> np.ndarray:
+    """Parameters (millions) of each cell's network, from its operations; float64 (15625,).
+
+    C = 16 and N = 5: five cells at 16, 32 and 64 channels; a k×k convolution has k²C² + 2C parameters (batch
+    norm). The rest is stem, two residual blocks, last batch norm (72,656) and the classifier, 65 per class.
+    """
+    ops = cell.all_cells()
+    conv1 = 5 * sum(c * c + 2 * c for c in (16, 32, 64))
+    conv3 = 5 * sum(9 * c * c + 2 * c for c in (16, 32, 64))
+    fixed = 72_656 + 65 * CLASSES[record]
+    return (fixed + conv1 * (ops == cell.CONV1).sum(1) + conv3 * (ops == cell.CONV3).sum(1)) / 1e6
+
+
+def load_table(path: str | os.PathLike[str]) -> Table:
+    """A table from our .npz (its checksum is verified) or from the CSV, plain or gzipped.
+
+    Raises UserError for everything else: official archives (naming the command that converts them), missing,
+    damaged or foreign files.
+    """
+    place = Path(path)
+    kind = kind_of(place)
+    if kind == "table":
+        return _load_npz(place)
+    if kind == "csv":
+        return _load_csv(place)
+    raise UserError(f"{place}: {KINDS[kind]}; convert it once: harness data convert {place}")
+
+
+def save_table(table: Table, path: str | os.PathLike[str]) -> None:
+    """Write a table as .npz, atomically; UserError where the place cannot be written."""
+    place = Path(path)
+    meta = json.dumps({"format": _FORMAT, "sha256": table.sha256, "source": table.source})
+    part = place.with_name(f".{place.name}.{os.getpid()}.part")
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            np.savez_compressed(file, meta=np.array(meta), **_arrays(table))  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, place)
+    except OSError as error:
+        raise UserError(f"{place}: cannot write the table ({error.strerror or error})") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+KINDS = {
+    "table": "a table of this program",
+    "csv": "a CSV of published values",
+    "nats-folder": "a NATS-Bench topology folder",
+    "nats-tar": "a tar file, read as a NATS-Bench topology archive",
+    "nats-file": "a bz2 file, read as a whole NATS-Bench archive",
+    "pth": "a NAS-Bench-201 .pth file",
+}
+
+
+def kind_of(path: Path) -> str:
+    """What a path is by its content, a key of KINDS; UserError for what is none of them."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder; expected {SOURCES}")
+    try:
+        if path.is_dir():
+            return _kind_of_folder(path)
+        with open(path, "rb") as file:
+            head = file.read(1024)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    if not head:
+        raise UserError(f"{path}: an empty file; expected {SOURCES}")
+    if head[:2] == b"\x1f\x8b":
+        with _damage(path, "gzip file"), gzip.open(path) as unpacked:
+            head = unpacked.read(1024)
+    if head[:4] == b"PK\x03\x04":
+        return _kind_of_zip(path)
+    if head[257:262] == b"ustar":
+        return "nats-tar"
+    if head[:3] == b"BZh":
+        return "nats-file"
+    if head[:1] == b"\x80":
+        return "pth"
+    first_line = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
+    if b"arch_str" in first_line and b"," in first_line:
+        return "csv"
+    hint = "; the pieces of a split archive must be joined first (cat)" if ".tar" in path.name else ""
+    raise UserError(f"{path}: not a benchmark file{hint}; expected {SOURCES}")
+
+
+def _kind_of_folder(path: Path) -> str:
+    for entry in os.scandir(path):
+        if entry.name.endswith(".pickle.pbz2"):
+            return "nats-folder"
+    raise UserError(f"{path}: a folder without NATS-Bench files (meta.pickle.pbz2, …); expected {SOURCES}")
+
+
+def _kind_of_zip(path: Path) -> str:
+    with _damage(path, "zip file"), zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any(name.endswith("/data.pkl") for name in names):
+        return "pth"
+    if "meta.npy" in names and any(name.startswith("accuracy/") for name in names):
+        return "table"
+    found = ", ".join(name.removesuffix(".npy") for name in names[:3])
+    raise UserError(f"{path}: an .npz or zip of something else (it holds {found}, …); expected {SOURCES}")
+
+
+#: What gzip, zipfile, numpy, json and csv raise on truncated or altered files.
+_DAMAGE = (
+    *(EOFError, OSError, zlib.error, zipfile.BadZipFile, csv.Error, ValueError, LookupError),
+    *(TypeError, NotImplementedError, MemoryError),
+)
+
+
+@contextlib.contextmanager
+def _damage(path: Path, what: str) -> Iterator[None]:
+    """Turn what the readers of compressed files raise into one line."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise UserError(f"{path}: a truncated or damaged {what} ({error}); copy or convert it again") from None
+
+
+def _load_npz(path: Path) -> Table:
+    with _damage(path, "table"), np.load(path, allow_pickle=False) as archive:
+        meta = json.loads(str(archive["meta"]))
+        if meta.get("format") != _FORMAT:
+            raise UserError(
+                f"{path}: table format {meta.get('format')!r}, this program reads {_FORMAT!r}; "
+                "convert the source again: harness data convert SRC"
+            )
+        arrays = {name: archive[name] for name in archive.files if name != "meta"}
+        table = _from_arrays(arrays, meta["source"])
+        if table.sha256 != meta["sha256"]:
+            raise UserError(
+                f"{path}: the contents do not match the stored checksum; convert the source again: "
+                "harness data convert SRC"
+            )
+    return table
+
+
+_COSTS = ("params", "flops", "train_seconds", "valid_seconds", "latency")
+
+
+def _arrays(table: Table) -> dict[str, np.ndarray]:
+    """All arrays of a table by name; what is stored and what the checksum covers."""
+    arrays = {}
+    for (record, split, epochs), column in table.columns.items():
+        name = f"accuracy/{record}/{split}/{epochs}"
+        arrays[f"{name}/mean"], arrays[f"{name}/trials"] = column.mean, column.trials
+        arrays[f"{name}/seeds"] = np.array(column.seeds, dtype=np.int64)
+        if column.per_trial is not None:
+            arrays[f"{name}/per_trial"] = column.per_trial
+    for cost in _COSTS:
+        arrays.update({f"{cost}/{record}": values for record, values in getattr(table, cost).items()})
+    return arrays
+
+
+def _from_arrays(arrays: Mapping[str, np.ndarray], source: str) -> Table:
+    columns: dict[Key, Column] = {}
+    costs: dict[str, dict[str, np.ndarray]] = {cost: {} for cost in _COSTS}
+    for name, array in arrays.items():
+        group, *rest = name.split("/")
+        if group in costs:
+            costs[group][rest[0]] = _frozen(array, np.float64)
+        elif rest[-1] == "mean":
+            record, split, epochs, _ = rest
+            prefix = name.removesuffix("mean")
+            seeds = tuple(arrays[prefix + "seeds"].tolist())
+            column = Column(
+                (record, split, int(epochs)),
+                array,
+                arrays[prefix + "trials"],
+                seeds,
+                arrays.get(prefix + "per_trial"),
+            )
+            columns[record, split, int(epochs)] = column
+    return Table(columns=columns, source=source, **costs)
+
+
+#: The CSV's name of a record or a pair (its column prefix) -> ours.
+_CSV_MEANS = {
+    "c10valid_val": ("cifar10-valid", "x-valid"),
+    "c10_test": ("cifar10", "ori-test"),
+    "c100_val": ("cifar100", "x-valid"),
+    "c100_test": ("cifar100", "x-test"),
+    "in16_val": ("ImageNet16-120", "x-valid"),
+    "in16_test": ("ImageNet16-120", "x-test"),
+}
+_CSV_UNIONS = {"c100_valtest": ("cifar100", "ori-test"), "in16_valtest": ("ImageNet16-120", "ori-test")}
+_CSV_COSTS = {"c10valid": "cifar10-valid", "c10": "cifar10", "c100": "cifar100", "in16": "ImageNet16-120"}
+_CSV_SEEDS = (777, 888, 999)
+
+
+class _Csv:
+    """Columns of the CSV as arrays; errors name row and column."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        opened = gzip.open(path) if _is_gzip(path) else open(path, "rb")  # noqa: SIM115
+        with _damage(path, "CSV"), opened as file:
+            data = file.read(_CSV_BYTES + 1)
+            text = data.decode("utf-8-sig")
+        if len(data) > _CSV_BYTES:
+            raise UserError(f"{path}: larger than {_CSV_BYTES >> 20} MB, not the CSV of published values")
+        with _damage(path, "CSV"):
+            header, *rows = csv.reader(io.StringIO(text, newline=""))
+        if len(rows) != cell.NUM_CELLS:
+            raise UserError(f"{path}: {len(rows):,} rows of cells, expected {cell.NUM_CELLS:,}")
+        short = next((i for i, row in enumerate(rows) if len(row) != len(header)), None)
+        if short is not None:
+            raise UserError(f"{path}: row {short} has {len(rows[short])} values, expected {len(header)}")
+        self.columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+
+    def text(self, name: str) -> tuple[str, ...]:
+        if name not in self.columns:
+            raise UserError(f"{self.path}: has no column {name}; expected the CSV of published values")
+        return self.columns[name]
+
+    def numbers(self, name: str) -> np.ndarray:
+        texts = self.text(name)
+        try:
+            return np.array([float(t) if t else np.nan for t in texts])
+        except ValueError as error:
+            raise UserError(f"{self.path}: column {name}: {error}") from None
+
+
+def _is_gzip(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
+
+
+def _load_csv(path: Path) -> Table:
+    data = _Csv(path)
+    check_order(data.text("arch_str"), path)
+    if data.text("index") != tuple(str(i) for i in range(cell.NUM_CELLS)):
+        raise UserError(f"{path}: column index is not 0 to {cell.NUM_CELLS - 1} in order")
+    columns: dict[Key, Column] = {}
+    for prefix, (record, split) in _CSV_MEANS.items():
+        columns[record, split, 12] = _csv_12(data, prefix, (record, split, 12))
+        columns[record, split, 200] = _csv_200(data, prefix, (record, split, 200))
+    for prefix, (record, split) in _CSV_UNIONS.items():
+        columns[record, split, 200] = _csv_200(data, prefix, (record, split, 200))
+    shared = {"c10valid": "c10"}  # the same network: its size is stored once
+    return Table(
+        columns=columns,
+        params={r: _frozen(data.numbers(f"{shared.get(n, n)}_params_M")) for n, r in _CSV_COSTS.items()},
+        flops={r: _frozen(data.numbers(f"{shared.get(n, n)}_flops_M")) for n, r in _CSV_COSTS.items()},
+        train_seconds={r: _frozen(data.numbers(f"{n}_epoch_time_s")) for n, r in _CSV_COSTS.items()},
+        source="CSV of published values, rounded to 6 decimals",
+    )
+
+
+def _csv_12(data: _Csv, prefix: str, key: Key) -> Column:
+    """Means over seeds 111 and 777 for cifar10-valid; the only trial (seed 111) for the others."""
+    mean = data.numbers(f"{prefix}_acc_12ep")
+    seeds, per_trial = ((111, 777), None) if key[0] == "cifar10-valid" else ((111,), mean[:, None])
+    return Column(key, mean, np.where(np.isnan(mean), 0, len(seeds)), seeds, per_trial)
+
+
+def _csv_200(data: _Csv, prefix: str, key: Key) -> Column:
+    """Means over the 200-epoch trials, with single trials where the CSV has them.
+
+    Where the CSV only infers which seed gave which value (c10_test_seed_labels_sure = 0), the labels are
+    dropped: the mean stands, asking for a trial is an error.
+    """
+    count = data.numbers("n_seeds")
+    name = f"{prefix}_acc_s777"
+    per_trial = None
+    if name in data.columns:
+        per_trial = np.stack([data.numbers(f"{prefix}_acc_s{seed}") for seed in _CSV_SEEDS], axis=1)
+    if prefix.endswith("valtest"):
+        assert per_trial is not None
+        mean = np.nansum(per_trial, axis=1) / count  # the CSV has no column of this mean
+    else:
+        mean = data.numbers(f"{prefix}_acc")
+    if per_trial is not None and prefix == "c10_test":
+        per_trial[data.numbers("c10_test_seed_labels_sure") != 1] = np.nan
+    return Column(key, mean, np.where(np.isnan(mean), 0, count), _CSV_SEEDS, per_trial)
+
+
+def check_order(strings: Any, where: Any) -> None:
+    """Whether architecture strings come in the official order; UserError naming the first that does not."""
+    expected = official_strings()
+    if tuple(strings) == expected:
+        return
+    if len(strings) != len(expected):
+        raise UserError(f"{where}: {len(strings):,} cells, expected {len(expected):,}")
+    row = next(i for i, (a, b) in enumerate(zip(strings, expected, strict=True)) if a != b)
+    raise UserError(f"{where}: row {row} is {strings[row]!r}, in the official order it is {expected[row]}")
+
+
+@lru_cache(maxsize=1)
+def official_strings() -> tuple[str, ...]:
+    """Architecture strings of all cells in the official order."""
+    return tuple(cell.to_string(ops) for ops in map(tuple, cell.all_cells().tolist()))
+
+
+def _no_column(table: Table, record: str, split: str, epochs: int) -> Column:
+    """Raise the UserError that fits: which of the three words is wrong, and what there is."""
+    have = table.columns
+    if record not in SPLITS:
+        raise UserError(f"record {record!r}: one of {', '.join(RECORDS)}")
+    if split not in SPLITS[record]:
+        note = "; its validation accuracy is in record cifar10-valid" if record == "cifar10" else ""
+        raise UserError(f"split {split!r} of {record}: one of {', '.join(SPLITS[record])}{note}")
+    if epochs not in EPOCHS:
+        raise UserError(f"epochs {epochs!r}: one of {', '.join(map(str, EPOCHS))}")
+    known = ", ".join(f"{r}/{s}@{e}" for r, s, e in sorted(have))
+    raise UserError(f"no {record}/{split} at {epochs} epochs in this table ({table.source}); it has {known}")
+
+
+def _integer(value: Any) -> int:
+    """A Python or numpy integer as int; UserError for anything else, bool included."""
+    try:
+        if isinstance(value, (bool, np.bool_)):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise UserError(f"{value!r}: expected an integer") from None
+
+
+def _frozen(array: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
+    """A read-only array with one kind of NaN, so that equal tables have equal bytes."""
+    out = np.array(array, dtype=dtype, order="C")
+    if out.dtype.kind == "f":
+        out[np.isnan(out)] = np.nan
+    out.setflags(write=False)
+    return out

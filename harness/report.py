@@ -1,0 +1,244 @@
+"""The report of one or several campaigns: tables, tests, plots, and a page that says what they show."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.base import UserError
+from harness import figures, statistics, tables
+from harness.tables import Campaign, Record
+
+MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
+SHOULD_AGREE = ("precision", "threads", "versions")
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(folders: Sequence[Path], out: Path | None = None, published: bool = False) -> list[Path]:
+    """Writes table.{csv,md,tex}, comparisons.csv, both plots and report.html; returns their paths.
+
+    out: a folder, by default `report` in the first campaign folder. Reads nothing but the campaign folders.
+    UserError where there are no runs, or where the campaigns cannot stand in one table.
+    """
+    from harness import store
+
+    folders = [Path(f) for f in folders]
+    campaigns = [store.load_campaign(f) for f in folders]
+    per_folder = [store.load_records(f) for f in folders]
+    campaign, records = join(campaigns, per_folder, [str(f) for f in folders])
+    if not records:
+        raise UserError(
+            f"no runs in {', '.join(map(str, folders))} yet: nothing to report.\n"
+            f"Start or resume the campaign: {campaign['command']}"
+        )
+    out = Path(out) if out is not None else folders[0] / "report"
+    out.mkdir(parents=True, exist_ok=True)
+    return write_files(records, campaign, out, published)
+
+
+def write_files(
+    records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False
+) -> list[Path]:
+    """The files of a report from loaded records, into the existing folder out."""
+    table = tables.readable_table(records, campaign, published)
+    tests = tables.comparisons(records, campaign)
+    plots = {
+        "accuracy": figures.save(figures.accuracy(records, campaign), out / "accuracy"),
+        "convergence": figures.save(figures.convergence(records, campaign), out / "convergence"),
+    }
+    texts = {
+        "table.csv": tables.to_csv(tables.results_table(records, campaign)),
+        "table.md": tables.to_markdown(table),
+        "table.tex": tables.to_latex(table),
+        "comparisons.csv": tables.to_csv(tests),
+        "report.html": to_html(records, campaign, table, tests, {k: svg for k, (_, svg) in plots.items()}),
+    }
+    for name, text in texts.items():
+        (out / name).write_text(text, encoding="utf-8", newline="\n")
+    return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
+
+
+def join(
+    campaigns: Sequence[Campaign], records: Sequence[Sequence[Record]], names: Sequence[str]
+) -> tuple[Campaign, list[Record]]:
+    """Several campaigns as one, in the order given; the first one's first searcher is the reference.
+
+    A run that is in several folders counts once, a finished one before a failed one.
+    """
+    first = campaigns[0]
+    for campaign, name in zip(campaigns[1:], names[1:], strict=True):
+        for key in MUST_AGREE:
+            if campaign[key] != first[key]:
+                raise UserError(
+                    f"{names[0]} and {name} differ in {key} ({_short(first[key])}, {_short(campaign[key])}): "
+                    "their numbers do not belong in one table.\nReport them one by one."
+                )
+    if len(campaigns) == 1:
+        return first, list(records[0])
+    kept: dict[tuple[str, int], Record] = {}
+    for record in (r for rs in records for r in rs):
+        run = (record["label"], record["seed"])
+        if run not in kept or (kept[run]["status"] != "done" and record["status"] == "done"):
+            kept[run] = record
+    searchers: dict[str, dict[str, Any]] = {}
+    for campaign in campaigns:
+        for s in campaign["searchers"]:
+            seeds = searchers.get(s["label"], {}).get("seeds", [])
+            searchers[s["label"]] = s | {"seeds": sorted({*seeds, *campaign["seeds"]})}
+    repeated = sum(map(len, records)) - len(kept)
+    notes = [f"{repeated} run(s) are in several folders and count once."] if repeated else []
+    notes += [
+        f"the campaigns differ in {k}."
+        for k in SHOULD_AGREE
+        if any(c.get(k) != first.get(k) for c in campaigns)
+    ]
+    joined = first | {
+        "searchers": list(searchers.values()),
+        "seeds": sorted({seed for c in campaigns for seed in c["seeds"]}),
+        "command": "\n".join(dict.fromkeys(c["command"] for c in campaigns)),
+        "warnings": notes,
+    }
+    smallest = min(len(s["seeds"]) for s in searchers.values())
+    tests = sum("test" in splits for splits in first["space"].values())
+    return joined | {"power_note": statistics.power_note(smallest, (len(searchers) - 1) * tests)}, list(
+        kept.values()
+    )
+
+
+def _short(value: Any) -> str:
+    text = str(value.get("name", value)) if isinstance(value, dict) else str(value)
+    return text if len(text) <= 24 else text[:12] + "…"
+
+
+def headline(records: Sequence[Record], campaign: Campaign, tests: pd.DataFrame) -> list[str]:
+    """What the numbers say, a sentence for each searcher the first one is tested against."""
+    searchers = tables.searchers_of(records, campaign)
+    reference = searchers[0]
+    sentences = []
+    for other in searchers[1:]:
+        rows = tests[tests["b"] == other["label"]]
+        said = "; ".join(f"{v} on {_and(d)}" for v, d in _findings(rows).items())
+        crossing = (
+            "" if other["kind"] == reference["kind"] else f" ({reference['kind']} against {other['kind']})"
+        )
+        sentences.append(f"{reference['spec']} against {other['spec']}{crossing}: {said}.")
+    if not sentences:
+        means = tables.results_table(records, campaign).query("split == 'test'")
+        said = ", ".join(
+            f"{m:.2f} on {d} (regret {g:.2f})" if g == g else f"{m:.2f} on {d}"
+            for d, m, g in zip(means["dataset"], means["mean"], means["regret"], strict=True)
+            if m == m  # not nan
+        )
+        n = int(means["n"].max())
+        sentences.append(
+            f"{reference['spec']} reaches {said}, mean of n = {n}. One searcher: nothing to compare it with."
+            if said
+            else f"{reference['spec']}: no finished run."
+        )
+    return sentences
+
+
+def _findings(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """Verdict -> data sets with their numbers, from one searcher's rows of comparisons."""
+    found: dict[str, list[str]] = {}
+    for row in rows.to_dict("records"):
+        sizes = f"n = {row['n_a']}" if row["n_a"] == row["n_b"] else f"n = {row['n_a']} and {row['n_b']}"
+        tested = row["p_holm"] == row["p_holm"]
+        numbers = (
+            f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}" if tested else f"not tested, {sizes}"
+        )
+        found.setdefault(row["verdict"], []).append(f"{row['dataset']} ({numbers})")
+    return found
+
+
+def _and(words: Sequence[str]) -> str:
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
+
+
+def p_text(p: float) -> str:
+    """A p-value in words: never 0, never rounded across 0.05."""
+    if p < 0.001:
+        return "p < 0.001"
+    text = f"{p:.2g}"
+    return f"p = {p:.4g}" if (float(text) <= statistics.ALPHA) != (p <= statistics.ALPHA) else f"p = {text}"
+
+
+def to_html(
+    records: Sequence[Record],
+    campaign: Campaign,
+    table: tables.ReadableTable,
+    tests: pd.DataFrame,
+    plots: dict[str, Path],
+) -> str:
+    """The page, standing alone: style and plots are inside, nothing is fetched, all text is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    specs = {s["label"]: s["spec"] for s in tables.searchers_of(records, campaign)}
+    place = {label: i for i, label in enumerate(specs)}
+    runs = sorted(records, key=lambda r: (place[r["label"]], r["seed"]))
+    return environment.get_template("report.html.j2").render(
+        campaign=campaign,
+        table=table,
+        datasets=_spans(table.scores),
+        headline=headline(records, campaign, tests),
+        tests=[_test_row(row, specs) for row in tests.to_dict("records")],
+        runs=[_run_row(r, table.scores) for r in runs],
+        plots={name: _data_uri(path) for name, path in plots.items()},
+        hardware=tables.hardware(records),
+    )
+
+
+def _spans(scores: Sequence[tuple[str, str]]) -> list[tuple[str, int]]:
+    """Data sets in order, each with its number of columns."""
+    return [(d, sum(d == other for other, _ in scores)) for d in dict.fromkeys(d for d, _ in scores)]
+
+
+def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
+    def number(value: float, digits: str = ".2f") -> str:
+        return tables.EMPTY if value != value else format(value, digits)
+
+    interval = (
+        f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]"
+        if row["effect_low"] == row["effect_low"]
+        else ""
+    )
+    test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
+    names = [specs[row["a"]], specs[row["b"]], row["dataset"], f"{row['n_a']}, {row['n_b']}", test]
+    numbers = [number(row["p"], ".2g"), number(row["p_holm"], ".2g"), number(row["effect"]) + interval]
+    return [*names, *numbers, row["verdict"]]
+
+
+def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    def seconds(name: str, digits: str) -> str:  # imported cells have no clock
+        return tables.EMPTY if record.get(name) is None else format(record[name], digits)
+
+    kept = [s for s in record["scores"] if not s["without_none"] and s["value"] is not None]
+    scores = {(s["dataset"], s["split"]): s["value"] for s in kept}
+    return {
+        "spec": record["spec"],
+        "seed": record["seed"],
+        "cell": record["cell"] or tables.EMPTY,
+        "index": tables.EMPTY if record["index"] is None else record["index"],
+        "scores": [f"{scores[c]:.2f}" if c in scores else tables.EMPTY for c in columns],
+        "search": seconds("search_seconds", ",.1f"),
+        "simulated": seconds("simulated_seconds", ",.0f"),
+        "collapsed": bool(record["collapsed"]),
+        "status": record["status"],
+        "error": record["error"] or "",
+    }
+
+
+def _data_uri(path: Path) -> str:
+    # as an image, so that nothing inside the drawing can run or clash with the page
+    return "data:image/svg+xml;base64," + base64.b64encode(path.read_bytes()).decode("ascii")

@@ -1,0 +1,450 @@
+"""Records of a campaign as tables: frames for programs, one readable table behind Markdown, LaTeX and HTML.
+
+`records` and `campaign` are the plain dicts of record.json and campaign.json; accuracies are in percent,
+seconds are means per run. Measured and simulated seconds stand in columns of their own and are never added.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from harness import statistics
+
+# fmt: off
+TABLE_COLUMNS = [
+    "searcher", "label", "kind", "search_dataset", "dataset", "split", "epochs", "n", "mean", "std", "median",
+    "ci_low", "ci_high", "ci_level", "regret", "mean_without_none", "std_without_none",
+    "search_seconds", "simulated_seconds", "evaluations",
+]
+COMPARISON_COLUMNS = [
+    "dataset", "split", "a", "b", "n_a", "n_b", "test", "p", "p_holm",
+    "effect", "effect_low", "effect_high", "verdict",
+]
+TEXT_COLUMNS = {
+    "searcher", "label", "kind", "search_dataset", "dataset", "split", "a", "b", "test", "verdict",
+}
+# fmt: on
+COUNT_COLUMNS = {"n", "n_a", "n_b"}
+SPLITS = ("valid", "test")
+COSTS = {"search_seconds": "search s", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
+PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
+EMPTY = "–"
+
+Record = dict[str, Any]
+Campaign = dict[str, Any]
+Scores = dict[
+    tuple[str, str, str, bool], list[float]
+]  # (label, dataset, split, without_none) -> a value a seed
+
+
+def done(records: Iterable[Record]) -> list[Record]:
+    """The records of runs that ended with a cell."""
+    return [r for r in records if r["status"] == "done"]
+
+
+def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
+    """The campaign's searchers in their order, then any that only the records know (imported cells)."""
+    known = {s["label"]: s for s in campaign["searchers"]}
+    for r in records:
+        if r["label"] not in known:
+            seeds = [o["seed"] for o in records if o["label"] == r["label"]]
+            known[r["label"]] = {k: r[k] for k in ("label", "searcher", "spec", "kind", "config")} | {
+                "seeds": seeds
+            }
+    return list(known.values())
+
+
+def planned_seeds(searcher: dict, campaign: Campaign) -> list[int]:
+    """The seeds a searcher was to run; joined campaigns keep them for each searcher."""
+    return searcher["seeds"] if "seeds" in searcher else campaign["seeds"]
+
+
+def score_columns(records: Sequence[Record], campaign: Campaign) -> list[tuple[str, str]]:
+    """All (dataset, split) there are scores of, the benchmark's order first, validation before test."""
+    found = [(d, s) for d, splits in campaign["space"].items() for s in SPLITS if s in splits]
+    extra = {(s["dataset"], s["split"]) for r in records for s in r["scores"]} - set(found)
+    return found + sorted(extra, key=lambda c: (c[0], SPLITS.index(c[1])))
+
+
+def group_scores(records: Sequence[Record]) -> Scores:
+    """Final scores of the finished runs, a value a seed."""
+    groups: Scores = defaultdict(list)
+    for r in done(records):
+        for s in r["scores"]:
+            if s["value"] is not None:  # the table may lack an entry; n then says so
+                groups[r["label"], s["dataset"], s["split"], s["without_none"]].append(s["value"])
+    return groups
+
+
+def results_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
+    """One row per searcher x dataset x split with the columns of table.csv; NaN where nothing can be said."""
+    groups = group_scores(records)
+    epochs = {(s["dataset"], s["split"]): s["epochs"] for r in done(records) for s in r["scores"]}
+    rows = []
+    for searcher in searchers_of(records, campaign):
+        label = searcher["label"]
+        runs = [r for r in done(records) if r["label"] == label]
+        known = {name: [r[name] for r in runs if r.get(name) is not None] for name in COSTS}
+        costs = {name: statistics.summary(values).mean for name, values in known.items()}
+        for dataset, split in score_columns(records, campaign):
+            values = groups.get((label, dataset, split, False), [])
+            without = statistics.summary(groups.get((label, dataset, split, True), []))
+            about = campaign["space"].get(dataset, {}).get(split)
+            rows.append(
+                {"searcher": searcher["searcher"], "label": label, "kind": searcher["kind"]}
+                | {"search_dataset": campaign["search_dataset"], "dataset": dataset, "split": split}
+                | {"epochs": epochs.get((dataset, split), about["epochs"] if about else None)}
+                | statistics.summary(values)._asdict()
+                | {"regret": statistics.regret(about["optimum"]["value"], values) if about else None}
+                | {"mean_without_none": without.mean, "std_without_none": without.std}
+                | costs
+            )
+    return _frame(rows, TABLE_COLUMNS)
+
+
+def comparisons(records: Sequence[Record], campaign: Campaign, margin: float | None = None) -> pd.DataFrame:
+    """The first searcher against each other one, per dataset on the test split; all of it is one Holm family.
+
+    `margin` in percent points, where given, also asks whether the two are equivalent (two one-sided tests,
+    with a Holm family of their own).
+    """
+    groups = group_scores(records)
+    reference, *others = [s["label"] for s in searchers_of(records, campaign)]
+    datasets = [d for d, split in score_columns(records, campaign) if split == "test"]
+    pairs = [(d, o, groups.get((reference, d, "test", False), []), groups.get((o, d, "test", False), []))
+             for o in others for d in datasets]  # fmt: skip
+    tests = [statistics.compare(a, b) for _, _, a, b in pairs]
+    adjusted = statistics.holm([t.p for t in tests])
+    equivalence: list[float | None] = [None] * len(pairs)
+    if margin is not None:
+        equivalence = statistics.holm([statistics.equivalence_p(a, b, margin) for _, _, a, b in pairs])
+    rows = [
+        {"dataset": dataset, "split": "test", "a": reference, "b": other, "n_a": len(a), "n_b": len(b)}
+        | test._asdict()
+        | {"p_holm": p, "verdict": statistics.verdict(a, b, p, same)}
+        for (dataset, other, a, b), test, p, same in zip(pairs, tests, adjusted, equivalence, strict=True)
+    ]
+    return _frame(rows, COMPARISON_COLUMNS)
+
+
+def _frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=columns)
+    kinds = {c: "int64" if c in COUNT_COLUMNS else "float64" for c in columns if c not in TEXT_COLUMNS}
+    frame = frame.astype(kinds)
+    return frame.astype({"epochs": "Int64"}) if "epochs" in columns else frame
+
+
+def to_csv(frame: pd.DataFrame) -> str:
+    """CSV text; empty where there is no value, ten digits (0.1 + 0.2 is written 0.3)."""
+    return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+class Cell(NamedTuple):
+    """One entry of the readable table."""
+
+    text: str
+    bold: bool = False
+
+
+class Row(NamedTuple):
+    """A method; `note` says where a row that is not ours comes from."""
+
+    method: str
+    note: str
+    cells: list[Cell]
+
+
+class Group(NamedTuple):
+    """Rows that may be read against each other, under one title."""
+
+    title: str
+    rows: list[Row]
+
+
+@dataclass
+class ReadableTable:
+    """What all written formats show: cells are n, then `scores` (dataset, split), then `costs`."""
+
+    caption: str
+    scores: list[tuple[str, str]]
+    groups: list[Group]
+    costs: list[str] = field(default_factory=lambda: list(COSTS.values()))
+    footnotes: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def headings(self) -> list[str]:
+        return ["method", "n", *(f"{d} {s}" for d, s in self.scores), *self.costs]
+
+
+def readable_table(records: Sequence[Record], campaign: Campaign, published: bool = False) -> ReadableTable:
+    """One row per method, grouped by kind; then the space's bounds and, if asked, the published rows."""
+    columns = score_columns(records, campaign)
+    caption = (
+        f"{campaign['benchmark']}, preset {campaign['preset']['name']}: accuracy in percent of the cells "
+        f"that search on {campaign['search_dataset']} found, mean ± std over seeds"
+    )
+    groups = [*_our_groups(records, campaign, columns), _space_group(columns, campaign)]
+    table = ReadableTable(caption, columns, groups)
+    if published:
+        _add_published(table, campaign)
+    table.footnotes += footnotes(records, campaign)
+    table.warnings += warnings(records, campaign)
+    return table
+
+
+def _our_groups(records: Sequence[Record], campaign: Campaign, columns: list[tuple[str, str]]) -> list[Group]:
+    frame = results_table(records, campaign).set_index(["dataset", "split"])
+    # compared as written, so that two rows that read the same are both bold
+    best = {c: _mean(m) for c, m in frame.groupby(level=[0, 1])["mean"].max().items()}
+    groups: dict[str, Group] = {}
+    for searcher in searchers_of(records, campaign):
+        rows = frame[frame["label"] == searcher["label"]].loc[columns]
+        n, planned = int(rows["n"].max()), len(planned_seeds(searcher, campaign))
+        cells = [Cell(str(n) if n >= planned else f"{n}/{planned}")]
+        for column, mean, std in zip(columns, rows["mean"], rows["std"], strict=True):
+            cells.append(Cell(_spread(mean, std), EMPTY != _mean(mean) == best[column]))
+        cells += [Cell(_quantity(rows[cost].iloc[0])) for cost in COSTS]
+        group = groups.setdefault(searcher["kind"], Group(searcher["kind"], []))
+        group.rows.append(Row(searcher["spec"], "", cells))
+    return list(groups.values())
+
+
+def _space_group(columns: list[tuple[str, str]], campaign: Campaign) -> Group:
+    """What the benchmark itself allows: the best cell of each column, and the mean of all cells."""
+    blank = [Cell(EMPTY)] * len(COSTS)
+    about = [campaign["space"].get(d, {}).get(s) for d, s in columns]
+    optimum = [Cell(_mean(a["optimum"]["value"]) if a else EMPTY) for a in about]
+    mean = [Cell(_mean(a["mean"]) if a else EMPTY) for a in about]
+    rows = [("optimum (of each column)", optimum), ("mean of all cells", mean)]
+    return Group("the space", [Row(name, "", [Cell(EMPTY), *cells, *blank]) for name, cells in rows])
+
+
+def published_rows() -> list[dict[str, str]]:
+    """Rows of benchmarks/nb201/published.csv: figures of the literature with their sources, as text."""
+    text = resources.files("benchmarks.nb201").joinpath("published.csv").read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _add_published(table: ReadableTable, campaign: Campaign) -> None:
+    if campaign["benchmark"] != "nb201":
+        table.footnotes.append(f"There are no published rows for {campaign['benchmark']}.")
+        return
+    rows = []
+    for entry in published_rows():
+        if entry["source"] not in table.sources:
+            table.sources.append(entry["source"])
+        cells = [Cell(entry["runs"] or EMPTY)]
+        for dataset, split in table.scores:
+            name = f"{PUBLISHED_PREFIX.get(dataset)}_{split}"
+            cells.append(Cell(_spread(entry.get(f"{name}_mean"), entry.get(f"{name}_std"))))
+        seconds = Cell(_quantity(entry["search_seconds"]))
+        # table-query methods state the benchmark's clock, weight-sharing ones a GPU's
+        clocks = [Cell(EMPTY), seconds] if "simulated" in entry["source"] else [seconds, Cell(EMPTY)]
+        note = f"published [{table.sources.index(entry['source']) + 1}]"
+        rows.append(Row(entry["method"], note, [*cells, *clocks, Cell(EMPTY)]))
+    table.groups.append(
+        Group("published (other people's runs, protocols and hardware; not tested against ours)", rows)
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or value == "" or pd.isna(value) else float(value)
+
+
+def _mean(value: Any) -> str:
+    number = _number(value)
+    return EMPTY if number is None else f"{number:.2f}"
+
+
+def _spread(mean: Any, std: Any) -> str:
+    return _mean(mean) if _number(std) is None or _number(mean) is None else f"{_mean(mean)} ± {_mean(std)}"
+
+
+def _quantity(value: Any) -> str:
+    number = _number(value)
+    if number is None:
+        return EMPTY
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
+
+
+def to_markdown(table: ReadableTable) -> str:
+    """GitHub's Markdown: a bold line opens each group; footnotes, sources and warnings below."""
+    width = len(table.headings)
+    lines = [
+        _markdown_row(map(markdown_text, table.headings)),
+        _markdown_row(["---", *["---:"] * (width - 1)]),
+    ]
+    for group in table.groups:
+        lines.append(_markdown_row([f"**{markdown_text(group.title)}**", *[""] * (width - 1)]))
+        for row in group.rows:
+            method = markdown_text(f"{row.method} ({row.note})" if row.note else row.method)
+            lines.append(_markdown_row([method, *(f"**{c.text}**" if c.bold else c.text for c in row.cells)]))
+    notes = [f"- **Warning:** {markdown_text(w)}" for w in table.warnings]
+    notes += [f"- {markdown_text(f)}" for f in table.footnotes]
+    notes += [f"- [{i}] {markdown_text(s)}" for i, s in enumerate(table.sources, 1)]
+    return "\n".join([f"{markdown_text(table.caption)}", "", *lines, "", *notes, ""])
+
+
+def _markdown_row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def markdown_text(text: str) -> str:
+    """Text that stays text in a Markdown table: no markup, no HTML, no line breaks, no cell ends."""
+    for mark in "\\|*`":
+        text = text.replace(mark, "\\" + mark)
+    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
+
+
+LATEX = {c: "\\" + c for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "×": r"$\times$",
+    "–": "--",
+}
+
+
+def latex_text(text: str) -> str:
+    """Text that stays text in LaTeX; brackets in braces, as a row may not begin with one."""
+    escaped = "".join(LATEX.get(c, c) for c in " ".join(text.split()))
+    return escaped.replace("[", "{[}").replace("]", "{]}")
+
+
+def to_latex(table: ReadableTable) -> str:
+    """A table with booktabs rules; needs packages booktabs and (for its wide rows) graphicx."""
+    datasets = list(dict.fromkeys(d for d, _ in table.scores))
+    spans = [sum(d == dataset for d, _ in table.scores) for dataset in datasets]
+    starts = [3 + sum(spans[:i]) for i in range(len(spans))]
+    top = [rf"\multicolumn{{{n}}}{{c}}{{{latex_text(d)}}}" for d, n in zip(datasets, spans, strict=True)]
+    rules = "".join(rf"\cmidrule(lr){{{s}-{s + n - 1}}}" for s, n in zip(starts, spans, strict=True))
+    names = ["method", "n", *(s for _, s in table.scores), *table.costs]
+    lines = [" & ".join(["", "", *top, *[""] * len(table.costs)]) + r" \\", rules, _latex_row(names)]
+    for group in table.groups:
+        title = rf"\multicolumn{{{len(names)}}}{{l}}{{\textit{{{latex_text(group.title)}}}}} \\"
+        lines += [r"\midrule", title, *(_latex_method(row) for row in group.rows)]
+    notes = [f"Warning: {w}" for w in table.warnings] + table.footnotes
+    notes += [f"[{i}] {s}" for i, s in enumerate(table.sources, 1)]
+    head = [r"\begin{table}", r"\centering", rf"\caption{{{latex_text(table.caption)}}}"]
+    head += [r"\resizebox{\linewidth}{!}{%", rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}", r"\toprule"]
+    tail = [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip\footnotesize\raggedright"]
+    tail += [*(latex_text(note) + r"\par" for note in notes), r"\end{table}", ""]
+    return "\n".join(head + lines + tail)
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    return " & ".join(map(latex_text, cells)) + r" \\"
+
+
+def _latex_method(row: Row) -> str:
+    cells = [rf"\textbf{{{latex_text(c.text)}}}" if c.bold else latex_text(c.text) for c in row.cells]
+    return " & ".join([latex_text(f"{row.method} ({row.note})" if row.note else row.method), *cells]) + r" \\"
+
+
+def hardware(records: Sequence[Record]) -> list[str]:
+    """The distinct machines of the runs, in words."""
+    environments = [r["environment"] for r in records if r.get("environment")]
+    return sorted({", ".join(str(e[k]) for k in ("device", "cpu") if e.get(k))
+                   + (f", torch {e['torch']}" if e.get("torch") else "") for e in environments})  # fmt: skip
+
+
+def footnotes(records: Sequence[Record], campaign: Campaign) -> list[str]:
+    """What the numbers rest on: runs, seeds, protocol, clocks, power, hardware."""
+    searchers = searchers_of(records, campaign)
+    seeds = sorted({seed for s in searchers for seed in planned_seeds(s, campaign)})
+    finished = {s["label"]: sum(r["label"] == s["label"] for r in done(records)) for s in searchers}
+    notes = [
+        "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our rows "
+        "in the column; whether it is distinguishable is in the tests.",
+        f"Seeds: {_ranges(seeds)}.",
+        _protocol(records, campaign),
+        "search s is measured, simulated s is the benchmark's clock (queries); means per run, never added.",
+        f"Preset {campaign['preset']['name']}, precision {campaign.get('precision', '?')}, "
+        f"{campaign.get('threads', '?')} thread(s) a run. "
+        f"Hardware: {'; '.join(hardware(records)) or 'unknown'}.",
+        f"Power: {campaign['power_note']}.",
+    ]
+    family = (len(searchers) - 1) * sum(s == "test" for _, s in score_columns(records, campaign))
+    if finished and 0 < min(finished.values()) < min(len(planned_seeds(s, campaign)) for s in searchers):
+        notes.append(f"With the runs there are: {statistics.power_note(min(finished.values()), family)}.")
+    singles = [s["spec"] for s in searchers if finished[s["label"]] == 1]
+    if singles:
+        notes.append(f"n = 1: no ± and no test ({', '.join(singles)}).")
+    crossing = [s["spec"] for s in searchers[1:] if s["kind"] != searchers[0]["kind"]]
+    if crossing:
+        notes.append(
+            f"Crossing kinds: {searchers[0]['spec']} ({searchers[0]['kind']}) against {', '.join(crossing)}; "
+            "one-shot searchers spend training epochs, multi-trial ones simulated seconds, so budgets differ."
+        )
+    return notes
+
+
+def _protocol(records: Sequence[Record], campaign: Campaign) -> str:
+    scores = [s for r in done(records) for s in r["scores"] if not s["without_none"]]
+    text = f"Search on {campaign['search_dataset']} only; the same cell is scored on every data set"
+    if scores:
+        epochs = ", ".join(str(e) for e in sorted({s["epochs"] for s in scores}))
+        trials = sorted({s["trials"] for s in scores})
+        counts = str(trials[0]) if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
+        origins = dict.fromkeys((s["dataset"], s["split"], s["record"]) for s in scores)
+        named = "; ".join(f"{d} {split} from {record}" for d, split, record in origins if d != record)
+        text += f", at {epochs} epochs, mean over the stored trials ({counts} a cell)"
+        text += f" ({named})" if named else ""
+    return f"{text}. `none` kept in the derived cell. Table sha256 {campaign['table_sha256']}."
+
+
+def warnings(records: Sequence[Record], campaign: Campaign) -> list[str]:
+    """What a reader must know before believing the table."""
+    searchers = searchers_of(records, campaign)
+    found = list(campaign.get("warnings", []))
+    if not any(s["searcher"] == "random" for s in searchers):
+        found.append("no `random` searcher in this campaign: nothing shows that the search beats chance.")
+    for s in searchers:
+        runs = [r for r in records if r["label"] == s["label"]]
+        finished, planned = len(done(runs)), len(planned_seeds(s, campaign))
+        failed = [r for r in runs if r["status"] != "done"]
+        if finished < planned:
+            reason = (
+                f": {len(failed)} failed ({_first_line(failed[0]['error'])})" if failed else ": not finished"
+            )
+            found.append(f"{s['spec']}: {finished}/{planned} seeds{reason}; the rest is reported.")
+        collapsed = sum(bool(r["collapsed"]) for r in done(runs))
+        if collapsed:
+            found.append(
+                f"{s['spec']}: {collapsed} of {finished} runs collapsed (no convolution on a path); mean and "
+                "std hide two modes, look at the dots."
+            )
+    if len(hardware(records)) > 1:
+        found.append("the runs come from several machines: their search seconds are not comparable.")
+    return found
+
+
+def _first_line(text: str | None) -> str:
+    line = (text or "no message").strip().splitlines()[0] if (text or "").strip() else "no message"
+    return line if len(line) <= 100 else line[:99] + "…"
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """Sorted seeds in words: 0 to 4, 7."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][1] + 1:
+            runs[-1][1] = seed
+        else:
+            runs.append([seed, seed])
+    return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in runs)

@@ -1,0 +1,270 @@
+"""The report from folders on disk: words that follow the numbers, escaping, one page that stands alone."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from test_tables import failed, make_campaign, make_record, two_searchers
+
+from benchmarks.base import UserError
+from harness import figures, report, tables
+
+HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
+FILES = {
+    *("table.csv", "table.md", "table.tex", "comparisons.csv", "report.html"),
+    *("accuracy.png", "accuracy.svg", "convergence.png", "convergence.svg"),
+}
+
+
+def write_campaign(folder: Path, records: list[dict], campaign: dict) -> Path:
+    """A campaign's folder as the program leaves it."""
+    folder.mkdir()
+    (folder / "campaign.json").write_text(json.dumps(campaign))
+    for r in records:
+        run = folder / "runs" / r["label"] / f"seed-{r['seed']}"
+        run.mkdir(parents=True)
+        (run / "record.json").write_text(json.dumps({"key": "0" * 16} | r))
+    return folder
+
+
+class Page(HTMLParser):
+    """Tags, the addresses they load, and the text of a page; fails on tags that do not match."""
+
+    VOID = ("meta", "img", "link", "br", "input")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.sources: list[str] = []
+        self.words = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [v for k, v in attrs if k in ("src", "href", "srcset", "data", "action")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
+    records, campaign = two_searchers()
+    folder = write_campaign(tmp_path / "c", records, campaign)
+    paths = report.write_report([folder], published=True)
+    assert {p.name for p in paths} == FILES
+    assert {p.parent for p in paths} == {folder / "report"}
+    assert all(p.stat().st_size > 200 for p in paths)
+    text = (folder / "report" / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert len(page.sources) == 2  # the two plots, and nothing from elsewhere
+    assert all(s.startswith("data:image/svg+xml;base64,") for s in page.sources)
+    assert not re.search(r"url\(|@import|<link|<script", text)
+    for word in ("prefers-color-scheme: dark", 'name="viewport"'):
+        assert word in text
+    for word in (
+        campaign["command"],
+        "ab" * 32,
+        "Example CPU",
+        "torch 2.13.0",
+        "NASWOT (ICML21) Tab.2a row Random",
+    ):
+        assert word in page.words
+    rows = list(csv.DictReader((folder / "report" / "table.csv").open()))
+    assert len(rows) == 12
+    assert {r["searcher"] for r in rows} == {"gicso", "random"}
+
+
+def test_headline_says_not_distinguishable_with_p_and_n():
+    records, campaign = two_searchers()
+    (sentence,) = report.headline(records, campaign, tables.comparisons(records, campaign))
+    # gicso 90 91 92 93 94 against 92 93 93.5 94 94.2: pairs won 0+0+.5+1.5+3.5 = 5.5 of 25
+    frame = tables.comparisons(records, campaign)
+    assert frame["effect"].iloc[0] == pytest.approx(5.5 / 25)
+    p = f"p = {frame['p_holm'].iloc[0]:.2g}"
+    assert sentence.startswith(
+        "gicso against random (one-shot against multi-trial): not distinguishable on cifar10 "
+    )
+    assert sentence.count(f"({p}, A = 0.22, n = 5)") == 3
+    assert "better" not in sentence
+
+
+def test_headline_follows_each_data_set():
+    records = [make_record(k, s, v + s / 10) for k, v in {"a": 93.0, "b": 54.0}.items() for s in range(8)]
+    for r in records:
+        for score in r["scores"]:
+            if score["dataset"] == "cifar100":
+                score["value"] = 70.0
+    campaign = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8)))
+    (sentence,) = report.headline(records, campaign, tables.comparisons(records, campaign))
+    assert sentence == (
+        "a against b: better on cifar10 (p < 0.001, A = 1.00, n = 8) and ImageNet16-120 "
+        "(p < 0.001, A = 1.00, n = 8); constant on cifar100 (p = 1, A = 0.50, n = 8)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("p", "text"), [(1.0, "p = 1"), (0.0714, "p = 0.071"), (1e-9, "p < 0.001"), (0.0504, "p = 0.0504")]
+)
+def test_p_in_words_is_never_zero_and_never_crosses_the_level(p, text):
+    assert report.p_text(p) == text
+
+
+def test_constant_single_and_failed_runs_still_make_a_report(tmp_path):
+    records = [make_record("flat", s, 54.3, collapsed=True) for s in range(5)]
+    records += [make_record("same", s, 54.3, collapsed=True) for s in range(5)]
+    records += [make_record("once", 0, 93.0)] + [failed("never", s, "boom") for s in range(5)]
+    campaign = make_campaign(dict.fromkeys(["flat", "same", "once", "never"], "one-shot"), list(range(5)))
+    folder = write_campaign(tmp_path / "c", records, campaign)
+    report.write_report([folder])
+    words = Page((folder / "report" / "report.html").read_text(encoding="utf-8")).words
+    assert "flat against same: constant on cifar10 (p = 1, A = 0.50, n = 5)" in words
+    assert "flat against once: not distinguishable on cifar10 (not tested, n = 5 and 1)" in words
+    assert "flat against never: not distinguishable on cifar10 (not tested, n = 5 and 0)" in words
+    assert "never: 0/5 seeds: 5 failed (boom)" in words
+    assert "once: 1/5 seeds: not finished" in words
+    assert "flat: 5 of 5 runs collapsed" in words
+    assert "no `random` searcher" in words
+    for name in ("report.html", "table.csv", "table.md", "table.tex", "comparisons.csv"):
+        text = (folder / "report" / name).read_text(encoding="utf-8")
+        text = re.sub(r"base64,[^\"]*", "", text)
+        assert not re.search(r"\b(nan|NaN|None|inf)\b", text), name
+
+
+def test_one_seed_of_one_searcher(tmp_path):
+    folder = write_campaign(
+        tmp_path / "c", [make_record("a", 0, 93.37)], make_campaign({"a": "one-shot"}, [0])
+    )
+    report.write_report([folder], tmp_path / "elsewhere" / "deep")
+    text = (tmp_path / "elsewhere" / "deep" / "report.html").read_text(encoding="utf-8")
+    words = Page(text).words
+    assert "a reaches 93.37 on cifar10 (regret 1.00)" in words
+    assert "n = 1: no ± and no test (a)." in words
+    assert not re.search(r"\d ± \d", words)
+    assert not (folder / "report").exists()
+
+
+def test_hostile_strings_are_escaped_everywhere(tmp_path):
+    campaign = make_campaign({"a": "one-shot", "b": "one-shot"}, [0, 1], command=f"harness run {HOSTILE}")
+    campaign["searchers"][0]["spec"] = HOSTILE
+    records = [make_record("a", 0, 93.0, spec=HOSTILE), failed("a", 1, HOSTILE + "\n  more", spec=HOSTILE)]
+    records += [make_record("b", s, 92.0 + s, cell=HOSTILE) for s in (0, 1)]
+    folder = write_campaign(tmp_path / "c", records, campaign)
+    report.write_report([folder])
+    text = (folder / "report" / "report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "script" not in page.tags
+    assert page.tags.count("img") == 2
+    assert page.words.count(HOSTILE) >= 5  # shown as text: spec, error, cell, command, headline
+    assert html.escape("<script>alert(", quote=True) in text
+    for plot in ("accuracy", "convergence"):
+        svg = (folder / "report" / f"{plot}.svg").read_text(encoding="utf-8")
+        assert "<script" not in svg
+        assert "<svg" in svg
+
+
+def test_campaigns_are_joined_and_a_run_counts_once(tmp_path):
+    one = [make_record("a", s, 93.0 + s / 10) for s in (0, 1)] + [failed("a", 2, "boom")]
+    two = [make_record("a", s, 93.0 + s / 10) for s in (1, 2)] + [
+        make_record("b", s, 90.0, "multi-trial") for s in (1, 2)
+    ]
+    folders = [
+        write_campaign(tmp_path / "one", one, make_campaign({"a": "one-shot"}, [0, 1, 2])),
+        write_campaign(
+            tmp_path / "two", two, make_campaign({"a": "one-shot", "b": "multi-trial"}, [1, 2], threads=2)
+        ),
+    ]
+    paths = report.write_report(folders)
+    assert paths[0].parent == folders[0] / "report"
+    rows = {(r["label"], r["dataset"], r["split"]): r for r in csv.DictReader(paths[0].open())}
+    assert rows["a", "cifar10", "test"]["n"] == "3"  # seed 2 failed in one folder and ended in the other
+    assert rows["b", "cifar10", "test"]["n"] == "2"
+    words = Page((folders[0] / "report" / "report.html").read_text(encoding="utf-8")).words
+    assert "2 run(s) are in several folders and count once." in words
+    assert "the campaigns differ in threads." in words
+    assert "n = 2 cannot reach 0.05 after Holm over 3 comparisons" in words
+
+
+@pytest.mark.parametrize(
+    "changed", [{"table_sha256": "cd" * 32}, {"preset": {"name": "paper"}}, {"search_dataset": "x"}]
+)
+def test_campaigns_that_do_not_belong_together_are_refused(tmp_path, changed):
+    campaign = make_campaign({"a": "one-shot"}, [0])
+    folders = [write_campaign(tmp_path / "one", [make_record("a", 0, 93.0)], campaign),
+               write_campaign(tmp_path / "two", [make_record("a", 0, 93.0)], campaign | changed)]  # fmt: skip
+    with pytest.raises(UserError, match=next(iter(changed))):
+        report.write_report(folders)
+    assert not (folders[0] / "report").exists()
+
+
+def test_a_campaign_without_runs_says_how_to_start_it(tmp_path):
+    folder = write_campaign(tmp_path / "c", [], make_campaign({"a": "one-shot"}, [0]))
+    with pytest.raises(UserError, match="harness run --searchers x"):
+        report.write_report([folder])
+
+
+def test_curves_hold_an_answer_until_the_next():
+    runs = [make_record("a", 0, 94.0), make_record("a", 1, 92.0)]  # 10 points lower until step 25 of 50
+    curve = figures._curves(runs)["cifar10"]
+    assert curve.shape == (2, len(figures.GRID))
+    before = figures.GRID < 0.5
+    assert (curve[0][before] == 84.0).all()
+    assert (curve[0][~before] == 94.0).all()
+    assert (curve[1][~before] == 92.0).all()
+    late = make_record("a", 2, 90.0)
+    late["trajectory"] = late["trajectory"][1:]
+    assert np.isnan(figures._curves([late])["cifar10"][0][before]).all()  # no answer yet, none invented
+
+
+def test_plots_show_each_seed_and_leave_matplotlib_as_it_was(tmp_path):
+    records, campaign = two_searchers()
+    records[0]["collapsed"] = True
+    before = dict(mpl.rcParams), mpl.get_backend(auto_select=False)
+    fig = figures.accuracy(records, campaign)
+    first = figures.save(fig, tmp_path / "one")
+    dots = np.concatenate([c.get_offsets()[:, 0] for c in fig.axes[0].collections])
+    assert sorted(dots) == sorted([90.0, 91.0, 92.0, 93.0, 94.0, 92.0, 93.0, 93.5, 94.0, 94.2])
+    medians = sorted(line.get_xdata()[0] for line in fig.axes[0].lines if line.get_linewidth() == 2)
+    assert medians == [92.0, 93.5]
+    assert (dict(mpl.rcParams), mpl.get_backend(auto_select=False)) == before
+    again = figures.save(figures.accuracy(records, campaign), tmp_path / "two")
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
+
+
+def test_scale_is_stretched_only_where_runs_lie_far_apart():
+    def scale(values):
+        records = [make_record("a", s, v) for s, v in enumerate(values)]
+        campaign = make_campaign({"a": "one-shot"}, list(range(len(values))))
+        return figures.accuracy(records, campaign).axes[0].get_xscale()
+
+    assert scale([93.5, 94.0, 94.37]) == "linear"
+    assert scale([54.3, 94.0, 94.37]) == "function"
+    forward, inverse = figures._stretch(94.37)
+    values = np.array([10.0, 54.3, 93.0, 94.37])
+    assert inverse(forward(values)) == pytest.approx(values)
+    assert (np.diff(forward(values)) > 0).all()
+
+
+def test_five_hundred_seeds_are_fast(tmp_path):
+    rng = np.random.default_rng(0)
+    records = [make_record(k, s, float(rng.normal(93, 0.3))) for k in ("a", "random") for s in range(500)]
+    campaign = make_campaign({"a": "one-shot", "random": "multi-trial"}, list(range(500)))
+    start = time.process_time()
+    report.write_files(records, campaign, tmp_path)
+    assert time.process_time() - start < 4
+    assert (tmp_path / "report.html").stat().st_size < 2_000_000

@@ -36,8 +36,8 @@ class _DType:
         self._set(np.dtype(code.decode("ascii") if isinstance(code, bytes) else str(code)))
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        order = state[1]
-        self._set(self.real.newbyteorder(order.decode("ascii") if isinstance(order, bytes) else order))
+        order: Any = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
+        self._set(self.real.newbyteorder(order))
 
     def _set(self, real: np.dtype[Any]) -> None:
         if real.kind not in "biufc":
@@ -50,7 +50,8 @@ class _Array(np.ndarray):
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
-        super().__setstate__((1, shape, _real(dtype), bool(fortran), _bytes(data)))  # type: ignore[misc]
+        checked: Any = (1, shape, _real(dtype), bool(fortran), _bytes(data))
+        super().__setstate__(checked)
 
 
 _NDARRAY = "numpy.ndarray"  # only named, never called: `_reconstruct` is given it

@@ -77,7 +77,8 @@ def _curves(runs: Sequence[Record]) -> dict[str, Floats]:
         entries = run["trajectory"]
         if not entries:
             continue
-        at = np.array([e["step"] for e in entries]) / max(run["steps"], 1)
+        # steps count from 0, and an answer is there once its step is done
+        at = (np.array([e["step"] for e in entries]) + 1) / max(run["steps"], 1)
         held = np.searchsorted(np.minimum(at, 1.0), GRID + 1e-12, side="right") - 1
         for dataset, values in _trajectory_scores(entries).items():
             curves.setdefault(dataset, []).append(np.where(held >= 0, values[held], np.nan))
@@ -102,6 +103,7 @@ def _draw_curve(ax: Axes, values: Floats, i: int, of: int) -> float:
     low, middle, high = np.percentile(values, [band[0], 50, band[1]], axis=0)
     ax.fill_between(x, low, high, step="post", color=_colour(i), alpha=0.2 if of <= 4 else 0.09, lw=0)
     ax.step(x, middle, where="post", color=_colour(i), ls=_style(i), lw=1.6)
+    ax.plot(x[-1:], middle[-1:], "o", ms=3.5, color=_colour(i), clip_on=False)  # all there is of a one-step search
     return float(low.min())
 
 
@@ -218,9 +220,7 @@ def save(fig: Figure, stem: Path) -> list[Path]:
     """Writes stem.png and stem.svg; the same figure gives the same bytes."""
     paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
     fig.savefig(paths[0], dpi=160)
-    with mpl.rc_context(
-        {"svg.hashsalt": "harness"}
-    ):  # otherwise ids, and so the file, differ in each process
+    with mpl.rc_context({"svg.hashsalt": "harness"}):  # otherwise ids, and so the file, differ in each process
         fig.savefig(paths[1], dpi=160, metadata={"Date": None})
     return paths
 
@@ -233,8 +233,12 @@ def _figure(width: float, height: float) -> Figure:
 
 def _legend(fig: Figure, handles: list[Line2D]) -> None:
     """Below the panels, in as many columns as fit; the figure grows by its rows."""
-    column = 0.6 + 0.075 * max(len(str(h.get_label())) for h in handles)  # inches at 8 points
-    columns = max(1, min(len(handles), int(fig.get_figwidth() / column)))
+    widths = np.array([0.7 + 0.065 * len(str(h.get_label())) for h in handles])  # inches at 8 points
+
+    def width(columns: int) -> float:  # entries run down the columns, each as wide as its widest
+        return sum(float(part.max()) for part in np.array_split(widths, columns))
+
+    columns = next((k for k in range(len(handles), 1, -1) if width(k) <= fig.get_figwidth()), 1)
     fig.set_figheight(fig.get_figheight() + 0.17 * -(-len(handles) // columns))
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 

@@ -40,9 +40,7 @@ def write_report(folders: Sequence[Path], out: Path | None = None, published: bo
     return write_files(records, campaign, out, published)
 
 
-def write_files(
-    records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False
-) -> list[Path]:
+def write_files(records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False) -> list[Path]:
     """The files of a report from loaded records, into the existing folder out."""
     table = tables.readable_table(records, campaign, published)
     tests = tables.comparisons(records, campaign)
@@ -91,11 +89,7 @@ def join(
             searchers[s["label"]] = s | {"seeds": sorted({*seeds, *campaign["seeds"]})}
     repeated = sum(map(len, records)) - len(kept)
     notes = [f"{repeated} run(s) are in several folders and count once."] if repeated else []
-    notes += [
-        f"the campaigns differ in {k}."
-        for k in SHOULD_AGREE
-        if any(c.get(k) != first.get(k) for c in campaigns)
-    ]
+    notes += [f"the campaigns differ in {k}." for k in SHOULD_AGREE if any(c.get(k) != first.get(k) for c in campaigns)]
     joined = first | {
         "searchers": list(searchers.values()),
         "seeds": sorted({seed for c in campaigns for seed in c["seeds"]}),
@@ -104,9 +98,7 @@ def join(
     }
     smallest = min(len(s["seeds"]) for s in searchers.values())
     tests = sum("test" in splits for splits in first["space"].values())
-    return joined | {"power_note": statistics.power_note(smallest, (len(searchers) - 1) * tests)}, list(
-        kept.values()
-    )
+    return joined | {"power_note": statistics.power_note(smallest, (len(searchers) - 1) * tests)}, list(kept.values())
 
 
 def _short(value: Any) -> str:
@@ -122,9 +114,7 @@ def headline(records: Sequence[Record], campaign: Campaign, tests: pd.DataFrame)
     for other in searchers[1:]:
         rows = tests[tests["b"] == other["label"]]
         said = "; ".join(f"{v} on {_and(d)}" for v, d in _findings(rows).items())
-        crossing = (
-            "" if other["kind"] == reference["kind"] else f" ({reference['kind']} against {other['kind']})"
-        )
+        crossing = "" if other["kind"] == reference["kind"] else f" ({reference['kind']} against {other['kind']})"
         sentences.append(f"{reference['spec']} against {other['spec']}{crossing}: {said}.")
     if not sentences:
         means = tables.results_table(records, campaign).query("split == 'test'")
@@ -148,9 +138,7 @@ def _findings(rows: pd.DataFrame) -> dict[str, list[str]]:
     for row in rows.to_dict("records"):
         sizes = f"n = {row['n_a']}" if row["n_a"] == row["n_b"] else f"n = {row['n_a']} and {row['n_b']}"
         tested = row["p_holm"] == row["p_holm"]
-        numbers = (
-            f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}" if tested else f"not tested, {sizes}"
-        )
+        numbers = f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}" if tested else f"not tested, {sizes}"
         found.setdefault(row["verdict"], []).append(f"{row['dataset']} ({numbers})")
     return found
 
@@ -208,11 +196,7 @@ def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     def number(value: float, digits: str = ".2f") -> str:
         return tables.EMPTY if value != value else format(value, digits)
 
-    interval = (
-        f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]"
-        if row["effect_low"] == row["effect_low"]
-        else ""
-    )
+    interval = f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]" if row["effect_low"] == row["effect_low"] else ""
     test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
     names = [specs[row["a"]], specs[row["b"]], row["dataset"], f"{row['n_a']}, {row['n_b']}", test]
     numbers = [number(row["p"], ".2g"), number(row["p_holm"], ".2g"), number(row["effect"]) + interval]

@@ -80,7 +80,7 @@ def median_interval_rank(n: int, level: float = LEVEL) -> tuple[int, float]:
     )  # below: number of the 2^n sign patterns with fewer than `rank` values under the median
     while True:
         more = below + math.comb(n, rank)
-        if 1 - 2 * more / 2**n < level or rank + 1 > n // 2:
+        if 1 - 2 * more / 2**n < level:
             return rank, 1 - 2 * below / 2**n
         rank, below = rank + 1, more
 
@@ -199,9 +199,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     order = np.argsort(filled, kind="stable")
     factors = len(filled) - np.arange(len(filled))
     adjusted = np.empty_like(filled)
-    adjusted[order] = (
-        np.minimum(1.0, np.maximum.accumulate(filled[order] * factors)) if len(filled) else filled
-    )
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(filled[order] * factors)) if len(filled) else filled
     return [None if p is None else float(q) for p, q in zip(p_values, adjusted, strict=True)]
 
 

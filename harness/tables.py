@@ -39,9 +39,7 @@ EMPTY = "–"
 
 Record = dict[str, Any]
 Campaign = dict[str, Any]
-Scores = dict[
-    tuple[str, str, str, bool], list[float]
-]  # (label, dataset, split, without_none) -> a value a seed
+Scores = dict[tuple[str, str, str, bool], list[float]]  # (label, dataset, split, without_none) -> a value a seed
 
 
 def done(records: Iterable[Record]) -> list[Record]:
@@ -55,9 +53,7 @@ def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
     for r in records:
         if r["label"] not in known:
             seeds = [o["seed"] for o in records if o["label"] == r["label"]]
-            known[r["label"]] = {k: r[k] for k in ("label", "searcher", "spec", "kind", "config")} | {
-                "seeds": seeds
-            }
+            known[r["label"]] = {k: r[k] for k in ("label", "searcher", "spec", "kind", "config")} | {"seeds": seeds}
     return list(known.values())
 
 
@@ -251,9 +247,7 @@ def _add_published(table: ReadableTable, campaign: Campaign) -> None:
         clocks = [Cell(EMPTY), seconds] if "simulated" in entry["source"] else [seconds, Cell(EMPTY)]
         note = f"published [{table.sources.index(entry['source']) + 1}]"
         rows.append(Row(entry["method"], note, [*cells, *clocks, Cell(EMPTY)]))
-    table.groups.append(
-        Group("published (other people's runs, protocols and hardware; not tested against ours)", rows)
-    )
+    table.groups.append(Group("published (other people's runs, protocols and hardware; not tested against ours)", rows))
 
 
 def _number(value: Any) -> float | None:
@@ -419,9 +413,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[str]:
         finished, planned = len(done(runs)), len(planned_seeds(s, campaign))
         failed = [r for r in runs if r["status"] != "done"]
         if finished < planned:
-            reason = (
-                f": {len(failed)} failed ({_first_line(failed[0]['error'])})" if failed else ": not finished"
-            )
+            reason = f": {len(failed)} failed ({_first_line(failed[0]['error'])})" if failed else ": not finished"
             found.append(f"{s['spec']}: {finished}/{planned} seeds{reason}; the rest is reported.")
         collapsed = sum(bool(r["collapsed"]) for r in done(runs))
         if collapsed:

@@ -13,13 +13,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
 from benchmarks.images import Batches, Images
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, derive
-from benchmarks.nb201.supernet import Supernet
+from benchmarks.nb201.supernet import Supernet, cross_entropy
 from searchers.base import SearchTask, Settings
 from searchers.swarm import Swarm
 
@@ -100,7 +99,7 @@ class WeightTraining:
         bf16 = self.task.precision == "bf16"
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
             logits = self.net(x, choice)
-        return F.cross_entropy(logits.float(), y)
+        return cross_entropy(logits, y)
 
     def weight_step(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
         """One gradient step on w; the batch's loss before it, still on the device."""

@@ -97,9 +97,7 @@ def test_headline_says_not_distinguishable_with_p_and_n():
     frame = tables.comparisons(records, campaign)
     assert frame["effect"].iloc[0] == pytest.approx(5.5 / 25)
     p = f"p = {frame['p_holm'].iloc[0]:.2g}"
-    assert sentence.startswith(
-        "gicso against random (one-shot against multi-trial): not distinguishable on cifar10 "
-    )
+    assert sentence.startswith("gicso against random (one-shot against multi-trial): not distinguishable on cifar10 ")
     assert sentence.count(f"({p}, A = 0.22, n = 5)") == 3
     assert "better" not in sentence
 
@@ -147,9 +145,7 @@ def test_constant_single_and_failed_runs_still_make_a_report(tmp_path):
 
 
 def test_one_seed_of_one_searcher(tmp_path):
-    folder = write_campaign(
-        tmp_path / "c", [make_record("a", 0, 93.37)], make_campaign({"a": "one-shot"}, [0])
-    )
+    folder = write_campaign(tmp_path / "c", [make_record("a", 0, 93.37)], make_campaign({"a": "one-shot"}, [0]))
     report.write_report([folder], tmp_path / "elsewhere" / "deep")
     text = (tmp_path / "elsewhere" / "deep" / "report.html").read_text(encoding="utf-8")
     words = Page(text).words
@@ -185,9 +181,7 @@ def test_campaigns_are_joined_and_a_run_counts_once(tmp_path):
     ]
     folders = [
         write_campaign(tmp_path / "one", one, make_campaign({"a": "one-shot"}, [0, 1, 2])),
-        write_campaign(
-            tmp_path / "two", two, make_campaign({"a": "one-shot", "b": "multi-trial"}, [1, 2], threads=2)
-        ),
+        write_campaign(tmp_path / "two", two, make_campaign({"a": "one-shot", "b": "multi-trial"}, [1, 2], threads=2)),
     ]
     paths = report.write_report(folders)
     assert paths[0].parent == folders[0] / "report"
@@ -219,16 +213,27 @@ def test_a_campaign_without_runs_says_how_to_start_it(tmp_path):
 
 
 def test_curves_hold_an_answer_until_the_next():
-    runs = [make_record("a", 0, 94.0), make_record("a", 1, 92.0)]  # 10 points lower until step 25 of 50
+    runs = [make_record("a", 0, 94.0), make_record("a", 1, 92.0)]  # 10 points lower until step 25 of 0 to 49
     curve = figures._curves(runs)["cifar10"]
     assert curve.shape == (2, len(figures.GRID))
-    before = figures.GRID < 0.5
-    assert (curve[0][before] == 84.0).all()
-    assert (curve[0][~before] == 94.0).all()
-    assert (curve[1][~before] == 92.0).all()
+    first, later = figures.GRID < 0.0199, figures.GRID > 0.5199  # after 1 and after 26 of 50 steps
+    assert np.isnan(curve[0][first]).all()
+    assert (curve[0][~first & ~later] == 84.0).all()
+    assert (curve[0][later] == 94.0).all()
+    assert (curve[1][later] == 92.0).all()
     late = make_record("a", 2, 90.0)
     late["trajectory"] = late["trajectory"][1:]
-    assert np.isnan(figures._curves([late])["cifar10"][0][before]).all()  # no answer yet, none invented
+    assert np.isnan(figures._curves([late])["cifar10"][0][~later]).all()  # no answer yet, none invented
+
+
+@pytest.mark.parametrize(("n", "ends"), [(5, (90.0, 94.0)), (9, (92.0, 96.0))])
+def test_band_is_the_range_below_six_seeds_and_the_quartiles_from_there_on(n, ends):
+    records = [make_record("a", s, 90.0 + s) for s in range(n)]  # 90 to 98 has quartiles 92 and 96
+    fig = figures.convergence(records, make_campaign({"a": "one-shot"}, list(range(n))))
+    band = fig.axes[0].collections[0].get_paths()[0].vertices
+    last = band[band[:, 0] == 1.0][:, 1]
+    assert (last.min(), last.max()) == ends
+    assert fig.axes[0].lines[0].get_ydata()[-1] == 90 + (n - 1) / 2  # the median
 
 
 def test_plots_show_each_seed_and_leave_matplotlib_as_it_was(tmp_path):

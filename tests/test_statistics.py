@@ -47,9 +47,7 @@ def test_below_six_the_interval_is_the_range_with_its_level(n):
     assert s.median_interval_rank(n) == (1, 1 - 2.0 ** (1 - n))
 
 
-@pytest.mark.parametrize(
-    ("n", "rank"), [(6, 1), (8, 1), (9, 2), (11, 2), (12, 3), (20, 6), (30, 10), (100, 40)]
-)
+@pytest.mark.parametrize(("n", "rank"), [(6, 1), (8, 1), (9, 2), (11, 2), (12, 3), (20, 6), (30, 10), (100, 40)])
 def test_interval_ranks_are_those_of_the_published_tables(n, rank):
     got, level = s.median_interval_rank(n)
     assert got == rank
@@ -79,9 +77,7 @@ def test_with_ties_p_is_that_of_all_permutations(n_a, n_b):
         a, b = rng.integers(0, 4, n_a).astype(float), rng.integers(0, 4, n_b).astype(float)
         p = s.mann_whitney(a, b)[0]
         assert p == pytest.approx(brute_force_p(list(a), list(b)))
-        reference = stats.permutation_test(
-            (a, b), rank_sum, permutation_type="independent", n_resamples=np.inf
-        )
+        reference = stats.permutation_test((a, b), rank_sum, permutation_type="independent", n_resamples=np.inf)
         assert p == pytest.approx(reference.pvalue)
 
 
@@ -178,10 +174,7 @@ def test_power_note_says_what_can_be_reached_before_anything_runs():
         "n = 5 cannot reach 0.05 after Holm over 9 comparisons (smallest p 0.071); 6 seeds can"
     )
     assert s.power_note(6, 9) == "n = 6 can reach 0.05 after Holm over 9 comparisons (smallest p 0.019)"
-    assert (
-        s.power_note(3, 1)
-        == "n = 3 cannot reach 0.05 after Holm over 1 comparison (smallest p 0.1); 4 seeds can"
-    )
+    assert s.power_note(3, 1) == "n = 3 cannot reach 0.05 after Holm over 1 comparison (smallest p 0.1); 4 seeds can"
     assert s.power_note(4, 1).startswith("n = 4 can reach")
     assert s.power_note(1, 3).startswith("n = 1 gives no spread and no test")
     assert "nothing is tested" in s.power_note(5, 0)

@@ -160,9 +160,7 @@ def test_single_trials_of_the_csv(published: Table) -> None:
         for seed, value in zip((777, 888, 999), values, strict=True):
             assert column.trial(index, seed) == Score(value, 1, "cifar10", "ori-test", 200)
     short = int(np.flatnonzero(published.column("cifar100", "ori-test", 200).trials == 2)[0])
-    with pytest.raises(
-        UserError, match=r"trial 999 of cell .* was not run; the trials of this cell are 777, 888"
-    ):
+    with pytest.raises(UserError, match=r"trial 999 of cell .* was not run; the trials of this cell are 777, 888"):
         published.column("cifar100", "ori-test", 200).trial(short, 999)
     with pytest.raises(UserError, match="mean over 3 trials only"):
         published.column("cifar100", "x-test", 200).trial(0, 777)
@@ -221,9 +219,7 @@ def test_anything_else_is_not(made: Column, index: object) -> None:
 def test_missing_value_is_an_error_not_nan(made: Column) -> None:
     assert made.cells == N - 1
     for ask in (lambda: made[3], lambda: made.take([1, 3]), lambda: made.trial(3, 777)):
-        with pytest.raises(
-            UserError, match=r"cell #3: no cifar10-valid/x-valid at 12 epochs; .* 15,624 of 15,625"
-        ):
+        with pytest.raises(UserError, match=r"cell #3: no cifar10-valid/x-valid at 12 epochs; .* 15,624 of 15,625"):
             ask()
 
 
@@ -426,9 +422,7 @@ def test_truncated_csv_gz(tmp_path: Path, length: int) -> None:
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"no official sample at {SAMPLE}")
 def test_official_archives_are_sent_to_convert() -> None:
-    with pytest.raises(
-        UserError, match=f"NATS-Bench topology folder; convert it.*harness data convert {SAMPLE}"
-    ):
+    with pytest.raises(UserError, match=f"NATS-Bench topology folder; convert it.*harness data convert {SAMPLE}"):
         load_table(SAMPLE)
 
 

@@ -39,8 +39,7 @@ def make_campaign(searchers: dict[str, str], seeds: list[int], **changes: Any) -
         "threads": 1,
         "seeds": seeds,
         "searchers": [
-            {"label": n, "searcher": n.split("-")[0], "spec": n, "kind": k, "config": {}}
-            for n, k in searchers.items()
+            {"label": n, "searcher": n.split("-")[0], "spec": n, "kind": k, "config": {}} for n, k in searchers.items()
         ],
         "space": space,
         "power_note": statistics.power_note(len(seeds), comparisons),
@@ -110,9 +109,7 @@ def failed(label: str, seed: int, error: str, **changes: Any) -> dict:
 def two_searchers() -> tuple[list[dict], dict]:
     """gicso 90..94, random 92, 93 and three more; kinds differ."""
     records = [make_record("gicso", s, 90.0 + s) for s in range(5)]
-    records += [
-        make_record("random", s, v, "multi-trial") for s, v in enumerate([92.0, 93.0, 93.5, 94.0, 94.2])
-    ]
+    records += [make_record("random", s, v, "multi-trial") for s, v in enumerate([92.0, 93.0, 93.5, 94.0, 94.2])]
     return records, make_campaign({"gicso": "one-shot", "random": "multi-trial"}, [0, 1, 2, 3, 4])
 
 
@@ -163,9 +160,7 @@ def test_comparisons_are_one_family_of_searchers_times_datasets():
     values = {"gicso": 94.0, "darts": 54.0, "random": 93.0}
     records = [make_record(k, s, v + s / 10) for k, v in values.items() for s in range(5)]
     frame = tables.comparisons(records, make_campaign(dict.fromkeys(values, "one-shot"), list(range(5))))
-    assert ",".join(frame.columns) == (
-        "dataset,split,a,b,n_a,n_b,test,p,p_holm,effect,effect_low,effect_high,verdict"
-    )
+    assert ",".join(frame.columns) == ("dataset,split,a,b,n_a,n_b,test,p,p_holm,effect,effect_low,effect_high,verdict")
     assert list(zip(frame["a"], frame["b"], frame["dataset"], strict=True)) == [
         ("gicso", b, d) for b in ("darts", "random") for d in SPACE
     ]
@@ -174,17 +169,13 @@ def test_comparisons_are_one_family_of_searchers_times_datasets():
     assert set(frame["verdict"]) == {"better"}
     assert set(frame["split"]) == {"test"}
     assert frame["effect_low"].isna().all()  # 5 seeds: no bootstrap
-    reverse = tables.comparisons(
-        records, make_campaign({"darts": "one-shot", "gicso": "one-shot"}, list(range(5)))
-    )
+    reverse = tables.comparisons(records, make_campaign({"darts": "one-shot", "gicso": "one-shot"}, list(range(5))))
     assert list(reverse.query("b == 'gicso'")["verdict"]) == ["worse"] * 3
 
 
 def test_constant_single_and_missing_groups_have_no_zero_and_no_nan_words():
     records = [make_record("a", s, 54.3) for s in range(5)] + [make_record("b", s, 54.3) for s in range(5)]
-    campaign = make_campaign(
-        {"a": "one-shot", "b": "one-shot", "c": "one-shot", "d": "one-shot"}, list(range(5))
-    )
+    campaign = make_campaign({"a": "one-shot", "b": "one-shot", "c": "one-shot", "d": "one-shot"}, list(range(5)))
     records += [make_record("c", 0, 93.0)] + [failed("d", s, "boom") for s in range(5)]
     frame = tables.comparisons(records, campaign).set_index(["b", "dataset"])
     same = frame.loc[("b", "cifar10")]
@@ -243,9 +234,7 @@ def test_one_seed_has_no_spread_and_says_so():
 
 
 def test_failed_collapsed_and_missing_random_are_warned_of():
-    records = [make_record("gicso", s, 93.0, collapsed=s < 2) for s in range(4)] + [
-        failed("gicso", 4, "out\nof")
-    ]
+    records = [make_record("gicso", s, 93.0, collapsed=s < 2) for s in range(4)] + [failed("gicso", 4, "out\nof")]
     table = tables.readable_table(records, make_campaign({"gicso": "one-shot"}, list(range(5))))
     assert cells_of(table, "gicso")["n"].text == "4/5"
     assert any("gicso: 4/5 seeds: 1 failed (out)" in w for w in table.warnings)

@@ -35,6 +35,11 @@ def batch_norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
     return F.batch_norm(x, None, None, weight=scale, training=True)
 
 
+def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
+    """Mean cross-entropy, in float32 where the logits are bf16."""
+    return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), y)
+
+
 def stacked(out: int, c_in: int, kernel: int) -> nn.Parameter:
     weight = torch.empty(out, c_in, kernel, kernel)
     nn.init.kaiming_uniform_(weight, a=5**0.5)  # nn.Conv2d's default
@@ -126,7 +131,7 @@ class Supernet(Skeleton):
             if not isinstance(choice, Tensor) and choice in found:
                 values.append(found[choice])
                 continue
-            value = F.cross_entropy(self.after_stem(stem, choice).float(), y)
+            value = cross_entropy(self.after_stem(stem, choice), y)
             values.append(value)
             if not isinstance(choice, Tensor):
                 found[choice] = value

@@ -54,9 +54,7 @@ def python2_pickle(batch: dict[str, Any]) -> bytes:
     return blob
 
 
-def write_batches(
-    dataset: str, folder: Path, labels: dict[str, list[int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def write_batches(dataset: str, folder: Path, labels: dict[str, list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
     """A small data set in the official format; every pixel of image i (counted over all files) is i."""
     folder.mkdir(parents=True, exist_ok=True)
     size, key = im.SOURCES[dataset].size, im.SOURCES[dataset].labels
@@ -142,9 +140,7 @@ def test_cifar100_reads_fine_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_imagenet16_keeps_the_first_120_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = {f"train_data_batch_{k}": [k, 121, 120, 1000] for k in range(1, 11)} | {
-        "val_data": [121, 1, 120]
-    }
+    labels = {f"train_data_batch_{k}": [k, 121, 120, 1000] for k in range(1, 11)} | {"val_data": [121, 1, 120]}
     write_batches("ImageNet16-120", tmp_path / "ImageNet16", labels, monkeypatch)
     train, test = im.load("ImageNet16-120", tmp_path)
     assert train.labels.tolist() == [label for k in range(10) for label in (k, 119)]
@@ -171,16 +167,12 @@ def test_wrong_folder_lists_what_is_missing(tmp_path: Path) -> None:
         im.load("cifar100", tmp_path)
 
 
-def test_incomplete_folder_lists_only_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_incomplete_folder_lists_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {f"train_data_batch_{k}": [k] for k in range(1, 11)} | {"val_data": [1]}
     write_batches("ImageNet16-120", tmp_path, labels, monkeypatch)
     (tmp_path / "train_data_batch_4").unlink()
     (tmp_path / "train_data_batch_10").unlink()
-    with pytest.raises(
-        UserError, match=r"^ImageNet16-120: train_data_batch_4, train_data_batch_10 not found"
-    ):
+    with pytest.raises(UserError, match=r"^ImageNet16-120: train_data_batch_4, train_data_batch_10 not found"):
         im.load("ImageNet16-120", tmp_path)
 
 
@@ -297,9 +289,7 @@ def test_cifar100_search_holds_no_x_test_image(tmp_path: Path, monkeypatch: pyte
 
 
 def test_imagenet16_search_splits_the_kept_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    labels = {f"train_data_batch_{k}": [k, 500] for k in range(1, 11)} | {
-        "val_data": [300, 8, 9, 301, 10, 11]
-    }
+    labels = {f"train_data_batch_{k}": [k, 500] for k in range(1, 11)} | {"val_data": [300, 8, 9, 301, 10, 11]}
     write_batches("ImageNet16-120", tmp_path, labels, monkeypatch)
     monkeypatch.setitem(im.SPLITS, "ImageNet16-120", im.SPLITS["ImageNet16-120"]._replace(total=4))
     write_split("ImageNet16-120", tmp_path, [1, 2], [0, 3])
@@ -308,9 +298,7 @@ def test_imagenet16_search_splits_the_kept_images(tmp_path: Path, monkeypatch: p
     assert valid.labels.tolist() == [8, 9]  # counted after the other classes are dropped
 
 
-def test_cifar10_search_does_not_open_the_test_batch(
-    cifar10_root: Path, shared: Path, tmp_path: Path
-) -> None:
+def test_cifar10_search_does_not_open_the_test_batch(cifar10_root: Path, shared: Path, tmp_path: Path) -> None:
     for k in range(1, 6):
         (tmp_path / f"data_batch_{k}").symlink_to(cifar10_root / "cifar-10-batches-py" / f"data_batch_{k}")
     train, _ = im.search_images("cifar10", tmp_path, [shared / "data" / "splits"])

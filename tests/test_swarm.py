@@ -54,9 +54,7 @@ def test_icso_step_by_hand():
 
 def run(rule, n, evaluations, seed, phi):
     rng = np.random.default_rng(seed)
-    swarm = Swarm(
-        rng.uniform(-5, 5, (n, 30)), rule, rng, -5, 5, phi, lambda count: rng.uniform(-5, 5, (count, 30))
-    )
+    swarm = Swarm(rng.uniform(-5, 5, (n, 30)), rule, rng, -5, 5, phi, lambda count: rng.uniform(-5, 5, (count, 30)))
     fitness, used = np.empty(n), []
     while sum(used) < evaluations:
         moved = swarm.ask()

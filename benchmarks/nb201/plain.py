@@ -34,7 +34,7 @@ class PlainCell(nn.Module):
 
     def operation(self, edge: int, op: int, x: Tensor) -> Tensor:
         if op == NONE:
-            return torch.zeros_like(x)
+            return x * 0.0
         if op == SKIP:
             return x
         if op == POOL:
@@ -51,10 +51,10 @@ class PlainCell(nn.Module):
                     continue
                 if isinstance(choice, Tensor):
                     outputs = [choice[edge, op] * self.operation(edge, op, nodes[i]) for op in range(5)]
-                    inputs.append(sum(outputs[1:], outputs[0]))
+                    inputs.append(sum(outputs))
                 else:
                     inputs.append(self.operation(edge, choice[edge], nodes[i]))
-            nodes.append(sum(inputs[1:], inputs[0]))
+            nodes.append(sum(inputs))
         return nodes[3]
 
 

@@ -242,8 +242,17 @@ def open_folder(folder: Path, setting: Setting, specs: Sequence[Spec], seeds: Se
         "precision": setting.precision,
         "threads": setting.threads,
     }
-    rows = [{"label": s.label, "searcher": s.name, "spec": s.text, "kind": s.kind, "config": s.config} for s in specs]
-    all_seeds = list(seeds)
+    rows = {
+        s.label: {
+            "label": s.label,
+            "searcher": s.name,
+            "spec": s.text,
+            "kind": s.kind,
+            "config": s.config,
+            "seeds": list(seeds),
+        }
+        for s in specs
+    }
     if (folder / "campaign.json").exists():
         old = store.load_campaign(folder)
         for name, value in shared.items():
@@ -252,17 +261,24 @@ def open_folder(folder: Path, setting: Setting, specs: Sequence[Spec], seeds: Se
                     f"{folder} holds a campaign with another {name} ({_brief(old.get(name))}, not "
                     f"{_brief(value)}): use another --out, or --fresh to move its runs aside"
                 )
-        now = {row["label"]: row for row in rows}  # where both have a label, today's settings hold
-        rows = list(({row["label"]: row for row in old["searchers"]} | now).values())
-        all_seeds = old["seeds"] + [seed for seed in seeds if seed not in old["seeds"]]
+        # Where both have a label, today's settings hold, and its seeds are those of both.
+        before = {row["label"]: row for row in old["searchers"]}
+        for label in rows.keys() & before.keys():
+            rows[label]["seeds"] = _union(before[label]["seeds"], seeds)
+        rows = before | rows
+        seeds = _union(old["seeds"], seeds)
     return {
         **shared,
         "table_source": setting.benchmark.table.source,
         "proxy_cost": setting.benchmark.table.proxy_cost,
-        "seeds": all_seeds,
-        "searchers": rows,
+        "seeds": list(seeds),
+        "searchers": list(rows.values()),
         "space": scoring.space_summary(setting.benchmark),
     }
+
+
+def _union(first: Sequence[int], second: Sequence[int]) -> list[int]:
+    return list(dict.fromkeys([*first, *second]))
 
 
 def _brief(value: Any) -> str:

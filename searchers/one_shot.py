@@ -64,6 +64,10 @@ class WeightTraining:
         assert task.valid is not None
         self.task, self.settings = task, settings
         self.net = Supernet(task.space, task.seed_of("supernet") % 2**32).to(task.device)
+        # Gradients are always there, zeroed and never dropped: a path's step decays the weights that it does not
+        # use as well, as in the reference scripts, and a resumed search knows no weight that was not used yet.
+        for parameter in self.net.parameters():
+            parameter.grad = torch.zeros_like(parameter)
         self.sgd = torch.optim.SGD(
             self.net.parameters(),
             settings.lr,
@@ -103,8 +107,6 @@ class WeightTraining:
 
     def weight_step(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
         """One gradient step on w; the batch's loss before it, still on the device."""
-        # Gradients are zeroed, not dropped: a path's step decays the weights that it does not use as well, which
-        # is what the reference scripts do.
         self.sgd.zero_grad(set_to_none=False)
         loss = self.loss(x, y, choice)
         loss.backward()

@@ -1,0 +1,398 @@
+"""The contract that every registered searcher keeps, and what single searchers must do.
+
+Images are scikit-learn's digits, so that no data need be found.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks import images
+from benchmarks.base import Space, UserError
+from benchmarks.nb201 import cell as C
+from benchmarks.nb201.supernet import Supernet
+from searchers import base, one_shot
+from searchers.base import Budget, SearchTask
+from searchers.gicso import GICSO
+
+SPECS = {
+    "random": {},
+    "evolution": {},
+    "cso": {"population": 6, "generation_steps": 3, "fitness_batch": 32},
+    "cso[table]": {"oracle": "table", "population": 6},
+    "darts": {},
+    "gicso": {"population": 6, "generation_steps": 3, "fitness_batch": 32, "final_images": 64, "patience": 0},
+}
+STEPS = 7  # gicso at 10 epochs: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability
+EPOCHS = 10
+PARTS = images.load("digits", ".").train
+
+
+def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0):
+    task = SearchTask(seed, "digits", Space(2, 1, 1, 10), Budget(epochs, seconds), batch_size=16)
+    if kind == "one-shot":
+        task.train, task.valid = PARTS.subset(range(64)), PARTS.subset(range(64, 128))
+    else:
+        rng = np.random.default_rng(9)
+        task.proxy_accuracy, task.proxy_seconds = rng.uniform(10, 90, 15_625), rng.uniform(5, 15, 15_625)
+    return task
+
+
+def build(name, seed=0, **changes):
+    searcher = base.find(name.partition("[")[0])
+    config = base.configure(searcher, SPECS[name] | changes)
+    task = make_task(seed, kind=searcher.kind_of(config))
+    return task, searcher(task, config)
+
+
+def play(name, seed=0, steps=100):
+    torch.set_num_threads(1)
+    task, searcher = build(name, seed)
+    told = []
+    for _ in range(steps):
+        step = searcher.step()
+        if step is None:
+            break
+        told.append(line(step, task))
+    return told
+
+
+def line(step, task):
+    alphas = None if step.alphas is None else np.asarray(step.alphas).tolist()
+    return json.loads(
+        json.dumps([list(step.cell), alphas, dict(step.metrics), task.simulated_seconds, task.evaluations])
+    )
+
+
+def test_every_registered_searcher_is_under_contract():
+    assert {name.partition("[")[0] for name in SPECS} == set(base.SEARCHERS)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_same_seed_same_search_other_seed_another(name):
+    assert play(name) == play(name)
+    assert play(name) != play(name, seed=1)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_same_search_in_another_process_and_under_another_hash_seed(name):
+    code = f"import json, test_searchers as t; print(json.dumps(t.play({name!r})))"
+    environment = os.environ | {"PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert json.loads(done.stdout) == play(name)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_state_taken_at_every_step_continues_exactly(name, tmp_path):
+    whole = play(name)
+    task, searcher = build(name)
+    for k in range(min(len(whole), 12)):
+        # saved and loaded as the runner does it: tensors and plain values only
+        torch.save({"task": task.state_dict(), "searcher": searcher.state_dict()}, tmp_path / "c.pt")
+        state = torch.load(tmp_path / "c.pt", weights_only=True)
+        task, searcher = build(name)
+        task.load_state_dict(state["task"])
+        searcher.load_state_dict(state["searcher"])
+        step = searcher.step()
+        assert step is not None
+        assert line(step, task) == whole[k]
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_global_generators_are_neither_read_nor_moved(name):
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002 - the global state is the subject
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    first = play(name, steps=3)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+    torch.manual_seed(2)
+    assert play(name, steps=3) == first
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_answers_and_counters(name):
+    task, searcher = build(name)
+    kind = searcher.kind_of(searcher.config)
+    steps = 0
+    while (step := searcher.step()) is not None:
+        steps += 1
+        assert C.from_index(C.index(step.cell)) == step.cell
+        assert step.alphas is None or np.asarray(step.alphas).shape == (6, 5)
+        if step.alphas is not None:
+            assert C.derive(step.alphas) == step.cell
+    assert searcher.step() is None
+    if kind == "one-shot":
+        assert steps == EPOCHS
+        assert task.simulated_seconds == 0
+        weight_images = EPOCHS * 64
+        alpha_images = {"darts": EPOCHS * 64, "gicso": 2 * 64}.get(name, 0)
+        assert task.train_images == weight_images + alpha_images
+    else:
+        assert steps == task.evaluations > 10
+        assert 200 - 15 < task.simulated_seconds <= 200
+        assert task.train_images == task.eval_images == 0
+
+
+def test_unknown_names_and_settings_are_named():
+    with pytest.raises(UserError, match="unknown searcher 'dart'; did you mean 'darts'"):
+        base.find("dart")
+    with pytest.raises(UserError, match="'darts' has no setting 'alpha_rate'.*alpha_lr"):
+        base.configure(base.find("darts"), {"alpha_rate": 1})
+    with pytest.raises(UserError, match=r"gicso\[population=7\].*multiple of 3"):
+        base.configure(GICSO, {"population": 7})
+
+
+def test_streams_depend_on_seed_and_purpose_only():
+    a, b, c = make_task(0), make_task(0), make_task(1)
+    b.stream("other").random()  # another purpose takes nothing away
+    first = a.stream("x").random()
+    assert first == b.stream("x").random()
+    assert first != c.stream("x").random()
+    assert first != a.stream("y").random()
+
+
+# ------------------------------------------------------------------------------------------ multi-trial
+
+
+def proxy_task(seconds, budget):
+    task = make_task(kind="multi-trial", seconds=budget)
+    task.proxy_seconds = np.full(15_625, seconds)
+    return task
+
+
+def test_a_query_that_would_overrun_is_not_made_and_repeats_pay_again():
+    task = proxy_task(10.0, 35.0)
+    cell = C.from_index(5)
+    assert [task.proxy(cell) is None for _ in range(5)] == [False, False, False, True, True]
+    assert task.simulated_seconds == 30.0
+    assert task.evaluations == 3
+    assert task.proxy(cell) is None
+
+
+def test_ten_queries_of_cell_284():
+    task = proxy_task(58.51, 12_000)
+    for _ in range(10):
+        task.proxy(C.from_index(284))
+    assert task.simulated_seconds == pytest.approx(585.1)
+
+
+def test_random_search_answers_the_best_ever_seen():
+    task, searcher = build("random")
+    seen = []
+    while (step := searcher.step()) is not None:
+        seen.append((step.metrics["accuracy"], step.metrics["queried"]))
+        assert C.index(step.cell) == max(seen, key=lambda s: s[0])[1]
+
+
+def test_evolution_is_ten_random_cells_then_one_edge_children_of_the_living():
+    task, searcher = build("evolution")
+    queried = []
+    while (step := searcher.step()) is not None:
+        queried.append(C.from_index(step.metrics["queried"]))
+    assert len(queried) > 12
+    for k in range(10, len(queried)):
+        living = queried[k - 10 : k]  # the oldest dies: the last ten are alive
+        assert any(sum(a != b for a, b in zip(queried[k], parent, strict=True)) == 1 for parent in living)
+        assert len(searcher.population) == 10
+    assert [cell for _, cell in searcher.population] == queried[-10:]
+
+
+def test_tournament_draws_with_replacement():
+    _, searcher = build("evolution")
+    searcher.population.extend((float(k), C.from_index(k)) for k in range(10))
+    winners = [C.index(searcher.tournament()) for _ in range(20_000)]
+    # P(best of 3 draws with replacement = member k) = ((k+1)³ − k³)/1000: 0.1 % for the worst, never without
+    share = np.bincount(winners, minlength=10) / 20_000
+    expected = np.diff(np.arange(11) ** 3) / 1000
+    assert np.abs(share - expected).max() < 0.013
+    assert share[0] > 0
+
+
+# --------------------------------------------------------------------------------------------- one-shot
+
+
+def test_weight_steps_leave_alphas_and_alpha_steps_leave_weights_bit_identical():
+    task, searcher = build("darts", weight_decay=1.0, alpha_weight_decay=1.0)
+    for group in searcher.training.sgd.param_groups:
+        group["lr"] = 1.0
+    x, y = searcher.training.train.next()
+    weights = [p.detach().clone() for p in searcher.training.net.parameters()]
+    alphas = searcher.alpha.alphas.detach().clone()
+    searcher.alpha.step()
+    assert all(torch.equal(p, w) for p, w in zip(searcher.training.net.parameters(), weights, strict=True))
+    moved = searcher.alpha.alphas.detach().clone()
+    assert not torch.equal(moved, alphas)
+    searcher.training.weight_step(x, y, searcher.alpha.weights())
+    assert torch.equal(searcher.alpha.alphas, moved)
+    assert not all(torch.equal(p, w) for p, w in zip(searcher.training.net.parameters(), weights, strict=True))
+    ids = {id(p) for group in searcher.training.sgd.param_groups for p in group["params"]}
+    assert id(searcher.alpha.alphas) not in ids
+
+
+def test_first_alpha_step_is_adam_s():
+    """Adam's first step moves each entry by lr against the sign of its gradient, whatever its size."""
+    _, searcher = build("darts", alpha_weight_decay=0.0)
+    before = searcher.alpha.values()
+    searcher.alpha.step()
+    moved = searcher.alpha.values() - before
+    np.testing.assert_allclose(np.abs(moved), 3e-4, rtol=1e-3)
+    assert 0 < (moved > 0).sum() < 30
+
+
+def test_weight_step_against_torch_written_out():
+    """Two steps of SGD with Nesterov momentum, decay and clipping, worked with the formulas of the reference."""
+    task, searcher = build("cso", clip=0.5, lr=0.1, lr_min=0.1, weight_decay=0.01)
+    training = searcher.training
+    reference = Supernet(task.space, task.seed_of("supernet") % 2**32)
+    momentum = [torch.zeros_like(p) for p in reference.parameters()]
+    cell = C.from_index(11)
+    batches = list(training.epoch(0))[:2]
+    for x, y in batches:
+        training.weight_step(x, y, cell)
+        loss = torch.nn.functional.cross_entropy(reference(x, cell), y)
+        reference.zero_grad()
+        loss.backward()
+        grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in reference.parameters()]
+        norm = torch.sqrt(sum((g**2).sum() for g in grads))
+        assert norm > 0.5  # so that clipping is at work
+        with torch.no_grad():
+            for p, g, m in zip(reference.parameters(), grads, momentum, strict=True):
+                g = g * (0.5 / (norm + 1e-6)) + 0.01 * p
+                m.mul_(0.9).add_(g)
+                p -= 0.1 * (g + 0.9 * m)
+    for ours, theirs in zip(training.net.parameters(), reference.parameters(), strict=True):
+        torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_learning_rate_is_a_cosine_per_epoch():
+    _, searcher = build("darts")
+    seen = []
+    for epoch in range(EPOCHS):
+        next(searcher.training.epoch(epoch))
+        seen.append(searcher.training.sgd.param_groups[0]["lr"])
+    expected = 0.001 + 0.024 * (1 + np.cos(np.pi * np.arange(EPOCHS) / EPOCHS)) / 2
+    np.testing.assert_allclose(seen, expected)
+
+
+def test_diversity_by_hand():
+    """Two particles alike and one apart: distances 0, d, d; means (d/2, d/2, d); divided by the largest."""
+    positions = np.zeros((3, 30))
+    positions[2, 0] = 2.0
+    p, q = one_shot.softmax(np.zeros(5)), one_shot.softmax(np.array([2.0, 0, 0, 0, 0]))
+    d = np.sqrt(((p - q) ** 2).sum())
+    np.testing.assert_allclose(one_shot.distances(positions), [d / 2, d / 2, d])
+    np.testing.assert_allclose(one_shot.diversity(positions), [0.5, 0.5, 1.0])
+    assert (one_shot.diversity(np.zeros((3, 30))) == 0).all()
+
+
+def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
+    task, searcher = build("gicso", diversity=0.5)
+    swarm = searcher.swarm
+    state = swarm.training.fitness.state_dict()
+    swarm.generation(0.5)
+    swarm.training.fitness.load_state_dict(state)
+    x, y = swarm.training.fitness.next()
+    with torch.no_grad():
+        losses = [
+            torch.nn.functional.cross_entropy(swarm.training.net(x, C.derive(p.reshape(6, 5))), y).item()
+            for p in swarm.swarm.x
+        ]
+    np.testing.assert_allclose(swarm.losses, losses, rtol=1e-5)
+    np.testing.assert_allclose(swarm.swarm.fitness, np.array(losses) - 0.5 * one_shot.diversity(swarm.swarm.x))
+    assert swarm.swarm.best_value == swarm.losses.min()
+    assert task.evaluations == 6
+
+
+# ---------------------------------------------------------------------------------------------- G-ICSO
+
+
+def phases(**changes):
+    task, searcher = build("gicso", **changes)
+    told = []
+    while (step := searcher.step()) is not None:
+        told.append((step.metrics["phase"], step, task.evaluations))
+    return told, task, searcher
+
+
+def test_three_phases_in_their_order_and_lengths():
+    told, _, searcher = phases()
+    assert [phase for phase, _, _ in told] == ["warm-up"] * 3 + ["exploration"] * 5 + ["stability"] * 2
+    warm = [step.alphas for phase, step, _ in told if phase == "warm-up"]
+    assert all(np.array_equal(a, warm[0]) for a in warm)  # α frozen
+    assert [n for phase, _, n in told if phase == "warm-up"] == [0, 0, 0]
+    assert searcher.mixture_end == 1
+
+
+def test_warm_up_trains_weights_with_equal_mixture_first_then_single_paths(monkeypatch):
+    _, searcher = build("gicso")
+    seen = []
+    original = searcher.training.weight_step
+    monkeypatch.setattr(searcher.training, "weight_step", lambda x, y, c: (seen.append(c), original(x, y, c))[1])
+    for _ in range(3):
+        searcher.step()
+    assert all(torch.allclose(c, torch.full((6, 5), 0.2)) for c in seen[:4])
+    assert all(isinstance(c, tuple) for c in seen[4:])
+    assert len(set(seen[4:])) > 5
+
+
+def test_the_random_control_makes_the_same_number_of_evaluations_on_the_same_supernet():
+    first, one, a = phases()
+    second, two, b = phases(swarm="random")
+    assert [n for _, _, n in first[:8]] == [n for _, _, n in second[:8]]
+    assert one.train_images == two.train_images
+    for k in range(8):  # up to the hand-over w never saw the swarm
+        assert first[k][1].metrics["train_loss"] == second[k][1].metrics["train_loss"]
+
+
+def test_early_stopping_ends_the_search_when_the_cell_stays():
+    told, _, searcher = phases(patience=1, alpha_lr=0.0)
+    assert [phase for phase, _, _ in told].count("stability") == 1
+    assert searcher.finished()
+
+
+def test_without_stability_the_hand_over_s_choice_is_the_answer():
+    told, _, searcher = phases(stability=0.0)
+    assert len(told) == 8
+    last = told[-1][1]
+    everyone = [searcher.swarm.swarm.best, *searcher.swarm.swarm.x]
+    everyone += [np.array(position) for _, position in searcher.archive.values()]
+    assert any(np.array_equal(last.alphas.reshape(-1), p) for p in everyone)
+
+
+def test_guard_keeps_the_better_cell(monkeypatch):
+    _, searcher = build("gicso")
+    old, new = np.zeros((6, 5)), np.zeros((6, 5))
+    old[:, 3], new[:, 1] = 1, 1
+    for losses, expected in (([1.0, 2.0], old), ([2.0, 1.0], new)):
+        monkeypatch.setattr(searcher.training, "mean_losses", lambda cells, n, value=losses: np.array(value))
+        assert searcher.better(old, new) is expected
+    _, unguarded = build("gicso", guard=False)
+    assert unguarded.better(old, new) is new
+
+
+def test_switch_by_diversity():
+    told, _, _ = phases(switch_diversity=1.0, diversity=0.0)
+    exploring = [phase for phase, _, _ in told].count("exploration")
+    assert 1 <= exploring < 5  # triplets lose diversity at once
+
+
+def test_diversity_weight_falls_linearly_to_zero():
+    _, searcher = build("gicso", diversity=0.2)
+    seen = []
+    for searcher.epoch in range(3, 9):
+        seen.append(searcher.diversity_weight())
+    np.testing.assert_allclose(seen, 0.2 * np.array([1, 0.8, 0.6, 0.4, 0.2, 0]))
+
+
+def test_literal_reading_runs_the_swarm_on_mixtures_and_trains_its_best():
+    told, task, searcher = phases(mixture=1.0, fitness="mixture", weights="best")
+    assert len(told) == EPOCHS
+    assert not searcher.swarm.one_hot
+    assert isinstance(searcher.exploration_choice(), torch.Tensor)

@@ -122,12 +122,12 @@ class TableSwarm:
 
     def __init__(self, task: Any, config: CSOSettings):
         self.task = task
-        rng = task.stream("swarm")
 
-        def draw(n: int) -> np.ndarray:
+        def draw(n: int, rng: np.random.Generator) -> np.ndarray:
             return config.spread * rng.standard_normal((n, DIMENSIONS))
 
-        self.swarm = Swarm(draw(config.population), "cso", rng, -config.box, config.box, config.phi, draw)
+        rng, box = task.stream("swarm"), config.box
+        self.swarm = Swarm(config.population, "cso", rng, -box, box, config.phi, draw)
         self.errors = np.full(config.population, np.inf)  # 100 − accuracy
         self.waiting: list[int] = []
         self.best: tuple[float, list[float]] | None = None

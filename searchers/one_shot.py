@@ -210,14 +210,13 @@ class AlphaSwarm:
         phi: float,
         one_hot: bool = True,
     ):
-        rng = training.task.stream("swarm")
         middle = centre.reshape(-1)
 
-        def draw(n: int) -> np.ndarray:
+        def draw(n: int, rng: np.random.Generator) -> np.ndarray:
             return middle + spread * rng.standard_normal((n, DIMENSIONS))
 
         self.training, self.one_hot = training, one_hot
-        self.swarm = Swarm(draw(population), rule, rng, -box, box, phi, draw)
+        self.swarm = Swarm(population, rule, training.task.stream("swarm"), -box, box, phi, draw)
         self.losses = np.full(population, np.inf)
 
     def choice(self, position: np.ndarray) -> Choice:

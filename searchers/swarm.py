@@ -27,6 +27,9 @@ class Move(NamedTuple):
     x: np.ndarray
 
 
+Draw = Callable[[int, np.random.Generator], np.ndarray]  # (n, generator) -> n initial positions (n, d)
+
+
 class Scene(NamedTuple):
     """What a rule may look at."""
 
@@ -35,7 +38,7 @@ class Scene(NamedTuple):
     fitness: np.ndarray  # (N,), smaller is better
     best: np.ndarray  # g, the best position ever told (d,)
     phi: float
-    draw: Callable[[int], np.ndarray]  # n -> n initial positions (n, d)
+    draw: Draw
 
 
 def cso_pairs(scene: Scene, rng: np.random.Generator) -> Move:
@@ -74,7 +77,7 @@ def fresh_draws(scene: Scene, rng: np.random.Generator) -> Move:
     order = rng.permutation(len(scene.x))
     count = third + int((rng.random(third) < 0.5).sum())
     who = order[:count]
-    return Move(who, np.zeros((count, scene.x.shape[1])), scene.draw(count))
+    return Move(who, np.zeros((count, scene.x.shape[1])), scene.draw(count, rng))
 
 
 RULES: dict[str, Callable[[Scene, np.random.Generator], Move]] = {
@@ -92,7 +95,7 @@ def reflect(x: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 class Swarm:
-    """Positions x (N, d) in the box [low, high]^d, moved by a rule.
+    """Positions x (N, d) in the box [low, high]^d, moved by a rule; at first `population` draws of `draw`.
 
     Loop: `moved = swarm.ask()` gives the indices whose position is new (all of them at first); score these;
     `swarm.tell(fitness)` takes the fitness of all N particles.
@@ -100,18 +103,18 @@ class Swarm:
 
     def __init__(
         self,
-        x: np.ndarray,
+        population: int,
         rule: str,
         rng: np.random.Generator,
         low: float,
         high: float,
         phi: float,
-        draw: Callable[[int], np.ndarray],
+        draw: Draw,
     ):
         self.rule, self.rng, self.low, self.high, self.phi, self.draw = rule, rng, low, high, phi, draw
-        self.x = reflect(np.array(x, dtype=np.float64), low, high)
+        self.x = reflect(draw(population, rng), low, high)
         self.v = np.zeros_like(self.x)
-        self.fitness = np.full(len(x), np.inf)
+        self.fitness = np.full(population, np.inf)
         self.best = self.x[0].copy()  # g
         self.best_value = np.inf
         self.told = False
@@ -121,7 +124,9 @@ class Swarm:
         if not self.told:
             return np.arange(len(self.x))
         scene = Scene(self.x, self.v, self.fitness, self.best, self.phi, self.draw)
-        move = RULES[self.rule](scene, self.rng)
+        # Every generation has a generator of its own: rules that draw more or fewer numbers still meet the same
+        # competitions in the next one, so that a control makes exactly as many evaluations.
+        move = RULES[self.rule](scene, np.random.default_rng(int(self.rng.integers(2**63))))
         self.v[move.indices] = move.v
         self.x[move.indices] = reflect(move.x, self.low, self.high)
         return move.indices

@@ -54,7 +54,7 @@ def test_icso_step_by_hand():
 
 def run(rule, n, evaluations, seed, phi):
     rng = np.random.default_rng(seed)
-    swarm = Swarm(rng.uniform(-5, 5, (n, 30)), rule, rng, -5, 5, phi, lambda count: rng.uniform(-5, 5, (count, 30)))
+    swarm = Swarm(n, rule, rng, -5, 5, phi, lambda count, r: r.uniform(-5, 5, (count, 30)))
     fitness, used = np.empty(n), []
     while sum(used) < evaluations:
         moved = swarm.ask()
@@ -87,7 +87,7 @@ def test_evaluations_a_generation():
 @pytest.mark.parametrize("rule", ["cso", "icso", "random"])
 def test_untouched_particles_are_unchanged_and_velocity_stays_with_its_particle(rule):
     rng = np.random.default_rng(3)
-    swarm = Swarm(rng.normal(size=(12, 4)), rule, rng, -3, 3, 0.1, lambda n: rng.normal(size=(n, 4)))
+    swarm = Swarm(12, rule, rng, -3, 3, 0.1, lambda n, r: r.normal(size=(n, 4)))
     fitness = np.empty(12)
     for _ in range(5):
         x, v = swarm.x.copy(), swarm.v.copy()
@@ -119,7 +119,7 @@ def test_reflection_is_a_mirror():
 
 def test_fresh_draws_learn_nothing():
     rng = np.random.default_rng(5)
-    s = Scene(np.zeros((9, 2)), np.ones((9, 2)), np.zeros(9), np.zeros(2), 0.1, lambda n: np.full((n, 2), 7.0))
+    s = Scene(np.zeros((9, 2)), np.ones((9, 2)), np.zeros(9), np.zeros(2), 0.1, lambda n, r: np.full((n, 2), 7.0))
     move = fresh_draws(s, rng)
     assert (move.x == 7).all()
     assert (move.v == 0).all()
@@ -127,7 +127,7 @@ def test_fresh_draws_learn_nothing():
 
 def test_g_follows_the_objective_not_the_fitness():
     rng = np.random.default_rng(6)
-    swarm = Swarm(np.array([[1.0], [2.0], [0.5]]), "icso", rng, -3, 3, 0.1, lambda n: np.zeros((n, 1)))
+    swarm = Swarm(3, "icso", rng, -3, 3, 0.1, lambda n, r: np.array([[1.0], [2.0], [0.5]]))
     swarm.ask()
     swarm.tell(np.array([0.0, 1.0, 2.0]), objective=np.array([3.0, 2.0, 1.0]))
     assert swarm.best.tolist() == [0.5]

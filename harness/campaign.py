@@ -124,8 +124,8 @@ def digest(value: Any) -> str:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """`5` is 0 to 4; `3,7,11` are these. UserError for repeats, negatives and anything else."""
-    parts = [part.strip() for part in text.split(",")]
+    """`5` is 0 to 4; `3,7,11` are these, `3,` is 3 alone. UserError for repeats and anything else."""
+    parts = [part.strip() for part in text.removesuffix(",").split(",")]
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise UserError(f"--seeds {text!r}: expected a count (5) or a list (3,7,11) of whole numbers")
     numbers = [int(part) for part in parts]

@@ -1,0 +1,58 @@
+"""Imports point one way: benchmarks ← searchers ← harness; searchers know no table; --help imports no torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FORBIDDEN = {
+    "benchmarks": ("searchers", "harness"),
+    "searchers": (
+        "harness",
+        "benchmarks.nb201.table",
+        "benchmarks.nb201.official",
+        "benchmarks.nb201.benchmark",
+        "benchmarks.nb201.plain",
+    ),
+    "harness": (),
+}
+
+
+def imported(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_imports_point_one_way(package):
+    files = sorted((ROOT / package).rglob("*.py"))
+    assert len(files) > 3
+    for path in files:
+        for name in imported(path):
+            for wrong in FORBIDDEN[package]:
+                assert not (name == wrong or name.startswith(wrong + ".")), f"{path} imports {name}"
+
+
+def test_help_imports_neither_torch_nor_pandas_nor_scipy():
+    code = (
+        "import sys; sys.argv = ['harness', '--help']\n"
+        "from harness.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'pandas', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_multi_trial_searches_import_no_torch():
+    code = "import sys, searchers.random_search, searchers.evolution, harness.runner; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

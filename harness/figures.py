@@ -189,7 +189,7 @@ def _accuracy_scale(ax: Axes, axis: str, low: float, high: float, optimum: float
     forward, inverse = _stretch(optimum)
     set_scale("function", functions=(forward, inverse))
     ends = forward(np.array([low, high]))
-    bottom = float(inverse(ends[:1] - 0.06 * np.ptp(ends))[0])
+    bottom = max(float(inverse(ends[:1] - 0.06 * np.ptp(ends))[0]), 0.0)
     set_limits(bottom, max(high, optimum) + 0.03)
     near = [(0.2, 0.1), (1, 0.5), (3, 1), (10, 5), (30, 10), (60, 10)]  # distance, and what it is rounded to
     ticks = [t for d, unit in near if bottom <= (t := round((optimum - d) / unit) * unit) < optimum]

@@ -141,9 +141,8 @@ def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
             assert score["value"] == float(row[columns[score["dataset"], score["split"]]])
             assert score["trials"] == int(row["n_seeds"])
             assert score["epochs"] == 200
-        trace = [
-            json.loads(line) for line in open(out / "runs" / record["label"] / f"seed-{record['seed']}" / "trace.jsonl")
-        ]
+        folder = out / "runs" / record["label"] / f"seed-{record['seed']}"
+        trace = [json.loads(line) for line in (folder / "trace.jsonl").read_text().splitlines()]
         assert len(trace) == record["steps"] == record["evaluations"]
         # the searcher's answer, worked out again from what it queried: the best mean of two 12-epoch trainings
         best = max(trace, key=lambda line: line["accuracy"])

@@ -60,7 +60,8 @@ class PlainCell(nn.Module):
 
 def plain_supernet(space: Space) -> Skeleton:
     """A weight-sharing network of all cells; call it with (images, cell or mixture weights)."""
-    return Skeleton(space, PlainCell, BatchStatisticsNorm, affine_head=False)
+    net = Skeleton(space, PlainCell, BatchStatisticsNorm, affine_head=False)
+    return net.to(memory_format=torch.contiguous_format)  # NCHW, as everybody's
 
 
 @torch.no_grad()

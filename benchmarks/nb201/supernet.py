@@ -10,6 +10,7 @@ a convolution costs nothing. `plain.py` is the same network written the obvious 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +34,23 @@ def edge_slices(edge: int, channels: int) -> tuple[int, slice]:
 def batch_norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
     """Normalise by batch statistics; `scale` (channels of x) multiplies the result."""
     return F.batch_norm(x, None, None, weight=scale, training=True)
+
+
+@lru_cache(maxsize=64)
+def _pooling(channels: int, height: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """A depthwise kernel of ones (C, 1, 3, 3), and one over the number of pixels that it covers (1, 1, H, W)."""
+    ones = torch.ones(channels, 1, 3, 3, dtype=dtype)
+    covered = F.conv2d(torch.ones(1, 1, height, width, dtype=torch.float64), ones[:1].double(), padding=1)
+    return ones, (1 / covered).to(dtype)
+
+
+def fast_pool(x: Tensor) -> Tensor:
+    """`average_pool`; on a CPU as a depthwise convolution, which takes a fifth of the time."""
+    if x.device.type != "cpu":
+        return average_pool(x)
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    ones, share = _pooling(*x.shape[1:], dtype)
+    return F.conv2d(x, ones, padding=1, groups=x.shape[1]) * share
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -62,18 +80,29 @@ class MixedCell(nn.Module):
         return self.path(x, choice)
 
     def mixture(self, x: Tensor, weights: Tensor) -> Tensor:
-        nodes: list[list[Tensor]] = [[x], [], [], []]
+        nodes: list[Tensor | None] = [x, None, None, None]
         scales = weights.repeat_interleave(self.channels, 0)  # (6·C, 5): one BN scale per channel
         for node, edges in enumerate(LEAVING):
-            h = sum(nodes[node][1:], nodes[node][0])
-            active, pooled = F.relu(h), average_pool(h)
+            h = nodes[node]
+            assert h is not None
+            active, pooled = F.relu(h), fast_pool(h)
             rows = torch.cat([scales[e * self.channels : (e + 1) * self.channels] for e in edges])
-            y = batch_norm(F.conv2d(active, self.conv1[node]), rows[:, CONV1].to(h.dtype).contiguous())
-            y = y + batch_norm(F.conv2d(active, self.conv3[node], padding=1), rows[:, CONV3].to(h.dtype).contiguous())
+            # Contiguous: the CPU's batch norm reads its weight as if it were, and returns wrong gradients otherwise.
+            rows = rows.t().contiguous()
+            # In place wherever autograd does not need what is overwritten: fresh memory costs more than arithmetic.
+            y = batch_norm(F.conv2d(active, self.conv1[node]), rows[CONV1])
+            y += batch_norm(F.conv2d(active, self.conv3[node], padding=1), rows[CONV3])
             for e, part in zip(edges, y.chunk(len(edges), 1), strict=True):
                 w = weights[e].to(h.dtype)
-                nodes[EDGES[e][1]].append(part + w[SKIP] * h + w[POOL] * pooled)
-        return sum(nodes[3][1:], nodes[3][0])
+                target = nodes[EDGES[e][1]]
+                if target is None:
+                    target = torch.addcmul(part, h, w[SKIP])
+                else:
+                    target += part
+                    target.addcmul_(h, w[SKIP])
+                nodes[EDGES[e][1]] = target.addcmul_(pooled, w[POOL])
+        assert nodes[3] is not None
+        return nodes[3]
 
     def path(self, x: Tensor, cell: Cell) -> Tensor:
         used = edges_in_use(cell)  # an operation off every path changes neither output nor gradient
@@ -94,7 +123,7 @@ class MixedCell(nn.Module):
                     add(e, h)
             pools = [e for e in chosen if cell[e] == POOL]
             if pools:
-                pooled = average_pool(h)
+                pooled = fast_pool(h)
                 for e in pools:
                     add(e, pooled)
             active = None

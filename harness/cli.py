@@ -195,11 +195,15 @@ def _provenance(chosen: str, device: str, specs: list[Any], numbers: list[int], 
     return {
         "power_note": power_note(len(numbers), (len(specs) - 1) * len(setting.benchmark.datasets)),
         "chosen": chosen,
-        "command": shlex.join(["harness", *sys.argv[1:]]),
+        "command": _command(),
         "device": device,
         "versions": runner.environment(device, uses_torch=False),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _command() -> str:
+    return shlex.join(["harness", *sys.argv[1:]])
 
 
 def _move_aside(folder: Path) -> None:
@@ -320,6 +324,32 @@ def doctor(table: TableOption = None, data: DataOption = None) -> None:
     typer.echo(text)
     if not good:
         raise typer.Exit(1)
+
+
+@app.command()
+def perf(
+    table: TableOption = None,
+    data: DataOption = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
+    threads: Annotated[int, typer.Option(min=1, help="torch threads; a run of a campaign has one.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, help="Timed repetitions of every case.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Default: results/perf/<machine>.")] = None,
+) -> None:
+    """Measure the supernet against a plain one, the hardware's ceilings, table look-ups, campaign throughput."""
+    from benchmarks.nb201.benchmark import find_table
+    from harness import perf as measuring
+    from harness.campaign import places_for
+
+    chosen, places = _device(device), places_for(data)
+    path: Path | None = None
+    try:
+        path = find_table(table, places)
+    except UserError as error:
+        typer.echo(f"table and campaign are left out: {error}", err=True)
+    result = measuring.measure(chosen, threads, rounds, path, places)
+    folder = out or Path("results/perf") / measuring.slug(result["environment"], threads)
+    typer.echo(measuring.write(result, folder, _command()))
+    typer.echo(f"written to {folder}", err=True)
 
 
 def main() -> None:

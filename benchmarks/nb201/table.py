@@ -12,7 +12,6 @@ import contextlib
 import csv
 import gzip
 import hashlib
-import io
 import json
 import operator
 import os
@@ -48,7 +47,6 @@ SOURCES = (
 
 Key = tuple[str, str, int]
 _FORMAT = "nb201-table-1"
-_CSV_BYTES = 64 * 2**20  # the real one has 6 MB; a bound for gzip bombs
 
 
 class Scores(NamedTuple):
@@ -80,10 +78,10 @@ class Column:
         per_trial: np.ndarray | None = None,
     ) -> None:
         self.record, self.split, self.epochs = key
-        self.mean = _frozen(mean, np.float64)
-        self.trials = _frozen(trials, np.uint8)
+        self.mean = frozen(mean, np.float64)
+        self.trials = frozen(trials, np.uint8)
         self.seeds = seeds
-        self.per_trial = None if per_trial is None else _frozen(per_trial, np.float64)
+        self.per_trial = None if per_trial is None else frozen(per_trial, np.float64)
         if self.mean.shape != (cell.NUM_CELLS,) or self.trials.shape != self.mean.shape:
             raise UserError(f"{self.name}: {self.mean.shape} values, expected ({cell.NUM_CELLS},)")
         if self.per_trial is not None and self.per_trial.shape != (cell.NUM_CELLS, len(seeds)):
@@ -271,7 +269,9 @@ def load_table(path: str | os.PathLike[str]) -> Table:
     if kind == "table":
         return _load_npz(place)
     if kind == "csv":
-        return _load_csv(place)
+        from benchmarks.nb201.csv_table import load_csv  # which imports this module
+
+        return load_csv(place)
     raise UserError(f"{place}: {KINDS[kind]}; convert it once: harness data convert {place}")
 
 
@@ -317,7 +317,7 @@ def kind_of(path: Path) -> str:
     if not head:
         raise UserError(f"{path}: an empty file; expected {SOURCES}")
     if head[:2] == b"\x1f\x8b":
-        with _damage(path, "gzip file"), gzip.open(path) as unpacked:
+        with damage(path, "gzip file"), gzip.open(path) as unpacked:
             head = unpacked.read(1024)
     if head[:4] == b"PK\x03\x04":
         return _kind_of_zip(path)
@@ -342,7 +342,7 @@ def _kind_of_folder(path: Path) -> str:
 
 
 def _kind_of_zip(path: Path) -> str:
-    with _damage(path, "zip file"), zipfile.ZipFile(path) as archive:
+    with damage(path, "zip file"), zipfile.ZipFile(path) as archive:
         names = archive.namelist()
     if any(name.endswith("/data.pkl") for name in names):
         return "pth"
@@ -360,7 +360,7 @@ _DAMAGE = (
 
 
 @contextlib.contextmanager
-def _damage(path: Path, what: str) -> Iterator[None]:
+def damage(path: Path, what: str) -> Iterator[None]:
     """Turn what the readers of compressed files raise into one line."""
     try:
         yield
@@ -369,7 +369,7 @@ def _damage(path: Path, what: str) -> Iterator[None]:
 
 
 def _load_npz(path: Path) -> Table:
-    with _damage(path, "table"), np.load(path, allow_pickle=False) as archive:
+    with damage(path, "table"), np.load(path, allow_pickle=False) as archive:
         meta = json.loads(str(archive["meta"]))
         if meta.get("format") != _FORMAT:
             raise UserError(
@@ -409,7 +409,7 @@ def _from_arrays(arrays: Mapping[str, np.ndarray], source: str) -> Table:
     for name, array in arrays.items():
         group, *rest = name.split("/")
         if group in costs:
-            costs[group][rest[0]] = _frozen(array, np.float64)
+            costs[group][rest[0]] = frozen(array, np.float64)
         elif rest[-1] == "mean":
             record, split, epochs, _ = rest
             prefix = name.removesuffix("mean")
@@ -423,107 +423,6 @@ def _from_arrays(arrays: Mapping[str, np.ndarray], source: str) -> Table:
             )
             columns[record, split, int(epochs)] = column
     return Table(columns=columns, source=source, **costs)
-
-
-#: The CSV's name of a record or a pair (its column prefix) -> ours.
-_CSV_MEANS = {
-    "c10valid_val": ("cifar10-valid", "x-valid"),
-    "c10_test": ("cifar10", "ori-test"),
-    "c100_val": ("cifar100", "x-valid"),
-    "c100_test": ("cifar100", "x-test"),
-    "in16_val": ("ImageNet16-120", "x-valid"),
-    "in16_test": ("ImageNet16-120", "x-test"),
-}
-_CSV_UNIONS = {"c100_valtest": ("cifar100", "ori-test"), "in16_valtest": ("ImageNet16-120", "ori-test")}
-_CSV_COSTS = {"c10valid": "cifar10-valid", "c10": "cifar10", "c100": "cifar100", "in16": "ImageNet16-120"}
-_CSV_SEEDS = (777, 888, 999)
-
-
-class _Csv:
-    """Columns of the CSV as arrays; errors name row and column."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        opened = gzip.open(path) if _is_gzip(path) else open(path, "rb")  # noqa: SIM115
-        with _damage(path, "CSV"), opened as file:
-            data = file.read(_CSV_BYTES + 1)
-            text = data.decode("utf-8-sig")
-        if len(data) > _CSV_BYTES:
-            raise UserError(f"{path}: larger than {_CSV_BYTES >> 20} MB, not the CSV of published values")
-        with _damage(path, "CSV"):
-            header, *rows = csv.reader(io.StringIO(text, newline=""))
-        if len(rows) != cell.NUM_CELLS:
-            raise UserError(f"{path}: {len(rows):,} rows of cells, expected {cell.NUM_CELLS:,}")
-        short = next((i for i, row in enumerate(rows) if len(row) != len(header)), None)
-        if short is not None:
-            raise UserError(f"{path}: row {short} has {len(rows[short])} values, expected {len(header)}")
-        self.columns = dict(zip(header, zip(*rows, strict=True), strict=True))
-
-    def text(self, name: str) -> tuple[str, ...]:
-        if name not in self.columns:
-            raise UserError(f"{self.path}: has no column {name}; expected the CSV of published values")
-        return self.columns[name]
-
-    def numbers(self, name: str) -> np.ndarray:
-        texts = self.text(name)
-        try:
-            return np.array([float(t) if t else np.nan for t in texts])
-        except ValueError as error:
-            raise UserError(f"{self.path}: column {name}: {error}") from None
-
-
-def _is_gzip(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(2) == b"\x1f\x8b"
-
-
-def _load_csv(path: Path) -> Table:
-    data = _Csv(path)
-    check_order(data.text("arch_str"), path)
-    if data.text("index") != tuple(str(i) for i in range(cell.NUM_CELLS)):
-        raise UserError(f"{path}: column index is not 0 to {cell.NUM_CELLS - 1} in order")
-    columns: dict[Key, Column] = {}
-    for prefix, (record, split) in _CSV_MEANS.items():
-        columns[record, split, 12] = _csv_12(data, prefix, (record, split, 12))
-        columns[record, split, 200] = _csv_200(data, prefix, (record, split, 200))
-    for prefix, (record, split) in _CSV_UNIONS.items():
-        columns[record, split, 200] = _csv_200(data, prefix, (record, split, 200))
-    shared = {"c10valid": "c10"}  # the same network: its size is stored once
-    return Table(
-        columns=columns,
-        params={r: _frozen(data.numbers(f"{shared.get(n, n)}_params_M")) for n, r in _CSV_COSTS.items()},
-        flops={r: _frozen(data.numbers(f"{shared.get(n, n)}_flops_M")) for n, r in _CSV_COSTS.items()},
-        train_seconds={r: _frozen(data.numbers(f"{n}_epoch_time_s")) for n, r in _CSV_COSTS.items()},
-        source="CSV of published values, rounded to 6 decimals",
-    )
-
-
-def _csv_12(data: _Csv, prefix: str, key: Key) -> Column:
-    """Means over seeds 111 and 777 for cifar10-valid; the only trial (seed 111) for the others."""
-    mean = data.numbers(f"{prefix}_acc_12ep")
-    seeds, per_trial = ((111, 777), None) if key[0] == "cifar10-valid" else ((111,), mean[:, None])
-    return Column(key, mean, np.where(np.isnan(mean), 0, len(seeds)), seeds, per_trial)
-
-
-def _csv_200(data: _Csv, prefix: str, key: Key) -> Column:
-    """Means over the 200-epoch trials, with single trials where the CSV has them.
-
-    Where the CSV only infers which seed gave which value (c10_test_seed_labels_sure = 0), the labels are
-    dropped: the mean stands, asking for a trial is an error.
-    """
-    count = data.numbers("n_seeds")
-    name = f"{prefix}_acc_s777"
-    per_trial = None
-    if name in data.columns:
-        per_trial = np.stack([data.numbers(f"{prefix}_acc_s{seed}") for seed in _CSV_SEEDS], axis=1)
-    if prefix.endswith("valtest"):
-        assert per_trial is not None
-        mean = np.nansum(per_trial, axis=1) / count  # the CSV has no column of this mean
-    else:
-        mean = data.numbers(f"{prefix}_acc")
-    if per_trial is not None and prefix == "c10_test":
-        per_trial[data.numbers("c10_test_seed_labels_sure") != 1] = np.nan
-    return Column(key, mean, np.where(np.isnan(mean), 0, count), _CSV_SEEDS, per_trial)
 
 
 def check_order(strings: Any, where: Any) -> None:
@@ -567,7 +466,7 @@ def _integer(value: Any) -> int:
         raise UserError(f"{value!r}: expected an integer") from None
 
 
-def _frozen(array: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
+def frozen(array: np.ndarray, dtype: Any = np.float64) -> np.ndarray:
     """A read-only array with one kind of NaN, so that equal tables have equal bytes."""
     out = np.array(array, dtype=dtype, order="C")
     if out.dtype.kind == "f":

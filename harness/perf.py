@@ -1,0 +1,310 @@
+"""`harness perf`: how fast the supernet is here, as ratios to the plain one measured in the same run.
+
+Each case is run in turn by the plain supernet (one module per edge and operation, NCHW, eager, fp32, trained as
+AutoDL-Projects' scripts do it) and by ours in fp32 and bf16; ratios are taken round by round and their median is
+given, so that a machine whose speed drifts does not favour anyone. Beside them stands what the hardware allows: the
+convolution throughput and memory bandwidth measured in the same run.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.base import Space
+from benchmarks.images import Images
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.plain import plain_supernet
+from benchmarks.nb201.supernet import cross_entropy
+from harness import campaign, runner, store
+from searchers.base import Budget, SearchTask
+from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, initial_alphas
+
+BATCH = 64
+NETWORKS = {
+    "paper": (Space(channels=16, cells=5, in_channels=3, num_classes=10), 32),
+    "small": (Space(channels=8, cells=1, in_channels=1, num_classes=10), 12),
+}
+CASES = ("DARTS step pair", "one-hot w step", "swarm of 24")
+Run = Callable[[], Any]
+
+
+def candidates() -> list[cells.Cell]:
+    rng = np.random.default_rng(0)
+    return [cells.sample(rng) for _ in range(24)]
+
+
+def synthetic_task(space: Space, resolution: int, device: str, precision: str) -> SearchTask:
+    generator = torch.Generator().manual_seed(0)
+    shape = (4 * BATCH, space.in_channels, resolution, resolution)
+    pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+    labels = torch.randint(space.num_classes, (len(pixels),), generator=generator)
+    channels = space.in_channels
+    images = Images(pixels, labels, (120.0,) * channels, (60.0,) * channels, 2, True, space.num_classes).to(device)
+    return SearchTask(0, "synthetic", space, Budget(50), BATCH, images, images, device, precision)
+
+
+def ours(space: Space, resolution: int, device: str, precision: str) -> dict[str, Run]:
+    """The steps as our searchers make them, batches and augmentation included."""
+    settings = AlphaSettings()
+    task = synthetic_task(space, resolution, device, precision)
+    training = WeightTraining(task, settings, fitness_batch=BATCH)
+    alpha = AlphaDescent(training, initial_alphas(task, settings.alpha_init), settings)
+    swarm, count = candidates(), iter(range(10**9))
+
+    def pair() -> None:
+        training.weight_step(*training.train.next(), alpha.weights())
+        alpha.step()
+
+    def one_hot() -> None:
+        training.weight_step(*training.train.next(), swarm[next(count) % len(swarm)])
+
+    def evaluate() -> None:
+        training.losses(swarm, *training.fitness.next())
+
+    return dict(zip(CASES, (pair, one_hot, evaluate), strict=True))
+
+
+def plain(space: Space, resolution: int, device: str) -> dict[str, Run]:
+    """The same steps through the plain supernet, with the reference's training loop: alphas are in the graph of
+    the weight step, weights in that of the alpha step, since `loss.backward()` is all that the scripts call."""
+    settings = AlphaSettings()
+    net = plain_supernet(space).to(device)
+    task = synthetic_task(space, resolution, device, "fp32")
+    assert task.train is not None
+    x = ((task.train.pixels[:BATCH].float() - 120) / 60).to(device)
+    y = task.train.labels[:BATCH]
+    alphas = torch.tensor(initial_alphas(task, 1e-3), dtype=torch.float32, device=device, requires_grad=True)
+    sgd = torch.optim.SGD(
+        net.parameters(),
+        settings.lr,
+        settings.momentum,
+        weight_decay=settings.weight_decay,
+        nesterov=True,
+        foreach=True,
+    )
+    adam = torch.optim.Adam([alphas], settings.alpha_lr, betas=(0.5, 0.999), weight_decay=1e-3)
+    swarm, count = candidates(), iter(range(10**9))
+
+    def weight_step(choice: Tensor | cells.Cell) -> None:
+        sgd.zero_grad()
+        cross_entropy(net(x, choice), y).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
+        sgd.step()
+
+    def pair() -> None:
+        weight_step(alphas.softmax(dim=1))
+        adam.zero_grad()
+        cross_entropy(net(x, alphas.softmax(dim=1)), y).backward()
+        adam.step()
+
+    def one_hot() -> None:
+        weight_step(swarm[next(count) % len(swarm)])
+
+    @torch.no_grad()
+    def evaluate() -> None:
+        for cell in swarm:
+            cross_entropy(net(x, cell), y).item()
+
+    return dict(zip(CASES, (pair, one_hot, evaluate), strict=True))
+
+
+def seconds(run: Run, device: str) -> float:
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    start = time.perf_counter()
+    run()
+    if device.startswith("cuda"):
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - start
+
+
+def best(run: Run, device: str, rounds: int = 7) -> float:
+    """The shortest of a few runs after one that does not count: for ceilings."""
+    seconds(run, device)
+    return min(seconds(run, device) for _ in range(rounds))
+
+
+class Traffic(TorchDispatchMode):
+    """Bytes that operations read and write, views left out: what would move if nothing stayed in a cache."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            tensors = [t for t in tree_leaves((args, kwargs or {}, out)) if isinstance(t, Tensor)]
+            self.bytes += sum(t.numel() * t.element_size() for t in tensors)
+        return out
+
+
+def work(run: Run) -> tuple[int, int]:
+    """(FLOPs of convolutions and matrix products, bytes of all operations) of one call."""
+    with FlopCounterMode(display=False) as flops:
+        run()
+    with Traffic() as traffic:
+        run()
+    return flops.get_total_flops(), traffic.bytes
+
+
+def ceilings(device: str) -> dict[str, float]:
+    """What the hardware gives: the fastest 3×3 convolution of the paper network, and a large addition."""
+    found: dict[str, float] = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        rates = []
+        for c, size in ((16, 32), (32, 16), (64, 8)):
+            x = torch.randn(BATCH, c, size, size, device=device).to(dtype, memory_format=torch.channels_last)
+            w = torch.randn(3 * c, c, 3, 3, device=device).to(dtype, memory_format=torch.channels_last)
+            flops = 2 * BATCH * size * size * 9 * c * 3 * c
+            rates.append(flops / best(lambda x=x, w=w: torch.conv2d(x, w, padding=1), device))  # type: ignore[misc]
+        found[f"convolution {name}, GFLOP/s"] = max(rates) / 1e9
+    a, b = (torch.randn(2**24, device=device) for _ in range(2))
+    out = torch.empty_like(a)
+    found["bandwidth, GB/s"] = 3 * a.numel() * 4 / best(lambda: torch.add(a, b, out=out), device) / 1e9
+    return found
+
+
+def measure_network(name: str, device: str, rounds: int) -> list[dict[str, Any]]:
+    """One row per case and precision of one network."""
+    space, resolution = NETWORKS[name]
+    sides = {"plain": plain(space, resolution, device)}
+    sides |= {precision: ours(space, resolution, device, precision) for precision in ("fp32", "bf16")}
+    rows = []
+    for case in CASES:
+        times: dict[str, list[float]] = {side: [] for side in sides}
+        for k in range(rounds + 1):  # the first round warms up
+            for side, runs in sides.items():
+                spent = seconds(runs[case], device)
+                if k:
+                    times[side].append(spent)
+        for precision in ("fp32", "bf16"):
+            ratios = [a / b for a, b in zip(times["plain"], times[precision], strict=True)]
+            flops, moved = work(sides[precision][case])
+            middle = statistics.median(times[precision])
+            rows.append(
+                {
+                    "network": name,
+                    "case": case,
+                    "precision": precision,
+                    "plain_ms": statistics.median(times["plain"]) * 1e3,
+                    "ours_ms": middle * 1e3,
+                    "ratio": statistics.median(ratios),
+                    "ratio_min": min(ratios),
+                    "ratio_max": max(ratios),
+                    "gflops_per_second": flops / middle / 1e9,
+                    "gbytes_per_second": moved / middle / 1e9,
+                }
+            )
+    return rows
+
+
+def measure_table(path: Path) -> dict[str, float]:
+    """Opening a converted table, one look-up, looking up an array of cells."""
+    from benchmarks.nb201.benchmark import SCORES
+    from benchmarks.nb201.table import load_table, save_table
+
+    table = load_table(path)
+    with tempfile.TemporaryDirectory() as folder:
+        compact = Path(folder) / "nb201.npz"
+        save_table(table, compact)
+        opened = best(lambda: load_table(compact), "cpu", 5)
+        size = compact.stat().st_size
+    column = table.column(*SCORES["cifar10", "test"])
+    indices = np.random.default_rng(0).integers(cells.NUM_CELLS, size=1_000_000)
+    few = indices[:10_000].tolist()
+    return {
+        "open, s": opened,
+        "file, MB": size / 1e6,
+        "look-up, µs": best(lambda: [column[i] for i in few], "cpu") / len(few) * 1e6,
+        "array look-up, million cells/s": len(indices) / best(lambda: column.take(indices), "cpu") / 1e6,
+    }
+
+
+def measure_campaign(table: Path, places: Sequence[Path], seeds: int = 20) -> dict[str, float]:
+    """Multi-trial runs a second, records written and all, in this process."""
+    bench = runner.open_benchmark(str(table), tuple(str(p) for p in places))
+    preset = campaign.resolve_preset("small")
+    setting = campaign.Setting(bench, table, tuple(places), "cifar10", preset, "fp32", "cpu", 1)
+    planned = campaign.plans(setting, campaign.parse_specs("random,evolution"), range(seeds))
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        records = [runner.run(plan, store.run_folder(Path(folder), plan.label, plan.seed)) for plan in planned]
+        spent = time.perf_counter() - start
+    searching = sum(record["search_seconds"] for record in records)
+    return {"runs a second": len(planned) / spent, "of it inside the searcher, %": 100 * searching / spent}
+
+
+def measure(device: str, threads: int, rounds: int, table: Path | None, places: Sequence[Path]) -> dict[str, Any]:
+    """Everything that perf.json holds."""
+    torch.set_num_threads(threads)
+    result: dict[str, Any] = {
+        "environment": runner.environment(device, uses_torch=True),
+        "threads": threads,
+        "rounds": rounds,
+        "ceilings": ceilings(device),
+        "supernet": [row for name in NETWORKS for row in measure_network(name, device, rounds)],
+    }
+    if table is not None:
+        result["table"] = measure_table(table)
+        result["campaign"] = measure_campaign(table, places)
+    result["peak memory, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    if device.startswith("cuda"):
+        result["peak device memory, MB"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return result
+
+
+def to_text(result: dict[str, Any]) -> str:
+    """perf.json as Markdown."""
+    where, tops = result["environment"], result["ceilings"]
+    lines = [
+        f"{where['cpu']}, {where['device']}, {result['threads']} thread(s), torch {where['torch']}, revision "
+        f"{where['git'] or 'unknown'}; medians of {result['rounds']} rounds, batch {BATCH}.",
+        "Ratio: plain supernet's time (fp32, NCHW, eager, one module per edge and operation) over ours, same round.",
+        "",
+        "| network | case | precision | plain ms | ours ms | ratio (range) | GFLOP/s (ceiling) | GB/s (bandwidth) |",
+        "|---|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for row in result["supernet"]:
+        top = tops[f"convolution {row['precision']}, GFLOP/s"]
+        flops, moved = row["gflops_per_second"], row["gbytes_per_second"]
+        lines.append(
+            f"| {row['network']} | {row['case']} | {row['precision']} | {row['plain_ms']:.1f} | {row['ours_ms']:.1f} "
+            f"| {row['ratio']:.2f} ({row['ratio_min']:.2f}-{row['ratio_max']:.2f}) | {flops:.0f} ({flops / top:.0%}) "
+            f"| {moved:.1f} ({moved / tops['bandwidth, GB/s']:.0%}) |"
+        )
+    lines.append("")
+    for group in ("ceilings", "table", "campaign"):
+        for name, value in result.get(group, {}).items():
+            lines.append(f"- {group}: {name} {value:,.3g}")
+    lines.append(f"- peak memory {result['peak memory, MB']:,.0f} MB")
+    return "\n".join(lines)
+
+
+def write(result: dict[str, Any], folder: Path, command: str) -> str:
+    """perf.json and perf.md in a folder; the text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = to_text(result)
+    store.write_json(folder / "perf.json", {"command": command, **result})
+    store.write_bytes(folder / "perf.md", f"`{command}`\n\n{text}\n".encode())
+    return text
+
+
+def slug(environment: dict[str, Any], threads: int) -> str:
+    """A folder's name for this kind of machine: `amd-epyc-2-threads`."""
+    where = environment["device"] if "(" in environment["device"] else environment["cpu"]
+    words = "".join(c if c.isalnum() else " " for c in where.lower()).split()
+    return "-".join([*words, str(threads), "threads"])

@@ -1,0 +1,59 @@
+"""What `harness perf` counts, against numbers worked by hand; never how long anything takes."""
+
+import json
+
+import pytest
+import torch
+
+from harness import perf
+
+
+def test_flops_and_bytes_of_a_convolution_by_hand():
+    x, w = torch.zeros(2, 3, 5, 5), torch.zeros(4, 3, 3, 3)
+    flops, moved = perf.work(lambda: torch.conv2d(x, w, padding=1))
+    assert flops == 2 * (2 * 5 * 5) * 4 * 3 * 9
+    assert moved == 4 * (2 * 3 * 25 + 4 * 27 + 2 * 4 * 25)
+
+
+def test_views_move_nothing():
+    x = torch.zeros(8, 8)
+    assert perf.work(lambda: x.view(64)[3:].t()) == (0, 0)
+
+
+def test_a_measurement_of_the_small_network(tmp_path):
+    threads = torch.get_num_threads()
+    try:
+        rows = perf.measure_network("small", "cpu", 1)
+    finally:
+        torch.set_num_threads(threads)
+    assert [(r["case"], r["precision"]) for r in rows] == [(c, p) for c in perf.CASES for p in ("fp32", "bf16")]
+    for row in rows:
+        assert row["ratio"] == pytest.approx(row["plain_ms"] / row["ours_ms"])
+        assert row["ratio_min"] <= row["ratio"] <= row["ratio_max"]
+        assert row["gflops_per_second"] > 0
+    result = {
+        "environment": {"cpu": "AMD (R) EPYC", "device": "cpu", "torch": "2.13.0", "git": ""},
+        "threads": 2,
+        "rounds": 1,
+        "ceilings": {
+            "convolution fp32, GFLOP/s": 100.0,
+            "convolution bf16, GFLOP/s": 200.0,
+            "bandwidth, GB/s": 10.0,
+        },
+        "supernet": rows,
+        "table": {"look-up, µs": 0.5},
+        "campaign": {"runs a second": 300.0},
+        "peak memory, MB": 500.0,
+    }
+    text = perf.write(result, tmp_path / perf.slug(result["environment"], 2), "harness perf")
+    folder = tmp_path / "amd-r-epyc-2-threads"
+    assert json.loads((folder / "perf.json").read_text())["supernet"] == rows
+    assert text.count("| small |") == 6
+    assert "- table: look-up, µs 0.5" in (folder / "perf.md").read_text()
+
+
+def test_both_sides_train_the_same_networks():
+    space, resolution = perf.NETWORKS["small"]
+    for case, run in {**perf.plain(space, resolution, "cpu"), **perf.ours(space, resolution, "cpu", "bf16")}.items():
+        assert case in perf.CASES
+        run()

@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
-from harness.tables import Campaign, Record, done, score_columns, searchers_of
+from harness.remarks import Campaign, Record, done, score_columns, searchers_of
 
 COLOURS = [
     "#0072B2",

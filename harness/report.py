@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.base import UserError
-from harness import figures, statistics, tables
-from harness.tables import Campaign, Record
+from harness import figures, remarks, statistics, tables
+from harness.remarks import Campaign, Record
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
 SHOULD_AGREE = ("precision", "threads", "versions")
@@ -108,7 +108,7 @@ def _short(value: Any) -> str:
 
 def headline(records: Sequence[Record], campaign: Campaign, tests: pd.DataFrame) -> list[str]:
     """What the numbers say, a sentence for each searcher the first one is tested against."""
-    searchers = tables.searchers_of(records, campaign)
+    searchers = remarks.searchers_of(records, campaign)
     reference = searchers[0]
     sentences = []
     for other in searchers[1:]:
@@ -172,7 +172,7 @@ def to_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    specs = {s["label"]: s["spec"] for s in tables.searchers_of(records, campaign)}
+    specs = {s["label"]: s["spec"] for s in remarks.searchers_of(records, campaign)}
     place = {label: i for i, label in enumerate(specs)}
     runs = sorted(records, key=lambda r: (place[r["label"]], r["seed"]))
     return environment.get_template("report.html.j2").render(
@@ -183,7 +183,7 @@ def to_html(
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
         runs=[_run_row(r, table.scores) for r in runs],
         plots={name: _data_uri(path) for name, path in plots.items()},
-        hardware=tables.hardware(records),
+        hardware=remarks.hardware(records),
     )
 
 

@@ -16,6 +16,17 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from harness import statistics
+from harness.remarks import (
+    Campaign,
+    Note,
+    Record,
+    done,
+    footnotes,
+    planned_seeds,
+    score_columns,
+    searchers_of,
+    warnings,
+)
 
 # fmt: off
 TABLE_COLUMNS = [
@@ -32,41 +43,11 @@ TEXT_COLUMNS = {
 }
 # fmt: on
 COUNT_COLUMNS = {"n", "n_a", "n_b"}
-SPLITS = ("valid", "test")
 COSTS = {"search_seconds": "search s", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
 PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
 EMPTY = "–"
 
-Record = dict[str, Any]
-Campaign = dict[str, Any]
 Scores = dict[tuple[str, str, str, bool], list[float]]  # (label, dataset, split, without_none) -> a value a seed
-
-
-def done(records: Iterable[Record]) -> list[Record]:
-    """The records of runs that ended with a cell."""
-    return [r for r in records if r["status"] == "done"]
-
-
-def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
-    """The campaign's searchers in their order, then any that only the records know (imported cells)."""
-    known = {s["label"]: s for s in campaign["searchers"]}
-    for r in records:
-        if r["label"] not in known:
-            seeds = [o["seed"] for o in records if o["label"] == r["label"]]
-            known[r["label"]] = {k: r[k] for k in ("label", "searcher", "spec", "kind", "config")} | {"seeds": seeds}
-    return list(known.values())
-
-
-def planned_seeds(searcher: dict, campaign: Campaign) -> list[int]:
-    """The seeds a searcher was to run; joined campaigns keep them for each searcher."""
-    return searcher["seeds"] if "seeds" in searcher else campaign["seeds"]
-
-
-def score_columns(records: Sequence[Record], campaign: Campaign) -> list[tuple[str, str]]:
-    """All (dataset, split) there are scores of, the benchmark's order first, validation before test."""
-    found = [(d, s) for d, splits in campaign["space"].items() for s in SPLITS if s in splits]
-    extra = {(s["dataset"], s["split"]) for r in records for s in r["scores"]} - set(found)
-    return found + sorted(extra, key=lambda c: (c[0], SPLITS.index(c[1])))
 
 
 def group_scores(records: Sequence[Record]) -> Scores:
@@ -172,9 +153,9 @@ class ReadableTable:
     scores: list[tuple[str, str]]
     groups: list[Group]
     costs: list[str] = field(default_factory=lambda: list(COSTS.values()))
-    footnotes: list[str] = field(default_factory=list)
+    footnotes: list[Note] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Note] = field(default_factory=list)
 
     @property
     def headings(self) -> list[str]:
@@ -232,7 +213,7 @@ def published_rows() -> list[dict[str, str]]:
 
 def _add_published(table: ReadableTable, campaign: Campaign) -> None:
     if campaign["benchmark"] != "nb201":
-        table.footnotes.append(f"There are no published rows for {campaign['benchmark']}.")
+        table.footnotes.append(Note("There are no published rows for {}.", campaign["benchmark"]))
         return
     rows = []
     for entry in published_rows():
@@ -282,8 +263,8 @@ def to_markdown(table: ReadableTable) -> str:
         for row in group.rows:
             method = markdown_text(f"{row.method} ({row.note})" if row.note else row.method)
             lines.append(_markdown_row([method, *(f"**{c.text}**" if c.bold else c.text for c in row.cells)]))
-    notes = [f"- **Warning:** {markdown_text(w)}" for w in table.warnings]
-    notes += [f"- {markdown_text(f)}" for f in table.footnotes]
+    notes = [f"- **Warning:** {w.escaped(markdown_text)}" for w in table.warnings]
+    notes += [f"- {f.escaped(markdown_text)}" for f in table.footnotes]
     notes += [f"- [{i}] {markdown_text(s)}" for i, s in enumerate(table.sources, 1)]
     return "\n".join([f"{markdown_text(table.caption)}", "", *lines, "", *notes, ""])
 
@@ -348,95 +329,3 @@ def _latex_row(cells: Iterable[str]) -> str:
 def _latex_method(row: Row) -> str:
     cells = [rf"\textbf{{{latex_text(c.text)}}}" if c.bold else latex_text(c.text) for c in row.cells]
     return " & ".join([latex_text(f"{row.method} ({row.note})" if row.note else row.method), *cells]) + r" \\"
-
-
-def hardware(records: Sequence[Record]) -> list[str]:
-    """The distinct machines of the runs, in words."""
-    environments = [r["environment"] for r in records if r.get("environment")]
-    return sorted({", ".join(str(e[k]) for k in ("device", "cpu") if e.get(k))
-                   + (f", torch {e['torch']}" if e.get("torch") else "") for e in environments})  # fmt: skip
-
-
-def footnotes(records: Sequence[Record], campaign: Campaign) -> list[str]:
-    """What the numbers rest on: runs, seeds, protocol, clocks, power, hardware."""
-    searchers = searchers_of(records, campaign)
-    seeds = sorted({seed for s in searchers for seed in planned_seeds(s, campaign)})
-    finished = {s["label"]: sum(r["label"] == s["label"] for r in done(records)) for s in searchers}
-    notes = [
-        "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our rows "
-        "in the column; whether it is distinguishable is in the tests.",
-        f"Seeds: {_ranges(seeds)}.",
-        _protocol(records, campaign),
-        "search s is measured, simulated s is the benchmark's clock (queries); means per run, never added.",
-        f"Preset {campaign['preset']['name']}, precision {campaign.get('precision', '?')}, "
-        f"{campaign.get('threads', '?')} thread(s) a run. "
-        f"Hardware: {'; '.join(hardware(records)) or 'unknown'}.",
-        f"Power: {campaign['power_note']}.",
-    ]
-    family = (len(searchers) - 1) * sum(s == "test" for _, s in score_columns(records, campaign))
-    if finished and 0 < min(finished.values()) < min(len(planned_seeds(s, campaign)) for s in searchers):
-        notes.append(f"With the runs there are: {statistics.power_note(min(finished.values()), family)}.")
-    singles = [s["spec"] for s in searchers if finished[s["label"]] == 1]
-    if singles:
-        notes.append(f"n = 1: no ± and no test ({', '.join(singles)}).")
-    crossing = [s["spec"] for s in searchers[1:] if s["kind"] != searchers[0]["kind"]]
-    if crossing:
-        notes.append(
-            f"Crossing kinds: {searchers[0]['spec']} ({searchers[0]['kind']}) against {', '.join(crossing)}; "
-            "one-shot searchers spend training epochs, multi-trial ones simulated seconds, so budgets differ."
-        )
-    return notes
-
-
-def _protocol(records: Sequence[Record], campaign: Campaign) -> str:
-    scores = [s for r in done(records) for s in r["scores"] if not s["without_none"]]
-    text = f"Search on {campaign['search_dataset']} only; the same cell is scored on every data set"
-    if scores:
-        epochs = ", ".join(str(e) for e in sorted({s["epochs"] for s in scores}))
-        trials = sorted({s["trials"] for s in scores})
-        counts = str(trials[0]) if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
-        origins = dict.fromkeys((s["dataset"], s["split"], s["record"]) for s in scores)
-        named = "; ".join(f"{d} {split} from {record}" for d, split, record in origins if d != record)
-        text += f", at {epochs} epochs, mean over the stored trials ({counts} a cell)"
-        text += f" ({named})" if named else ""
-    return f"{text}. `none` kept in the derived cell. Table sha256 {campaign['table_sha256']}."
-
-
-def warnings(records: Sequence[Record], campaign: Campaign) -> list[str]:
-    """What a reader must know before believing the table."""
-    searchers = searchers_of(records, campaign)
-    found = list(campaign.get("warnings", []))
-    if not any(s["searcher"] == "random" for s in searchers):
-        found.append("no `random` searcher in this campaign: nothing shows that the search beats chance.")
-    for s in searchers:
-        runs = [r for r in records if r["label"] == s["label"]]
-        finished, planned = len(done(runs)), len(planned_seeds(s, campaign))
-        failed = [r for r in runs if r["status"] != "done"]
-        if finished < planned:
-            reason = f": {len(failed)} failed ({_first_line(failed[0]['error'])})" if failed else ": not finished"
-            found.append(f"{s['spec']}: {finished}/{planned} seeds{reason}; the rest is reported.")
-        collapsed = sum(bool(r["collapsed"]) for r in done(runs))
-        if collapsed:
-            found.append(
-                f"{s['spec']}: {collapsed} of {finished} runs collapsed (no convolution on a path); mean and "
-                "std hide two modes, look at the dots."
-            )
-    if len(hardware(records)) > 1:
-        found.append("the runs come from several machines: their search seconds are not comparable.")
-    return found
-
-
-def _first_line(text: str | None) -> str:
-    line = (text or "no message").strip().splitlines()[0] if (text or "").strip() else "no message"
-    return line if len(line) <= 100 else line[:99] + "…"
-
-
-def _ranges(seeds: Sequence[int]) -> str:
-    """Sorted seeds in words: 0 to 4, 7."""
-    runs: list[list[int]] = []
-    for seed in seeds:
-        if runs and seed == runs[-1][1] + 1:
-            runs[-1][1] = seed
-        else:
-            runs.append([seed, seed])
-    return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in runs)

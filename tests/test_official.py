@@ -20,6 +20,7 @@ from benchmarks import safe_pickle
 from benchmarks.base import UserError
 from benchmarks.nb201 import official
 from benchmarks.nb201.table import SPLITS, Table, load_table, official_strings, save_table
+from benchmarks.nb201.verify import verify
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HARNESS_SHARED", ROOT.parent / "shared"))
@@ -182,7 +183,7 @@ def test_written_archive_equals_the_official_api(nats_folder: Path, converted: T
     api = create(str(nats_folder), "tss", fast_mode=True, verbose=False)
     _check_against(api, converted, list(CELLS))
     _check_costs(api, converted, list(CELLS))
-    assert official.verify(converted, nats_folder) == []
+    assert verify(converted, nats_folder) == []
     assert np.flatnonzero(converted.present).tolist() == list(CELLS)
     assert converted.warnings[0] == "partial: 4 of 15,625 cells"
     assert converted.proxy_cost == "12 x epoch time + one validation pass"
@@ -198,7 +199,7 @@ def test_official_sample_equals_the_official_api(tmp_path: Path) -> None:
     api = create(str(TSS), "tss", fast_mode=True, verbose=False)
     _check_against(api, table, [0, 11, 284])
     _check_costs(api, table, [0, 11, 284])
-    assert official.verify(table, TSS) == []
+    assert verify(table, TSS) == []
     for index in (0, 11, 284):  # times are the same for all trials, so that its random trial does not matter
         cost = api.simulate_train_eval(index, "cifar10", hp="12")[2]
         assert table.proxy()[1][index] == pytest.approx(cost, rel=1e-11)
@@ -211,7 +212,7 @@ def test_pth_equals_nas_201_api(pth: Path, pth_content: dict, converted: Table, 
 
     table = official.convert(pth, tmp_path / "t.npz")
     _check_against(NASBench201API(pth_content, verbose=False), table, list(CELLS))
-    assert official.verify(table, pth) == []
+    assert verify(table, pth) == []
     # the same trainings as in the NATS archive: the two readers must agree to the last bit
     assert table.sha256 == converted.sha256
 
@@ -231,7 +232,7 @@ def test_pth_with_names_of_numpy_1(pth: Path, tmp_path: Path, converted: Table) 
     assert found
     table = official.convert(tmp_path / "old.pth", tmp_path / "t.npz")
     assert table.sha256 == converted.sha256
-    assert official.verify(table, tmp_path / "old.pth") == []
+    assert verify(table, tmp_path / "old.pth") == []
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
@@ -239,7 +240,7 @@ def test_tar_equals_its_folder(nats_folder: Path, converted: Table, tmp_path: Pa
     place = tar_of(nats_folder, tmp_path / "a.tar", mode)
     table = official.convert(place, tmp_path / "t.npz")
     assert table.sha256 == converted.sha256
-    assert official.verify(table, place) == []
+    assert verify(table, place) == []
 
 
 def test_one_file_archive_equals_the_folder(nats_folder: Path, converted: Table, tmp_path: Path) -> None:
@@ -251,7 +252,7 @@ def test_one_file_archive_equals_the_folder(nats_folder: Path, converted: Table,
     place.write_bytes(bz2.compress(pickle.dumps({**meta, "arch2infos": infos, "evaluated_indexes": set(CELLS)})))
     table = official.convert(place, tmp_path / "t.npz")
     assert table.sha256 == converted.sha256
-    assert official.verify(table, place) == []
+    assert verify(table, place) == []
 
 
 @pytest.mark.skipif(not (CSV.is_file() and TSS.is_dir()), reason=f"needs {CSV} and {TSS}")
@@ -263,7 +264,7 @@ def test_csv_agrees_with_the_official_sample(tmp_path: Path) -> None:
     for key in shared_columns:
         for index in (0, 11, 284):
             assert csv.columns[key][index][1:] == sample.columns[key][index][1:]  # trials and origin
-    differences = official.verify(csv, TSS, tolerance=1e-6)
+    differences = verify(csv, TSS, tolerance=1e-6)
     assert differences
     assert all("table nan" in line for line in differences)
 
@@ -338,14 +339,14 @@ def test_verify_names_what_differs(nats_folder: Path, converted: Table, tmp_path
     from benchmarks.nb201.table import _from_arrays
 
     del arrays["meta"]
-    found = official.verify(_from_arrays(arrays, "altered"), nats_folder)
+    found = verify(_from_arrays(arrays, "altered"), nats_folder)
     assert [line.split(": table")[0] for line in found] == [
         "cell #9 cifar100/x-test@12 seed 111",
         "cell #9 cifar10/ori-test@200",
         "cell #9 cifar10 flops",
         "cell #9 cifar100 valid_seconds",
     ]
-    assert len(official.verify(_from_arrays({}, "empty"), nats_folder, cells=2)) > 2 * 18
+    assert len(verify(_from_arrays({}, "empty"), nats_folder, cells=2)) > 2 * 18
 
 
 @pytest.mark.skipif(not CSV.is_file(), reason=f"no CSV of published values at {CSV}")
@@ -353,7 +354,7 @@ def test_csv_converts_but_has_no_official_api(tmp_path: Path) -> None:
     table = official.convert(CSV, tmp_path / "t.npz")
     assert load_table(tmp_path / "t.npz").sha256 == table.sha256 == load_table(CSV).sha256
     with pytest.raises(UserError, match="only official archives can be verified"):
-        official.verify(table, CSV)
+        verify(table, CSV)
     with pytest.raises(UserError, match="is a table already"):
         official.convert(tmp_path / "t.npz", tmp_path / "u.npz")
 
@@ -470,7 +471,7 @@ def test_hostile_pickles_are_refused_and_not_run(copy: Path, tmp_path: Path, con
     _refused(copy, tmp_path, "000007.pickle.pbz2: refused, the pickle names posix.system")
     _refused(tar_of(copy, tmp_path / "h.tar"), tmp_path, "posix.system")
     with pytest.raises(UserError, match=r"posix\.system"):  # the official API would run it
-        official.verify(converted, copy)
+        verify(converted, copy)
     for layout in (True, False):
         torch.save({"arch2infos": _Hostile(trap)}, tmp_path / "h.pth", _use_new_zipfile_serialization=layout)
         _refused(tmp_path / "h.pth", tmp_path, "refused, the pickle names posix.system")

@@ -13,7 +13,10 @@ FORBIDDEN = {
     "searchers": (
         "harness",
         "benchmarks.nb201.table",
+        "benchmarks.nb201.csv_table",
         "benchmarks.nb201.official",
+        "benchmarks.nb201.archives",
+        "benchmarks.nb201.verify",
         "benchmarks.nb201.benchmark",
         "benchmarks.nb201.plain",
     ),

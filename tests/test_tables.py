@@ -294,6 +294,14 @@ def test_hostile_text_stays_text():
     assert not re.search(r"(?<!\\)[%#]", latex.replace(r"{\linewidth}{!}{%", ""))
 
 
+def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
+    records = [make_record("gicso", 0, 93.0), failed("gicso", 1, "no `x` in {a|b}")]
+    markdown = tables.to_markdown(tables.readable_table(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
+    assert ". `none` kept in the derived cell." in markdown
+    assert "- **Warning:** no `random` searcher in this campaign" in markdown
+    assert r"- **Warning:** gicso: 1/2 seeds: 1 failed (no \`x\` in {a\|b}); the rest is reported." in markdown
+
+
 def test_latex_is_a_booktabs_table_of_equal_rows():
     records, campaign = two_searchers()
     latex = tables.to_latex(tables.readable_table(records, campaign))

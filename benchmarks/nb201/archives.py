@@ -28,6 +28,7 @@ _CELL_FILE = re.compile(r"(\d{1,6})\.pickle\.pbz2")
 _SCHEDULES = {"12": 12, "200": 200, "less": 12, "full": 200}  # NATS-Bench and NAS-Bench-201 names
 _PACKED, _UNPACKED = 16 * 2**20, 64 * 2**20  # bytes of one file; the real ones have 84 KB and 326 KB
 _TORCH_MAGIC, _TORCH_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # first two pickles of a pre-1.6 torch file
+
 #: The kinds of `kind_of` that are official archives -> what a table says it came from.
 LAYOUTS = {
     "nats-folder": "NATS-Bench topology folder",

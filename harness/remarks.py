@@ -1,0 +1,166 @@
+"""What stands around the numbers of a report: footnotes and warnings, and who was to run and is scored on what.
+
+`records` and `campaign` are the plain dicts of record.json and campaign.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from harness import statistics
+
+SPLITS = ("valid", "test")
+
+Record = dict[str, Any]
+Campaign = dict[str, Any]
+
+
+class Note(str):
+    """A sentence of ours with words from records in it, where `ours` has {}; as a str it is plain text.
+
+    Only the words are to be escaped in a format in which our own marks (`none`) mean something.
+    """
+
+    ours: str
+    words: tuple[str, ...]
+
+    def __new__(cls, ours: str, *words: object) -> Note:
+        note = super().__new__(cls, ours.format(*words))
+        note.ours, note.words = ours, tuple(map(str, words))
+        return note
+
+    def escaped(self, escape: Callable[[str], str]) -> str:
+        """The sentence with each word passed through `escape`."""
+        return self.ours.format(*map(escape, self.words))
+
+
+def done(records: Iterable[Record]) -> list[Record]:
+    """The records of runs that ended with a cell."""
+    return [r for r in records if r["status"] == "done"]
+
+
+def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
+    """The campaign's searchers in their order, then any that only the records know (imported cells)."""
+    known = {s["label"]: s for s in campaign["searchers"]}
+    for r in records:
+        if r["label"] not in known:
+            seeds = [o["seed"] for o in records if o["label"] == r["label"]]
+            known[r["label"]] = {k: r[k] for k in ("label", "searcher", "spec", "kind", "config")} | {"seeds": seeds}
+    return list(known.values())
+
+
+def planned_seeds(searcher: dict, campaign: Campaign) -> list[int]:
+    """The seeds a searcher was to run; joined campaigns keep them for each searcher."""
+    return searcher["seeds"] if "seeds" in searcher else campaign["seeds"]
+
+
+def score_columns(records: Sequence[Record], campaign: Campaign) -> list[tuple[str, str]]:
+    """All (dataset, split) there are scores of, the benchmark's order first, validation before test."""
+    found = [(d, s) for d, splits in campaign["space"].items() for s in SPLITS if s in splits]
+    extra = {(s["dataset"], s["split"]) for r in records for s in r["scores"]} - set(found)
+    return found + sorted(extra, key=lambda c: (c[0], SPLITS.index(c[1])))
+
+
+def hardware(records: Sequence[Record]) -> list[str]:
+    """The distinct machines of the runs, in words."""
+    environments = [r["environment"] for r in records if r.get("environment")]
+    return sorted({", ".join(str(e[k]) for k in ("device", "cpu") if e.get(k))
+                   + (f", torch {e['torch']}" if e.get("torch") else "") for e in environments})  # fmt: skip
+
+
+def footnotes(records: Sequence[Record], campaign: Campaign) -> list[Note]:
+    """What the numbers rest on: runs, seeds, protocol, clocks, power, hardware."""
+    searchers = searchers_of(records, campaign)
+    seeds = sorted({seed for s in searchers for seed in planned_seeds(s, campaign)})
+    finished = {s["label"]: sum(r["label"] == s["label"] for r in done(records)) for s in searchers}
+    setting = (campaign["preset"]["name"], campaign.get("precision", "?"), campaign.get("threads", "?"))
+    notes = [
+        Note(
+            "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our rows "
+            "in the column; whether it is distinguishable is in the tests."
+        ),
+        Note("Seeds: {}.", _ranges(seeds)),
+        _protocol(records, campaign),
+        Note("search s is measured, simulated s is the benchmark's clock (queries); means per run, never added."),
+        Note(
+            "Preset {}, precision {}, {} thread(s) a run. Hardware: {}.",
+            *setting,
+            "; ".join(hardware(records)) or "unknown",
+        ),
+        Note("Power: {}.", campaign["power_note"]),
+    ]
+    family = (len(searchers) - 1) * sum(s == "test" for _, s in score_columns(records, campaign))
+    if finished and 0 < min(finished.values()) < min(len(planned_seeds(s, campaign)) for s in searchers):
+        notes.append(Note("With the runs there are: {}.", statistics.power_note(min(finished.values()), family)))
+    singles = [s["spec"] for s in searchers if finished[s["label"]] == 1]
+    if singles:
+        notes.append(Note("n = 1: no ± and no test ({}).", ", ".join(singles)))
+    crossing = [s["spec"] for s in searchers[1:] if s["kind"] != searchers[0]["kind"]]
+    if crossing:
+        first = searchers[0]
+        notes.append(
+            Note(
+                "Crossing kinds: {} ({}) against {}; one-shot searchers spend training epochs, multi-trial ones "
+                "simulated seconds, so budgets differ.",
+                *(first["spec"], first["kind"], ", ".join(crossing)),
+            )
+        )
+    return notes
+
+
+def _protocol(records: Sequence[Record], campaign: Campaign) -> Note:
+    scores = [s for r in done(records) for s in r["scores"] if not s["without_none"]]
+    text = f"Search on {campaign['search_dataset']} only; the same cell is scored on every data set"
+    if scores:
+        epochs = ", ".join(str(e) for e in sorted({s["epochs"] for s in scores}))
+        trials = sorted({s["trials"] for s in scores})
+        counts = str(trials[0]) if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
+        origins = dict.fromkeys((s["dataset"], s["split"], s["record"]) for s in scores)
+        named = "; ".join(f"{d} {split} from {record}" for d, split, record in origins if d != record)
+        text += f", at {epochs} epochs, mean over the stored trials ({counts} a cell)"
+        text += f" ({named})" if named else ""
+    return Note("{}. `none` kept in the derived cell. Table sha256 {}.", text, campaign["table_sha256"])
+
+
+def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
+    """What a reader must know before believing the table."""
+    searchers = searchers_of(records, campaign)
+    found = [Note("{}", w) for w in campaign.get("warnings", [])]
+    if not any(s["searcher"] == "random" for s in searchers):
+        found.append(Note("no `random` searcher in this campaign: nothing shows that the search beats chance."))
+    for s in searchers:
+        runs = [r for r in records if r["label"] == s["label"]]
+        finished, planned = len(done(runs)), len(planned_seeds(s, campaign))
+        failed = [r for r in runs if r["status"] != "done"]
+        if finished < planned:
+            reason = f"{len(failed)} failed ({_first_line(failed[0]['error'])})" if failed else "not finished"
+            found.append(Note("{}: {}/{} seeds: {}; the rest is reported.", s["spec"], finished, planned, reason))
+        collapsed = sum(bool(r["collapsed"]) for r in done(runs))
+        if collapsed:
+            found.append(
+                Note(
+                    "{}: {} of {} runs collapsed (no convolution on a path); mean and std hide two modes, look at "
+                    "the dots.",
+                    *(s["spec"], collapsed, finished),
+                )
+            )
+    if len(hardware(records)) > 1:
+        found.append(Note("the runs come from several machines: their search seconds are not comparable."))
+    return found
+
+
+def _first_line(text: str | None) -> str:
+    line = (text or "no message").strip().splitlines()[0] if (text or "").strip() else "no message"
+    return line if len(line) <= 100 else line[:99] + "…"
+
+
+def _ranges(seeds: Sequence[int]) -> str:
+    """Sorted seeds in words: 0 to 4, 7."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][1] + 1:
+            runs[-1][1] = seed
+        else:
+            runs.append([seed, seed])
+    return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in runs)

@@ -366,3 +366,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a full disk, a folder that may not be written
+        if debug:
+            raise
+        print(f"error: {error}; --debug shows where", file=sys.stderr)
+        sys.exit(2)

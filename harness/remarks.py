@@ -151,7 +151,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
 
 
 def _first_line(text: str | None) -> str:
-    line = (text or "no message").strip().splitlines()[0] if (text or "").strip() else "no message"
+    line = ((text or "").strip() or "no message").splitlines()[0]
     return line if len(line) <= 100 else line[:99] + "…"
 
 

@@ -90,7 +90,12 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
     target = dest or Path("~/.cache/harness/nb201.npz").expanduser()
     if target.is_dir():
         target = target / "nb201.npz"
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{target}: its folder cannot be made ({error.strerror}); give another DEST") from None
+    # Under its own name only when all is well: a table there is found by later runs without being asked for.
+    new = target.with_name(f"new-{target.name}") if verify else target
     shown = 0.0
 
     def progress(done: int, total: int) -> None:
@@ -99,7 +104,7 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
             shown = time.monotonic()
             print(f"{done:,} of {total:,} cells", file=sys.stderr, flush=True)
 
-    table = official.convert(source, target, progress)
+    table = official.convert(source, new, progress)
     text = f"{target}: {table.source}, sha256 {table.sha256}"
     for warning in table.warnings:
         text += f"\nwarning: {warning}"
@@ -108,7 +113,8 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
 
         differences = official_api.verify(table, source)
         if differences:
-            raise UserError("the official API gives other values: " + "; ".join(differences[:3]))
+            raise UserError(f"the official API gives other values ({new} is kept): " + "; ".join(differences[:3]))
+        new.replace(target)
         text += "\nverified: 20 cells (or all, where there are fewer) read alike through the official API"
     return text
 

@@ -508,6 +508,10 @@ def test_data_convert_and_info(harness, shared, table, tmp_path):
     assert code == 0
     assert "3 of 15,625 cells" in out
     assert "verified" in out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["nb201.npz", "sample.npz"]
+    code, _, err = harness("data", "convert", table, HERE / "conftest.py" / "nb201.npz")
+    assert code == 2
+    assert "cannot be made" in err
     code, _, err = harness("data", "convert", shared / "data/nats-bench-sample/NATS-sss-v1_0-50262-simple", tmp_path)
     assert code == 2
     assert "size" in err

@@ -465,3 +465,10 @@ def test_neither_torch_nor_pandas_is_imported(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.split("\n")[:2] == ["made up", "[]"]
+
+
+def test_an_npz_whose_description_is_no_object_is_one_line(tmp_path):
+    path = tmp_path / "x.npz"
+    np.savez(path, meta=np.array("[]"))
+    with pytest.raises(UserError, match="x.npz"):
+        load_table(path)

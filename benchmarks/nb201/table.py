@@ -371,7 +371,7 @@ def damage(path: Path, what: str) -> Iterator[None]:
 def _load_npz(path: Path) -> Table:
     with damage(path, "table"), np.load(path, allow_pickle=False) as archive:
         meta = json.loads(str(archive["meta"]))
-        if meta.get("format") != _FORMAT:
+        if not isinstance(meta, dict) or meta.get("format") != _FORMAT:
             raise UserError(
                 f"{path}: table format {meta.get('format')!r}, this program reads {_FORMAT!r}; "
                 "convert the source again: harness data convert SRC"

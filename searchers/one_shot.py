@@ -64,6 +64,7 @@ class WeightTraining:
         assert task.valid is not None
         self.task, self.settings = task, settings
         self.net = Supernet(task.space, task.seed_of("supernet") % 2**32).to(task.device)
+        on_gpu = task.device.startswith("cuda")
         # Gradients are always there, zeroed and never dropped: a path's step decays the weights that it does not
         # use as well, as in the reference scripts, and a resumed search knows no weight that was not used yet.
         for parameter in self.net.parameters():
@@ -74,7 +75,8 @@ class WeightTraining:
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
             nesterov=settings.momentum > 0,
-            foreach=True,
+            foreach=not on_gpu,
+            fused=on_gpu,
         )
         self.train = self._batches("train", task.train, task.batch_size, augmented=True)
         self.valid = self._batches("valid", task.valid, task.batch_size, augmented=True)
@@ -154,7 +156,11 @@ class AlphaDescent:
         device = training.task.device
         self.alphas = torch.tensor(alphas, dtype=torch.float32, device=device, requires_grad=True)
         self.adam = torch.optim.Adam(
-            [self.alphas], settings.alpha_lr, betas=(0.5, 0.999), weight_decay=settings.alpha_weight_decay
+            [self.alphas],
+            settings.alpha_lr,
+            betas=(0.5, 0.999),
+            weight_decay=settings.alpha_weight_decay,
+            fused=str(device).startswith("cuda"),
         )
 
     def weights(self) -> Tensor:

@@ -34,10 +34,11 @@ EPOCHS = 10
 PARTS = images.load("digits", ".").train
 
 
-def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0):
-    task = SearchTask(seed, "digits", Space(2, 1, 1, 10), Budget(epochs, seconds), batch_size=16)
+def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu", precision="fp32"):
+    space, budget = Space(2, 1, 1, 10), Budget(epochs, seconds)
+    task = SearchTask(seed, "digits", space, budget, batch_size=16, device=device, precision=precision)
     if kind == "one-shot":
-        task.train, task.valid = PARTS.subset(range(64)), PARTS.subset(range(64, 128))
+        task.train, task.valid = PARTS.subset(range(64)).to(device), PARTS.subset(range(64, 128)).to(device)
     else:
         rng = np.random.default_rng(9)
         task.proxy_accuracy, task.proxy_seconds = rng.uniform(10, 90, 15_625), rng.uniform(5, 15, 15_625)
@@ -395,3 +396,25 @@ def test_literal_reading_runs_the_swarm_on_mixtures_and_trains_its_best():
     assert len(told) == EPOCHS
     assert not searcher.swarm.one_hot
     assert isinstance(searcher.exploration_choice(), torch.Tensor)
+
+
+# --------------------------------------------------------------------------------- precision and devices
+
+
+@pytest.mark.parametrize("name", ["darts", "gicso"])
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "bf16"), ("cuda", "fp32"), ("cuda", "bf16")])
+def test_one_shot_searchers_on_other_devices_and_precisions(name, device, precision):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    searcher_class = base.find(name)
+    config = base.configure(searcher_class, SPECS[name])
+    task = make_task(device=device, precision=precision)
+    searcher = searcher_class(task, config)
+    first = searcher.training.net.classifier.weight.detach().clone()
+    losses = []
+    while (step := searcher.step()) is not None:
+        losses.append(step.metrics["train_loss"])
+    assert len(losses) == EPOCHS
+    assert np.isfinite(losses).all()
+    assert not torch.equal(searcher.training.net.classifier.weight, first)
+    assert all(p.dtype == torch.float32 for p in searcher.training.net.parameters())

@@ -77,11 +77,12 @@ class Skeleton(nn.Module):
 
     def forward(self, x: Tensor, *choice: Any) -> Tensor:
         """Logits (B, classes) of images (B, in_channels, H, W)."""
-        return self.after_stem(self.stem(x), *choice)
+        return self.after_first(self.stages[0][0](self.stem(x), *choice), *choice)
 
-    def after_stem(self, x: Tensor, *choice: Any) -> Tensor:
+    def after_first(self, x: Tensor, *choice: Any) -> Tensor:
+        """Logits from the output of the first cell."""
         for stage, cells in enumerate(self.stages):
-            for cell in cells:
+            for cell in cells[1:] if stage == 0 else cells:
                 x = cell(x, *choice)
             if stage < 2:
                 x = self.reductions[stage](x)

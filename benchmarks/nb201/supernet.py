@@ -9,7 +9,7 @@ a convolution costs nothing. `plain.py` is the same network written the obvious 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import lru_cache
 
 import torch
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.base import Space
-from benchmarks.nb201.cell import CONV1, CONV3, EDGES, POOL, SKIP, Cell, edges_in_use
+from benchmarks.nb201.cell import CONV1, CONV3, EDGES, NONE, POOL, SKIP, Cell
 from benchmarks.nb201.network import BatchStatisticsNorm, Skeleton, average_pool
 
 # Edges leaving each of the nodes 0, 1, 2, by the node that they enter.
@@ -73,11 +73,11 @@ class MixedCell(nn.Module):
         self.conv1 = nn.ParameterList(stacked(len(e) * channels, channels, 1) for e in LEAVING)
         self.conv3 = nn.ParameterList(stacked(len(e) * channels, channels, 3) for e in LEAVING)
 
-    def forward(self, x: Tensor, choice: Tensor | Cell) -> Tensor:
+    def forward(self, x: Tensor, choice: Tensor | Cell, *memo: dict[Hashable, Tensor | None]) -> Tensor:
         """`choice` is a cell (one path) or mixture weights (6, 5), rows summing to 1."""
         if isinstance(choice, Tensor):
             return self.mixture(x, choice)
-        return self.path(x, choice)
+        return self.path(x, choice, *memo)
 
     def mixture(self, x: Tensor, weights: Tensor) -> Tensor:
         nodes: list[Tensor | None] = [x, None, None, None]
@@ -104,39 +104,47 @@ class MixedCell(nn.Module):
         assert nodes[3] is not None
         return nodes[3]
 
-    def path(self, x: Tensor, cell: Cell) -> Tensor:
-        used = edges_in_use(cell)  # an operation off every path changes neither output nor gradient
-        nodes: list[Tensor | None] = [x, None, None, None]
+    def path(self, x: Tensor, cell: Cell, memo: dict[Hashable, Tensor | None] | None = None) -> Tensor:
+        """One operation an edge; what leads to no output is not computed.
 
-        def add(edge: int, value: Tensor) -> None:
-            target = EDGES[edge][1]
-            old = nodes[target]
-            nodes[target] = value if old is None else old + value
+        `memo` keeps what cells with the same first operations share: everything up to the edges leaving node 1.
+        """
+        known: dict[Hashable, Tensor | None] = {} if memo is None else memo
 
-        for node, edges in enumerate(LEAVING):
-            h = nodes[node]
-            chosen = [e for e in edges if used[e]]
-            if h is None or not chosen:
-                continue
-            for e in chosen:
-                if cell[e] == SKIP:
-                    add(e, h)
-            pools = [e for e in chosen if cell[e] == POOL]
-            if pools:
-                pooled = fast_pool(h)
-                for e in pools:
-                    add(e, pooled)
-            active = None
-            for op, stack in ((CONV1, self.conv1[node]), (CONV3, self.conv3[node])):
-                convs = [e for e in chosen if cell[e] == op]
-                if not convs:
-                    continue
-                active = F.relu(h) if active is None else active
-                weight = torch.cat([stack[edge_slices(e, self.channels)[1]] for e in convs])
-                y = batch_norm(F.conv2d(active, weight, padding=weight.shape[-1] // 2))
-                for e, part in zip(convs, y.chunk(len(convs), 1), strict=True):
-                    add(e, part)
-        return torch.zeros_like(x) if nodes[3] is None else nodes[3]
+        def recall(key: Hashable, source: int, compute: Callable[[], Tensor | None]) -> Tensor | None:
+            if key in known:
+                return known[key]
+            value = compute()
+            if memo is None or source < 2:
+                known[key] = value
+            return value
+
+        def node(n: int) -> Tensor | None:
+            return x if n == 0 else recall(("node", n, cell[: n * (n + 1) // 2]), n, lambda: total(n))
+
+        def total(n: int) -> Tensor | None:
+            found = (output(e) for e, (_, j) in enumerate(EDGES) if j == n and cell[e] != NONE)
+            inputs = [value for value in found if value is not None]
+            return sum(inputs[1:], inputs[0]) if inputs else None
+
+        def output(edge: int) -> Tensor | None:
+            i, op = EDGES[edge][0], cell[edge]
+            h = node(i)
+            if h is None or op == SKIP:
+                return h
+            before = cell[: i * (i + 1) // 2]  # the operations that h depends on
+            if op == POOL:
+                return recall(("pool", i, before), i, lambda: fast_pool(h))
+            active = recall(("relu", i, before), i, lambda: F.relu(h))
+            return recall(("conv", edge, op, before), i, lambda: self.convolve(active, edge, op))
+
+        out = node(3)
+        return torch.zeros_like(x) if out is None else out
+
+    def convolve(self, active: Tensor | None, edge: int, op: int) -> Tensor:
+        node, rows = edge_slices(edge, self.channels)
+        weight = (self.conv1 if op == CONV1 else self.conv3)[node][rows]
+        return batch_norm(F.conv2d(active, weight, padding=weight.shape[-1] // 2))
 
 
 class Supernet(Skeleton):
@@ -153,15 +161,12 @@ class Supernet(Skeleton):
     @torch.no_grad()
     def losses(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
         """Mean cross-entropy of each cell or mixture on one batch, with the batch's statistics."""
-        stem = self.stem(x)  # the same for every candidate
-        found: dict[Cell, Tensor] = {}
-        values = []
+        stem = self.stem(x)  # the same for every candidate, and so is the start of the first cell
+        first, memo = self.stages[0][0], dict[Hashable, Tensor | None]()
+        found: dict[Hashable, Tensor] = {}
         for choice in choices:
-            if not isinstance(choice, Tensor) and choice in found:
-                values.append(found[choice])
-                continue
-            value = cross_entropy(self.after_stem(stem, choice), y)
-            values.append(value)
-            if not isinstance(choice, Tensor):
-                found[choice] = value
-        return torch.stack(values).tolist()
+            if choice not in found:
+                shared = () if isinstance(choice, Tensor) else (memo,)
+                logits = self.after_first(first(stem, choice, *shared), choice)
+                found[choice] = cross_entropy(logits, y)
+        return torch.stack([found[choice] for choice in choices]).tolist()

@@ -62,7 +62,7 @@ def open_benchmark(table: Path | None, data: Path | None) -> tuple[Any, Path, li
 
     places = places_for(data)
     path = find_table(table, places)
-    return open_nb201(path, tuple(places)), path, places
+    return open_nb201(path, places), path, places
 
 
 @app.command()
@@ -98,11 +98,11 @@ def run(
     specs, numbers = parse_specs(searchers, set_ or []), parse_seeds(seeds)
     setting = _setting(table, data, search_dataset, preset, device, precision, threads, specs)
     folder = out or Path("results") / f"{setting.benchmark.name}-{preset}"
-    if fresh and folder.exists():
-        _move_aside(folder)
     chosen = _chosen(benchmark, setting)
-    campaign = open_folder(folder, setting, specs, numbers)
     planned = plans(setting, specs, numbers)
+    if fresh and folder.exists():  # only now that nothing in the command is wrong
+        _move_aside(folder)
+    campaign = open_folder(folder, setting, specs, numbers)
     folder.mkdir(parents=True, exist_ok=True)
     campaign |= _provenance(chosen, setting.device, specs, numbers, setting)
     store.write_json(folder / "campaign.json", campaign)
@@ -113,7 +113,7 @@ def run(
     typer.echo(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}", err=True)
     jobs = [(plan, store.run_folder(folder, plan.label, plan.seed)) for plan in left]
     try:
-        with Progress(left, count) as progress:
+        with Progress(left) as progress:
             if min(count, len(jobs)) <= 1:
                 executors.here(jobs, progress.report)
             else:

@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.base import Space
 from benchmarks.images import Images
 from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.benchmark import SCORES, open_nb201
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import cross_entropy
 from harness import campaign, runner, store
@@ -214,7 +215,6 @@ def measure_network(name: str, device: str, rounds: int) -> list[dict[str, Any]]
 
 def measure_table(path: Path) -> dict[str, float]:
     """Opening a converted table, one look-up, looking up an array of cells."""
-    from benchmarks.nb201.benchmark import SCORES
     from benchmarks.nb201.table import load_table, save_table
 
     table = load_table(path)
@@ -236,7 +236,7 @@ def measure_table(path: Path) -> dict[str, float]:
 
 def measure_campaign(table: Path, places: Sequence[Path], seeds: int = 20) -> dict[str, float]:
     """Multi-trial runs a second, records written and all, in this process."""
-    bench = runner.open_benchmark(str(table), tuple(str(p) for p in places))
+    bench = open_nb201(table, places)
     preset = campaign.resolve_preset("small")
     setting = campaign.Setting(bench, table, tuple(places), "cifar10", preset, "fp32", "cpu", 1)
     planned = campaign.plans(setting, campaign.parse_specs("random,evolution"), range(seeds))

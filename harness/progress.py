@@ -45,8 +45,8 @@ def describe(plan: Plan, line: dict[str, Any], since: float) -> str:
 class Progress(AbstractContextManager["Progress"]):
     """Shows the events of an executor for a list of plans; call `report` with them."""
 
-    def __init__(self, plans: Sequence[Plan], workers: int):
-        self.plans, self.workers = plans, workers
+    def __init__(self, plans: Sequence[Plan]):
+        self.plans = plans
         self.begin = self.printed = time.monotonic()
         self.started: dict[int, float] = {}
         self.shares: dict[int, float] = {}

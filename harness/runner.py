@@ -60,10 +60,6 @@ def identity(plan: Plan) -> dict[str, Any]:
     return {name: value for name, value in plan._asdict().items() if name not in local}
 
 
-def open_benchmark(table: str, places: tuple[str, ...]) -> NB201:
-    return open_nb201(Path(table), tuple(Path(p) for p in places))
-
-
 def build_task(plan: Plan, benchmark: NB201) -> SearchTask:
     """The searcher's task, made of copies: nothing in it refers to the benchmark."""
     task = SearchTask(
@@ -118,7 +114,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _search(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
-    benchmark = open_benchmark(plan.table, plan.places)
+    benchmark = open_nb201(plan.table, plan.places)
     # Everything that comes after the search is tried before it, so that it cannot fail after hours of training.
     scoring.scores(benchmark, cells.from_index(0))
     if plan.kind == "one-shot":
@@ -173,7 +169,7 @@ def _loop(
                     store.write_bytes(folder / "checkpoint.pt", snapshot)
                     snapshot, saved = None, now
                 if now - shown > 0.2:
-                    progress({"line": line, "epochs": plan.preset["epochs"], "budget": task.budget})
+                    progress({"line": line})
                     shown = now
         except KeyboardInterrupt:
             trace.flush()

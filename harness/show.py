@@ -149,7 +149,7 @@ def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
     bench: NB201 | None = None
     try:
         path = find_table(table, places)
-        bench = open_nb201(path, tuple(places))
+        bench = open_nb201(path, places)
         count = int(bench.table.present.sum())
         lines.append((count == cells.NUM_CELLS, f"table {path}: {count:,} cells, {bench.table.source}"))
         lines += [(True, f"note: {warning}") for warning in bench.table.warnings]

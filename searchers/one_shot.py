@@ -100,10 +100,12 @@ class WeightTraining:
         for _ in range(len(self.train)):
             yield self.train.next()
 
+    def _autocast(self, x: Tensor) -> torch.autocast:
+        return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.task.precision == "bf16")
+
     def loss(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
         """Cross-entropy of a batch through one path or a mixture."""
-        bf16 = self.task.precision == "bf16"
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+        with self._autocast(x):
             logits = self.net(x, choice)
         return cross_entropy(logits, y)
 
@@ -120,8 +122,7 @@ class WeightTraining:
     @torch.no_grad()
     def losses(self, choices: Sequence[Choice], x: Tensor, y: Tensor) -> np.ndarray:
         """Cross-entropy of every candidate on one batch, batch statistics; (len(choices),)."""
-        bf16 = self.task.precision == "bf16"
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=bf16):
+        with self._autocast(x):
             values = self.net.losses(choices, x, y)
         self.task.count(evaluations=len(choices), eval_images=len(choices) * len(y))
         return np.array(values)

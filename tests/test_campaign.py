@@ -207,6 +207,22 @@ def test_another_setting_is_another_run_and_another_preset_is_refused(harness, t
     assert records(tmp_path / "out.old-1") == old
 
 
+def test_fresh_moves_nothing_for_a_command_that_is_wrong(harness, table, tmp_path):
+    out = tmp_path / "out"
+    common = ["run", "--seeds", 1, "--table", table, "--data", tmp_path, "--out", out]
+    assert harness(*common, "--searchers", "random")[0] == 0
+    code, _, err = harness(*common, "--searchers", "random,darts", "--fresh")  # no images here
+    assert code == 2
+    assert "cifar-10-batches-py" in err
+    assert len(records(out)) == 1
+    assert not (tmp_path / "out.old-1").exists()
+
+
+def test_the_table_is_opened_once_however_its_path_is_spelled(table, tmp_path, monkeypatch):
+    monkeypatch.chdir(table.parent)
+    assert open_nb201(table.name, [tmp_path]) is open_nb201(table, (str(tmp_path),))
+
+
 def test_a_record_of_other_settings_or_a_damaged_one_is_set_aside(harness, table, tmp_path):
     out = tmp_path / "out"
     common = ["run", "--searchers", "random", "--seeds", 2, "--table", table, "--data", tmp_path, "--out", out]

@@ -7,6 +7,7 @@ Protocol (DOC): search on CIFAR-10's official halves, low-fidelity proxy `cifar1
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,7 @@ SCORES = {
     ("ImageNet16-120", "valid"): ("ImageNet16-120", "x-valid", FULL),
     ("ImageNet16-120", "test"): ("ImageNet16-120", "x-test", FULL),
 }
-PROXIES = {
-    "cifar10": ("cifar10-valid", "x-valid", PROXY),
-    "cifar100": ("cifar100", "x-valid", PROXY),
-    "ImageNet16-120": ("ImageNet16-120", "x-valid", PROXY),
-}
+PROXIES = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "ImageNet16-120": "ImageNet16-120"}  # records
 CLASSES = {"cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
 
 # `epochs` None: each searcher's reference epochs. `images`: how many of each half, from its start; None: all.
@@ -74,12 +71,7 @@ class NB201:
 
     def proxy(self, dataset: str) -> tuple[np.ndarray, np.ndarray]:
         """Low-fidelity validation accuracy (percent) and simulated seconds of all cells, each (15625,)."""
-        column = self.table.column(*PROXIES[dataset])
-        if dataset == "cifar10":
-            column, seconds = self.table.proxy(PROXY)
-        else:
-            seconds = PROXY * self.table.train_seconds[dataset]
-            seconds = seconds + self.table.valid_seconds.get(dataset, 0.0)
+        column, seconds = self.table.proxy(PROXIES[dataset], PROXY)
         if np.isnan(column.mean).any() or np.isnan(seconds).any():
             raise UserError(
                 f"the table lacks 12-epoch accuracies or times of some cells ({self.table.source}); "
@@ -129,8 +121,12 @@ def find_table(table: Path | None, places: list[Path]) -> Path:
     )
 
 
+def open_nb201(table: Path | str, places: Sequence[Path | str]) -> NB201:
+    """The benchmark; opened once per process, however its paths are spelled."""
+    return _open_nb201(Path(table).resolve(), tuple(Path(p).resolve() for p in places))
+
+
 @lru_cache(maxsize=1)
-def open_nb201(table: Path, places: tuple[Path, ...]) -> NB201:
-    """The benchmark; opened once per process. Split files are looked for beside the table as well."""
-    beside = [table.resolve().parent, table.resolve().parent.parent]
+def _open_nb201(table: Path, places: tuple[Path, ...]) -> NB201:
+    beside = [table.parent, table.parent.parent]  # split files are looked for there as well
     return NB201(load_table(table), [*places, *(p for p in beside if p not in places)])

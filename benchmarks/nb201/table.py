@@ -192,18 +192,18 @@ class Table:
         found = self.columns.get((record, split, epochs))
         return found if found is not None else _no_column(self, record, split, epochs)
 
-    def proxy(self, epochs: int = 12) -> tuple[Column, np.ndarray]:
-        """What multi-trial searchers may ask for: CIFAR-10 validation accuracy after a short training.
+    def proxy(self, record: str = "cifar10-valid", epochs: int = 12) -> tuple[Column, np.ndarray]:
+        """What multi-trial searchers may ask for: a record's x-valid accuracy after a short training.
 
-        Returns the column (cifar10-valid, x-valid) and the simulated seconds of a query, float64 (15625,):
-        the training, and one validation pass where its time is recorded, as in the official
-        `simulate_train_eval`. NaN where no training time is recorded.
+        Returns the column and the simulated seconds of a query, float64 (15625,): the training, and one
+        validation pass where its time is recorded, as in the official `simulate_train_eval`. NaN where no
+        training time is recorded.
         """
-        column = self.column("cifar10-valid", "x-valid", epochs)
+        column = self.column(record, "x-valid", epochs)
         absent = np.full(cell.NUM_CELLS, np.nan)
-        seconds = epochs * self.train_seconds.get("cifar10-valid", absent)
-        if "cifar10-valid" in self.valid_seconds:
-            seconds = seconds + self.valid_seconds["cifar10-valid"]
+        seconds = epochs * self.train_seconds.get(record, absent)
+        if record in self.valid_seconds:
+            seconds = seconds + self.valid_seconds[record]
         return column, seconds
 
     @property

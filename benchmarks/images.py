@@ -1,4 +1,4 @@
-"""CIFAR-10, CIFAR-100, ImageNet16-120 and digits as uint8 tensors: load, split, augment, iterate.
+"""CIFAR-10, CIFAR-100 and ImageNet16-120 as uint8 tensors: load, split, augment, iterate.
 
 Every data set is one tensor on one device, and crops, flips and normalisation are a few tensor operations
 on a batch of it: no worker processes, no per-image Python. All randomness comes from generators handed in.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -93,10 +93,35 @@ SPLITS = {
     "ImageNet16-120": Split("imagenet-16-120-test-split.txt", ("xvalid", "xtest"), 6_000),
 }
 
-DIGITS_TRAIN = 1_200  # scikit-learn's order is by writer, so the last 597 images come from other hands
-
 
 # -------------------------------------------------------------------------------------------- images
+
+
+@dataclass(frozen=True)
+class CropAndFlip:
+    """Augmentation: each image mirrored with probability 1/2, then cropped at random from a black border."""
+
+    pad: int  # width of the border, in pixels
+
+    def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """uint8 (B, C, H, W) -> the same shape and type; the generator always advances by the same draws.
+
+        The border is zeros of raw pixels, before normalisation, as RandomHorizontalFlip,
+        RandomCrop(H, padding=pad), ToTensor, Normalize have it.
+        """
+        count, channels, height, width = pixels.shape
+        pad, device = self.pad, pixels.device
+        draw = torch.randint(2 * pad + 1, (2, count, 1), generator=generator, device=device)
+        mirrored = torch.randint(2, (count, 1), generator=generator, device=device) == 1
+        rows = draw[0] + torch.arange(height, device=device)
+        columns = draw[1] + torch.arange(width, device=device)
+        bordered_width = width + 2 * pad
+        # reading the bordered image from the right mirrors it
+        columns = torch.where(mirrored, bordered_width - 1 - columns, columns)
+        # one gather with the index shared by the channels: half the time of windows by advanced indexing
+        index = (rows[:, :, None] * bordered_width + columns[:, None, :]).view(count, 1, -1)
+        bordered = F.pad(pixels, (pad, pad, pad, pad)).flatten(2)
+        return bordered.gather(2, index.expand(-1, channels, -1)).view(pixels.shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,16 +129,15 @@ class Images:
     """Labelled images of one size, on one device.
 
     pixels: uint8 (N, C, H, W), contiguous; labels: int64 (N,), from 0.
-    mean, std: per channel, in units of 0-255; pad: black border of the random crop, in pixels;
-    flip: whether a mirrored image is still one of its class.
+    mean, std: per channel, in units of 0-255; augmentation: what makes a training image of a stored one,
+    called with pixels (B, C, H, W) and a generator on their device; None where they are used as they are.
     """
 
     pixels: Tensor
     labels: Tensor
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    pad: int
-    flip: bool
+    augmentation: Callable[[Tensor, torch.Generator], Tensor] | None
     num_classes: int
 
     def __post_init__(self) -> None:
@@ -147,7 +171,10 @@ class Images:
         total = self.pixels[:, :, ::2, ::2].to(torch.int16)
         for row, column in ((0, 1), (1, 0), (1, 1)):
             total += self.pixels[:, :, row::2, column::2]
-        return replace(self, pixels=((total + 2) >> 2).to(torch.uint8).contiguous(), pad=self.pad // 2)
+        crop = self.augmentation
+        if isinstance(crop, CropAndFlip):
+            crop = replace(crop, pad=crop.pad // 2)
+        return replace(self, pixels=((total + 2) >> 2).to(torch.uint8).contiguous(), augmentation=crop)
 
 
 def checksum(images: Images) -> str:
@@ -168,15 +195,12 @@ class TrainTest(NamedTuple):
 
 
 def load(dataset: str, root: Path | str) -> TrainTest:
-    """All images of cifar10, cifar100 or ImageNet16-120 under `root`, or scikit-learn's digits.
+    """All images of cifar10, cifar100 or ImageNet16-120 under `root`.
 
-    `root` holds the data set's official folder, or is that folder itself; digits need none. The test images
-    of ImageNet16-120 are ImageNet's validation images. digits: 1x8x8, levels 0-16 scaled to 0-255, the first
-    1,200 for training. Raises UserError for an unknown name, missing files and files that are not the
-    published ones.
+    `root` holds the data set's official folder, or is that folder itself. The test images of ImageNet16-120 are
+    ImageNet's validation images. Raises UserError for an unknown name, missing files and files that are not
+    the published ones.
     """
-    if dataset == "digits":
-        return _digits()
     *train, test = _batch_names(dataset)
     _find_folder(dataset, Path(root), [*train, test])  # one message for all that is missing
     return TrainTest(_read(dataset, root, train), _read(dataset, root, [test]))
@@ -200,26 +224,8 @@ def search_images(dataset: str, root: Path | str, places: Sequence[Path | str]) 
 
 def _batch_names(dataset: str) -> tuple[str, ...]:
     if dataset not in SOURCES:
-        raise UserError(f"unknown data set {dataset!r}; there are {', '.join(SOURCES)} and digits")
+        raise UserError(f"unknown data set {dataset!r}; there are {', '.join(SOURCES)}")
     return tuple(MD5[dataset])
-
-
-def _digits() -> TrainTest:
-    from sklearn.datasets import load_digits
-
-    levels, targets = load_digits(return_X_y=True)
-    pixels = torch.from_numpy(np.rint(levels * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
-    # mean and std of the 1,200 training images; a mirrored digit is no digit
-    images = Images(
-        pixels,
-        torch.from_numpy(targets.astype(np.int64)),
-        (78.13,),
-        (95.71,),
-        pad=1,
-        flip=False,
-        num_classes=10,
-    )
-    return TrainTest(images.subset(range(DIGITS_TRAIN)), images.subset(range(DIGITS_TRAIN, len(images))))
 
 
 def _read(dataset: str, root: Path | str, files: Sequence[str]) -> Images:
@@ -238,8 +244,7 @@ def _read(dataset: str, root: Path | str, files: Sequence[str]) -> Images:
         torch.from_numpy(np.concatenate(labels)),
         source.mean,
         source.std,
-        source.size // 8,
-        flip=True,
+        CropAndFlip(source.size // 8),
         num_classes=source.num_classes,
     )
 
@@ -311,28 +316,6 @@ def official_split(dataset: str, places: Sequence[Path | str]) -> tuple[Tensor, 
 # ------------------------------------------------------------------------------------------- batches
 
 
-def augment(pixels: Tensor, pad: int, flip: bool, generator: torch.Generator) -> Tensor:
-    """Each image mirrored with probability 1/2 (if `flip`), then cropped at random from a black border.
-
-    pixels: uint8 (B, C, H, W) -> the same shape and type. The border is `pad` zeros of raw pixels, before
-    normalisation, as RandomHorizontalFlip, RandomCrop(H, padding=pad), ToTensor, Normalize have it.
-    The generator is on the pixels' device; it always advances by the same draws.
-    """
-    count, channels, height, width = pixels.shape
-    device = pixels.device
-    draw = torch.randint(2 * pad + 1, (2, count, 1), generator=generator, device=device)
-    mirrored = torch.randint(2, (count, 1), generator=generator, device=device) == 1
-    rows = draw[0] + torch.arange(height, device=device)
-    columns = draw[1] + torch.arange(width, device=device)
-    bordered_width = width + 2 * pad
-    if flip:  # reading the bordered image from the right mirrors it
-        columns = torch.where(mirrored, bordered_width - 1 - columns, columns)
-    # one gather with the index shared by the channels: half the time of windows by advanced indexing
-    index = (rows[:, :, None] * bordered_width + columns[:, None, :]).view(count, 1, -1)
-    bordered = F.pad(pixels, (pad, pad, pad, pad)).flatten(2)
-    return bordered.gather(2, index.expand(-1, channels, -1)).view(pixels.shape)
-
-
 def normalise(
     pixels: Tensor,
     mean: Tensor | Sequence[float],
@@ -391,8 +374,8 @@ class Batches:
         chosen = self._order[self._position : self._position + self.batch_size]
         self._position += len(chosen)
         pixels = images.pixels.index_select(0, chosen)
-        if self.augmented:
-            pixels = augment(pixels, images.pad, images.flip, self.generator)
+        if self.augmented and images.augmentation is not None:
+            pixels = images.augmentation(pixels, self.generator)
         x = normalise(pixels, self._mean, self._std, self.dtype, self.channels_last)
         return x, images.labels.index_select(0, chosen)
 

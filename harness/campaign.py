@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
-from benchmarks.nb201.benchmark import NB201, PRESETS, SIMULATED_SECONDS
+from benchmarks.nb201.benchmark import Benchmark
 from harness import scoring, store
 from harness.runner import Plan
 from searchers import base
@@ -148,18 +148,19 @@ def places_for(data: Path | None) -> list[Path]:
     return [p for c in candidates if c and (p := Path(c).expanduser()).is_dir()]
 
 
-def resolve_preset(name: str) -> dict[str, Any]:
-    if name not in PRESETS:
-        raise UserError(f"--preset {name!r}{base.suggestion(name, list(PRESETS))}")
-    return {"name": name, **PRESETS[name], "simulated_seconds": SIMULATED_SECONDS}
+def resolve_preset(benchmark: Benchmark, name: str) -> dict[str, Any]:
+    if name not in benchmark.presets:
+        known = base.suggestion(name, list(benchmark.presets))
+        raise UserError(f"--preset {name!r} of {benchmark.name}{known}")
+    return {"name": name, **benchmark.presets[name], "simulated_seconds": benchmark.simulated_seconds}
 
 
 @dataclass(frozen=True)
 class Setting:
     """What all runs of a campaign share."""
 
-    benchmark: NB201
-    table: Path
+    benchmark: Benchmark
+    table: Path | None  # None: the embedded one
     places: tuple[Path, ...]
     search_dataset: str
     preset: dict[str, Any]
@@ -208,7 +209,7 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
                 table_sha256=setting.benchmark.version,
                 key=digest(decides),
                 device=setting.device,
-                table=str(setting.table.resolve()),
+                table=str(setting.table.resolve()) if setting.table else "",
                 places=tuple(str(p.resolve()) for p in setting.places),
             )
         )
@@ -270,7 +271,7 @@ def open_folder(folder: Path, setting: Setting, specs: Sequence[Spec], seeds: Se
     return {
         **shared,
         "table_source": setting.benchmark.table.source,
-        "proxy_cost": setting.benchmark.table.proxy_cost,
+        "proxy_cost": setting.benchmark.proxy_cost(setting.search_dataset),
         "seeds": list(seeds),
         "searchers": list(rows.values()),
         "space": scoring.space_summary(setting.benchmark),

@@ -36,6 +36,7 @@ DataOption = Annotated[
 class BenchmarkName(StrEnum):
     auto = "auto"
     nb201 = "nb201"
+    digits201 = "digits201"
 
 
 class Precision(StrEnum):
@@ -56,13 +57,27 @@ class Listing(StrEnum):
     presets = "presets"
 
 
-def open_benchmark(table: Path | None, data: Path | None) -> tuple[Any, Path, list[Path]]:
-    from benchmarks.nb201.benchmark import find_table, open_nb201
+def open_benchmark(
+    asked: BenchmarkName, table: Path | None, data: Path | None
+) -> tuple[Any, Path | None, list[Path], str]:
+    """The benchmark, its table's file (None: embedded), the folders to look in, and how it was chosen."""
+    from benchmarks.nb201 import benchmark as benchmarks
     from harness.campaign import places_for
 
     places = places_for(data)
-    path = find_table(table, places)
-    return open_nb201(path, places), path, places
+    name, how = str(asked.value), "as asked"
+    if asked is BenchmarkName.auto:
+        name, reason = benchmarks.choose(table, places)
+        how = f"chosen by auto: {reason}"
+    elif table is not None and name != "nb201":
+        raise UserError(f"--table {table}: {name} brings its own table; leave one of the two out")
+    path = benchmarks.find_table(table, places) if name == "nb201" else None
+    try:
+        return benchmarks.open_benchmark(name, path or "", places), path, places, how
+    except UserError as error:
+        if asked is BenchmarkName.auto and name != "nb201":
+            raise UserError(f"{error}\n{name} was {how}") from None
+        raise
 
 
 @app.command()
@@ -71,11 +86,15 @@ def run(
         str, typer.Option(help="Specs, e.g. gicso,darts or gicso[diversity=0],darts[lr={0.025,0.05}].")
     ],
     seeds: Annotated[str, typer.Option(help="A count (5 is 0 to 4) or a list (3,7,11).")],
-    benchmark: Annotated[BenchmarkName, typer.Option()] = BenchmarkName.auto,
-    search_dataset: Annotated[str, typer.Option(help="Data set on which is searched.")] = "cifar10",
+    benchmark: Annotated[
+        BenchmarkName, typer.Option(help="auto: nb201 where its table and CIFAR-10 are found, else digits201.")
+    ] = BenchmarkName.auto,
+    search_dataset: Annotated[
+        str | None, typer.Option(help="Data set on which is searched. Default: cifar10, or digits201.")
+    ] = None,
     table: TableOption = None,
     data: DataOption = None,
-    preset: Annotated[str, typer.Option(help="smoke, small or paper.")] = "small",
+    preset: Annotated[str, typer.Option(help="smoke, small or (nb201) paper.")] = "small",
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
     ] = None,
@@ -96,9 +115,9 @@ def run(
     from harness.report import write_report
 
     specs, numbers = parse_specs(searchers, set_ or []), parse_seeds(seeds)
-    setting = _setting(table, data, search_dataset, preset, device, precision, threads, specs)
+    setting, how = _setting(benchmark, table, data, search_dataset, preset, device, precision, threads, specs)
     folder = out or Path("results") / f"{setting.benchmark.name}-{preset}"
-    chosen = _chosen(benchmark, setting)
+    chosen = _chosen(how, setting)
     planned = plans(setting, specs, numbers)
     if fresh and folder.exists():  # only now that nothing in the command is wrong
         _move_aside(folder)
@@ -130,20 +149,22 @@ def run(
 
 
 def _setting(
+    asked: BenchmarkName,
     table: Path | None,
     data: Path | None,
-    search_dataset: str,
+    search_dataset: str | None,
     preset: str,
     device: str,
     precision: Precision,
     threads: int,
     specs: list[Any],
-) -> Any:
+) -> tuple[Any, str]:
     from harness.campaign import Setting, resolve_preset
     from searchers.base import suggestion
 
-    resolved = resolve_preset(preset)
-    bench, path, places = open_benchmark(table, data)
+    bench, path, places, how = open_benchmark(asked, table, data)
+    resolved = resolve_preset(bench, preset)
+    search_dataset = search_dataset or bench.datasets[0]
     if search_dataset not in bench.datasets:
         raise UserError(f"--search-dataset {search_dataset!r}{suggestion(search_dataset, list(bench.datasets))}")
     one_shot = any(spec.kind == "one-shot" for spec in specs)
@@ -153,7 +174,8 @@ def _setting(
         chosen_precision = "bf16" if chosen_device.startswith("cuda") else "fp32"
     if any(spec.kind == "multi-trial" for spec in specs):
         bench.proxy(search_dataset)  # says so now if the table lacks what they need
-    return Setting(bench, path, tuple(places), search_dataset, resolved, chosen_precision, chosen_device, threads)
+    setting = Setting(bench, path, tuple(places), search_dataset, resolved, chosen_precision, chosen_device, threads)
+    return setting, how
 
 
 def _device(name: str) -> str:
@@ -177,12 +199,12 @@ def _default_workers(device: str) -> int:
     return 1 if device.startswith("cuda") else len(os.sched_getaffinity(0))
 
 
-def _chosen(asked: BenchmarkName, setting: Any) -> str:
-    how = " (chosen by auto)" if asked is BenchmarkName.auto else ""
+def _chosen(how: str, setting: Any) -> str:
+    table = setting.benchmark.table
+    where = f"{setting.table}, {table.source}" if setting.table else table.source
     return (
-        f"benchmark {setting.benchmark.name}{how}: {setting.table}, {setting.benchmark.table.source}, "
-        f"sha256 {setting.benchmark.version[:12]}; search on {setting.search_dataset}, preset "
-        f"{setting.preset['name']}, {setting.device}, {setting.precision}"
+        f"benchmark {setting.benchmark.name} ({how}): {where}, sha256 {table.sha256[:12]}; search on "
+        f"{setting.search_dataset}, preset {setting.preset['name']}, {setting.device}, {setting.precision}"
     )
 
 
@@ -255,8 +277,25 @@ def show(
     """A cell in every notation, its edges, its cost and every stored accuracy."""
     from harness.show import describe_cell
 
-    bench, _, _ = open_benchmark(table, data)
-    typer.echo(describe_cell(cell, bench))
+    typer.echo(describe_cell(cell, _all_benchmarks(table, data)))
+
+
+def _all_benchmarks(table: Path | None, data: Path | None) -> list[Any]:
+    """nb201 where its table is found (UserError if one is named and is none), and the embedded digits201."""
+    from benchmarks.nb201.benchmark import find_table, open_benchmark
+    from harness.campaign import places_for
+
+    places, found, failures = places_for(data), [], []
+    for name in ("nb201", "digits201"):
+        try:
+            found.append(open_benchmark(name, find_table(table, places) if name == "nb201" else "", places))
+        except UserError as error:
+            if name == "nb201" and table is not None:
+                raise
+            failures.append(str(error))
+    if not found:
+        raise UserError("\n".join(failures))
+    return found
 
 
 @app.command()
@@ -270,9 +309,12 @@ def best(
     from benchmarks.nb201 import cell as cells
     from searchers.base import suggestion
 
-    bench, _, _ = open_benchmark(table, data)
-    if dataset not in bench.datasets:
-        raise UserError(f"data set {dataset!r}{suggestion(dataset, list(bench.datasets))}")
+    benchmarks = _all_benchmarks(table, data)
+    bench = next((b for b in benchmarks if dataset in b.datasets), None)
+    if bench is None:
+        known = [d for b in benchmarks for d in b.datasets]
+        hint = "" if len(benchmarks) > 1 else "; the others need NAS-Bench-201's table: --table PATH"
+        raise UserError(f"data set {dataset!r}{suggestion(dataset, known)}{hint}")
     if split not in bench.splits:
         raise UserError(f"--split {split!r}{suggestion(split, list(bench.splits))}")
     index, score = bench.optimum(dataset, split)
@@ -305,14 +347,35 @@ def convert(
 
 @data_app.command()
 def info(
-    path: Annotated[Path | None, typer.Argument(help="Default: the table that run would use.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="Default: the embedded table, and nb201's where found.")] = None,
 ) -> None:
-    """What a table holds: source, checksum, columns, trials, cells."""
-    from benchmarks.nb201.benchmark import find_table
-    from harness.campaign import places_for
+    """What a table holds: source, checksum, columns, trials, cells; of digits201 its measured quality as well."""
     from harness.show import table_info
 
-    typer.echo(table_info(find_table(path, places_for(None))))
+    typer.echo(table_info(path))
+
+
+class Built(StrEnum):
+    digits201 = "digits201"
+
+
+@data_app.command()
+def build(
+    what: Annotated[Built, typer.Argument()],
+    out: Annotated[Path, typer.Option(help="The table; an unfinished one is continued.")] = Path("digits.npz"),
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes of one thread each; default: the cores.")
+    ] = None,
+) -> None:
+    """Train every distinct cell and keep right answers: hours; the same command again continues."""
+    from benchmarks.nb201 import digits_training
+    from harness.show import build_progress
+
+    try:
+        digits_training.build(out, workers or _default_workers("cpu"), build_progress())
+    except KeyboardInterrupt:
+        typer.echo("stopped; the same command again continues from here", err=True)
+        raise typer.Exit(130) from None
 
 
 @app.command()
@@ -346,7 +409,7 @@ def perf(
         path = find_table(table, places)
     except UserError as error:
         typer.echo(f"table and campaign are left out: {error}", err=True)
-    result = measuring.measure(chosen, threads, rounds, path, places)
+    result = measuring.measure(chosen, threads, rounds, path)
     folder = out or Path("results/perf") / measuring.slug(result["environment"], threads)
     typer.echo(measuring.write(result, folder, _command()))
     typer.echo(f"written to {folder}", err=True)

@@ -12,7 +12,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.base import Space
-from benchmarks.images import Images
+from benchmarks.images import CropAndFlip, Images
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.benchmark import SCORES, open_nb201
+from benchmarks.nb201.benchmark import SCORES, Benchmark, open_benchmark
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import cross_entropy
 from harness import campaign, runner, store
@@ -53,7 +53,9 @@ def synthetic_task(space: Space, resolution: int, device: str, precision: str) -
     pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     labels = torch.randint(space.num_classes, (len(pixels),), generator=generator)
     channels = space.in_channels
-    images = Images(pixels, labels, (120.0,) * channels, (60.0,) * channels, 2, True, space.num_classes).to(device)
+    images = Images(pixels, labels, (120.0,) * channels, (60.0,) * channels, CropAndFlip(2), space.num_classes).to(
+        device
+    )
     return SearchTask(0, "synthetic", space, Budget(50), BATCH, images, images, device, precision)
 
 
@@ -234,11 +236,10 @@ def measure_table(path: Path) -> dict[str, float]:
     }
 
 
-def measure_campaign(table: Path, places: Sequence[Path], seeds: int = 20) -> dict[str, float]:
+def measure_campaign(bench: Benchmark, table: Path | None, seeds: int = 20) -> dict[str, float]:
     """Multi-trial runs a second, records written and all, in this process."""
-    bench = open_nb201(table, places)
-    preset = campaign.resolve_preset("small")
-    setting = campaign.Setting(bench, table, tuple(places), "cifar10", preset, "fp32", "cpu", 1)
+    preset = campaign.resolve_preset(bench, "small")
+    setting = campaign.Setting(bench, table, (), bench.datasets[0], preset, "fp32", "cpu", 1)
     planned = campaign.plans(setting, campaign.parse_specs("random,evolution"), range(seeds))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -248,7 +249,7 @@ def measure_campaign(table: Path, places: Sequence[Path], seeds: int = 20) -> di
     return {"runs a second": len(planned) / spent, "of it inside the searcher, %": 100 * searching / spent}
 
 
-def measure(device: str, threads: int, rounds: int, table: Path | None, places: Sequence[Path]) -> dict[str, Any]:
+def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[str, Any]:
     """Everything that perf.json holds."""
     torch.set_num_threads(threads)
     result: dict[str, Any] = {
@@ -260,7 +261,7 @@ def measure(device: str, threads: int, rounds: int, table: Path | None, places: 
     }
     if table is not None:
         result["table"] = measure_table(table)
-        result["campaign"] = measure_campaign(table, places)
+        result["campaign"] = measure_campaign(open_benchmark("nb201", table), table)
     result["peak memory, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if device.startswith("cuda"):
         result["peak device memory, MB"] = torch.cuda.max_memory_allocated(device) / 2**20

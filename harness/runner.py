@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.base import UserError
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.benchmark import NB201, open_nb201
+from benchmarks.nb201.benchmark import Benchmark, open_benchmark
 from harness import scoring, store
 from searchers import base
 from searchers.base import Budget, SearchTask, Step
@@ -60,7 +60,7 @@ def identity(plan: Plan) -> dict[str, Any]:
     return {name: value for name, value in plan._asdict().items() if name not in local}
 
 
-def build_task(plan: Plan, benchmark: NB201) -> SearchTask:
+def build_task(plan: Plan, benchmark: Benchmark) -> SearchTask:
     """The searcher's task, made of copies: nothing in it refers to the benchmark."""
     task = SearchTask(
         seed=plan.seed,
@@ -114,7 +114,7 @@ def _one_line(error: Exception) -> str:
 
 
 def _search(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
-    benchmark = open_nb201(plan.table, plan.places)
+    benchmark = open_benchmark(plan.benchmark, plan.table, plan.places)
     # Everything that comes after the search is tried before it, so that it cannot fail after hours of training.
     scoring.scores(benchmark, cells.from_index(0))
     if plan.kind == "one-shot":
@@ -194,7 +194,7 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
     return line
 
 
-def _answer(benchmark: NB201, task: SearchTask, state: Progressed, folder: Path) -> dict[str, Any]:
+def _answer(benchmark: Benchmark, task: SearchTask, state: Progressed, folder: Path) -> dict[str, Any]:
     """What the trace says, scored: the last line is the answer, each change of it a point of the trajectory."""
     trajectory: list[dict[str, Any]] = []
     last: dict[str, Any] = {}

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.benchmark import NB201
+from benchmarks.nb201.benchmark import Benchmark
 from benchmarks.nb201.cell import Cell
 
 
-def scores(benchmark: NB201, cell: Cell, without_none: bool = False) -> list[dict[str, Any]]:
+def scores(benchmark: Benchmark, cell: Cell, without_none: bool = False) -> list[dict[str, Any]]:
     """Final accuracies of one cell on every data set and split; `without_none` marks how it was derived."""
     rows = []
     for dataset in benchmark.datasets:
@@ -29,7 +29,7 @@ def scores(benchmark: NB201, cell: Cell, without_none: bool = False) -> list[dic
     return rows
 
 
-def space_summary(benchmark: NB201) -> dict[str, dict[str, Any]]:
+def space_summary(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
     """Optimum, mean and percentiles (0-100) of all cells, per data set and split: what a report compares with."""
     import numpy as np
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.base import Space, UserError
+from benchmarks.nb201 import benchmark as nb201
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.benchmark import NB201, PRESETS, SIMULATED_SECONDS, find_table, open_nb201
+from benchmarks.nb201 import cost, digits
+from benchmarks.nb201.benchmark import Benchmark, find_table, open_benchmark
 from harness import campaign
 from searchers import base
 
 
-def describe_cell(spelling: str, benchmark: NB201) -> str:
+def describe_cell(spelling: str, benchmarks: Sequence[Benchmark]) -> str:
     """Every notation of a cell, its edges, its cost and every stored accuracy."""
     cell = cells.parse(spelling)
-    index, table = cells.index(cell), benchmark.table
     lines = [
-        f"cell {index}",
+        f"cell {cells.index(cell)}",
         f"  string     {cells.to_string(cell)}",
         f"  numbers    {','.join(map(str, cell))}   (edges 0→1 0→2 1→2 0→3 1→3 2→3)",
         f"  NASLib     naslib:{','.join(map(str, cells.to_naslib(cell)))}",
@@ -32,7 +34,14 @@ def describe_cell(spelling: str, benchmark: NB201) -> str:
         lines.append(f"    {i}→{j}  {cells.OPERATIONS[op]}{note}")
     if cells.is_collapsed(cell):
         lines.append("  collapsed: no convolution on any path from input to output")
-    lines.append("  cost of the tabulated network (C=16, N=5)")
+    for benchmark in benchmarks:
+        lines += _in_table(cells.index(cell), benchmark)
+    return "\n".join(lines)
+
+
+def _in_table(index: int, benchmark: Benchmark) -> list[str]:
+    table = benchmark.table
+    lines = [f"  {benchmark.name}: cost of the tabulated network"]
     for record in table.params:
         parts = [f"{table.params[record][index]:.6f} M parameters"]
         if record in table.flops:
@@ -42,13 +51,13 @@ def describe_cell(spelling: str, benchmark: NB201) -> str:
         lines.append(f"    {record:<15}{', '.join(parts)}")
     if table.params_anomaly[index]:
         lines.append("    warning: the stored parameter count is not what the operations imply (known error)")
-    lines.append("  accuracies, %")
+    lines.append(f"  {benchmark.name}: accuracies, %")
     for (record, split, epochs), column in sorted(table.columns.items()):
         if not np.isnan(column.mean[index]):
             score = column[index]
             trials = f"mean of {score.trials} trial{'s' if score.trials > 1 else ''}"
             lines.append(f"    {record:<15}{split:<9} {epochs:>3} epochs  {score.value:9.4f}   {trials}")
-    return "\n".join(lines)
+    return lines
 
 
 def searchers() -> str:
@@ -65,22 +74,41 @@ def searchers() -> str:
 
 def benchmarks() -> str:
     return (
-        f"nb201  NAS-Bench-201: {cells.NUM_CELLS:,} cells; search on {', '.join(NB201.datasets)}; needs a table "
-        "(--table, or harness data convert) and, for one-shot searchers, images (--data)"
+        f"nb201      NAS-Bench-201: {cells.NUM_CELLS:,} cells; search on {', '.join(nb201.CLASSES)}; needs a table "
+        "(--table, or harness data convert) and, for one-shot searchers, images (--data)\n"
+        "digits201  the same cells on cluttered digits, trained by this project; table and images are embedded"
     )
 
 
 def presets() -> str:
     lines = []
-    for name, preset in PRESETS.items():
-        images = f"{preset['images']:,} + {preset['images']:,}" if preset["images"] else "the official halves"
-        epochs = preset["epochs"] or "each searcher's reference"
-        lines.append(
-            f"{name:<6} C={preset['channels']}, N={preset['cells']}, {preset['resolution']}×{preset['resolution']}, "
-            f"{images} images, {epochs} epochs, batch {preset['batch_size']}; "
-            f"multi-trial: {SIMULATED_SECONDS:,.0f} simulated seconds"
-        )
+    for name, found, seconds in (
+        ("nb201", nb201.PRESETS, nb201.SIMULATED_SECONDS),
+        (digits.NAME, digits.PRESETS, digits.SIMULATED_SECONDS),
+    ):
+        for preset, values in found.items():
+            images = f"{values['images']:,} + {values['images']:,}" if values["images"] else "all"
+            epochs = values["epochs"] or "each searcher's reference"
+            lines.append(
+                f"{name:<9} {preset:<6} C={values['channels']}, N={values['cells']}, "
+                f"{values['resolution']}×{values['resolution']}, {images} images, {epochs} epochs, "
+                f"batch {values['batch_size']}; multi-trial: {seconds:,.0f} simulated seconds"
+            )
     return "\n".join(lines)
+
+
+def build_progress() -> Callable[[int, int, float], None]:
+    """Prints what a build has done and the time left, at most every ten seconds."""
+    shown = 0.0
+
+    def report(done: int, total: int, seconds: float) -> None:
+        nonlocal shown
+        if time.monotonic() - shown > 10 or done == total:
+            shown = time.monotonic()
+            left = f"{seconds / 3600:.1f} h" if seconds > 3600 else f"{seconds / 60:.0f} min"
+            print(f"{done:,} of {total:,} distinct cells, {left} left", file=sys.stderr, flush=True)
+
+    return report
 
 
 def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
@@ -119,8 +147,45 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
     return text
 
 
-def table_info(path: Path) -> str:
+def table_info(path: Path | None) -> str:
     """`harness data info`: what a table holds, how large it is, how long it takes to open."""
+    if path is not None:
+        return _counts_info(path) if digits.is_counts(path) else _file_info(path)
+    texts = [_counts_info(digits.FILE)]
+    try:
+        texts.append(_file_info(find_table(None, campaign.places_for(None))))
+    except UserError as error:
+        texts.append(str(error))
+    return "\n".join(texts)
+
+
+def _counts_info(path: Path) -> str:
+    counts = digits.load_counts(path)
+    about = counts.about
+    lines = [
+        str(path),
+        f"  source: {digits.NAME}, trained by this project on {about['machine']['cpu']}, "
+        f"torch {about['machine']['torch']}",
+        f"  sha256 of the counts: {counts.sha256}",
+        f"  distinct cells trained: {int(counts.done.sum()):,} of {len(counts.done):,}, "
+        f"{len(digits.SEEDS)} seeds each, standing for {int(counts.done[counts.class_of].sum()):,} cells",
+        f"  bytes: {path.stat().st_size:,}",
+    ]
+    if "seconds" in about:
+        fits = ", ".join(f"{name} R² {about['seconds'][name]['r2']:.3f}" for name in ("train", "valid"))
+        lines.append(f"  seconds: linear in the operation counts, {about['seconds']['cells']} cells timed, {fits}")
+    if counts.done.sum() > 2:
+        try:
+            table = open_benchmark("nb201", find_table(None, campaign.places_for(None)))
+            cifar10 = table.column("cifar10", "test").mean
+        except UserError:
+            cifar10 = None
+        lines.append("  quality (Spearman correlations unless said otherwise):")
+        lines += [f"    {name}: {value:.3f}" for name, value in digits.quality(counts, cifar10).items()]
+    return "\n".join(lines)
+
+
+def _file_info(path: Path) -> str:
     from benchmarks.nb201 import official
 
     start = time.perf_counter()
@@ -136,43 +201,66 @@ def table_info(path: Path) -> str:
 
 
 def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
-    """`harness doctor`: one line a check, and whether all that a search needs is there."""
+    """`harness doctor`: one line a check, and whether all that was found is sound.
+
+    nb201 is optional: that it is not there is no fault, unless --table or --data asked for it.
+    """
     import torch
 
-    from benchmarks.nb201.network import count_flops, count_parameters, network
-
-    lines: list[tuple[bool, str]] = []
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU only"
-    lines.append((True, f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads"))
+    lines = [(True, f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")]
     places = campaign.places_for(data)
-    lines.append((bool(places), f"data folders: {', '.join(map(str, places)) or 'none; give --data DIR'}"))
-    bench: NB201 | None = None
+    lines.append((True, f"data folders: {', '.join(map(str, places)) or 'none; give --data DIR'}"))
     try:
-        path = find_table(table, places)
-        bench = open_nb201(path, places)
-        count = int(bench.table.present.sum())
-        lines.append((count == cells.NUM_CELLS, f"table {path}: {count:,} cells, {bench.table.source}"))
-        lines += [(True, f"note: {warning}") for warning in bench.table.warnings]
+        lines += _check_nb201(find_table(table, places), places)
+    except UserError as error:
+        lines.append((table is None and data is None, f"nb201: {error}"))
+    lines += _check_digits201()
+    return "\n".join(f"{'ok ' if good else 'BAD'}  {text}" for good, text in lines), all(g for g, _ in lines)
+
+
+def _check_nb201(path: Path, places: list[Path]) -> list[tuple[bool, str]]:
+    """The table is complete, its costs are our network's, and the images are the published ones."""
+    bench = open_benchmark("nb201", path, places)
+    count = int(bench.table.present.sum())
+    lines = [(count == cells.NUM_CELLS, f"nb201 table {path}: {count:,} cells, {bench.table.source}")]
+    lines += [(True, f"note: {warning}") for warning in bench.table.warnings]
+    try:
+        train, valid = bench.search_data("cifar10", campaign.resolve_preset(bench, "small"))
+        text = f"CIFAR-10: md5 sums as published, official halves; small uses {len(train)} + {len(valid)}"
+        lines.append((True, text))
     except UserError as error:
         lines.append((False, str(error)))
-    if bench is not None:
-        preset = campaign.resolve_preset("small")
-        try:
-            train, valid = bench.search_data("cifar10", preset)
-            lines.append(
-                (
-                    True,
-                    f"CIFAR-10: md5 sums as published, official halves; small uses {len(train)} + {len(valid)}",
-                )
-            )
-        except UserError as error:
-            lines.append((False, str(error)))
-        for index in (0, 11, 284):
-            cell = cells.from_index(index)
-            space = Space(channels=16, cells=5, in_channels=3, num_classes=10)
-            ours = count_parameters(network(cell, space)), count_flops(cell, space, 32)
-            stored = bench.table.params["cifar10"][index] * 1e6, bench.table.flops["cifar10"][index] * 1e6
-            same = all(abs(a - b) < 10 for a, b in zip(ours, stored, strict=True))
-            text = f"network of cell {index}: {ours[0]:,} parameters, {ours[1]:,} FLOPs; the table says "
-            lines.append((same, text + ("the same" if same else f"{stored[0]:,.0f} and {stored[1]:,.0f}")))
-    return "\n".join(f"{'ok ' if good else 'BAD'}  {text}" for good, text in lines), all(g for g, _ in lines)
+    space = Space(channels=16, cells=5, in_channels=3, num_classes=10)
+    params, flops = cost.parameters(space), cost.multiply_adds(space, 32)
+    for index in (0, 11, 284):
+        stored = bench.table.params["cifar10"][index] * 1e6, bench.table.flops["cifar10"][index] * 1e6
+        same = abs(params[index] - stored[0]) < 10 and abs(flops[index] - stored[1]) < 10
+        text = f"network of cell {index}: {params[index]:,} parameters, {flops[index]:,} FLOPs; the table says "
+        lines.append((same, text + ("the same" if same else f"{stored[0]:,.0f} and {stored[1]:,.0f}")))
+    return lines
+
+
+def _check_digits201() -> list[tuple[bool, str]]:
+    """Three cells trained again: accuracies within 4 standard deviations over seeds of the stored ones.
+
+    Never bit-equal: processors and torch versions differ.
+    """
+    from benchmarks.nb201.digits_training import count_right
+
+    try:
+        table = open_benchmark(digits.NAME).table
+    except UserError as error:
+        return [(False, str(error))]
+    column = table.column(digits.NAME, "test", digits.FULL)
+    assert column.per_trial is not None
+    spread = float(np.sqrt(column.per_trial.var(1, ddof=1).mean()))
+    lines = []
+    for index in (0, 11, 284):
+        right = count_right(cells.from_index(index))[:, digits.COLUMNS.index(("test", digits.FULL))]
+        again = 100 * float(right.mean()) / digits.images_of("test")
+        text = (
+            f"digits201 cell {index} trained again: {again:.2f} %, stored {column[index].value:.2f} % (±{spread:.2f})"
+        )
+        lines.append((abs(again - column[index].value) <= 4 * spread, text))
+    return lines

@@ -39,9 +39,9 @@ def generator(seed: int, device: str = "cpu") -> torch.Generator:
     return torch.Generator(device=device).manual_seed(seed)
 
 
-def small_images(count: int = 10, size: int = 8, pad: int = 1) -> im.Images:
+def small_images(count: int = 10, size: int = 8) -> im.Images:
     pixels = torch.randint(256, (count, 3, size, size), generator=generator(0), dtype=torch.uint8)
-    return im.Images(pixels, torch.arange(count), (120.0, 130.0, 110.0), (60.0, 61.0, 62.0), pad, True, count)
+    return im.Images(pixels, torch.arange(count), (120.0, 130.0, 110.0), (60.0, 61.0, 62.0), im.CropAndFlip(1), count)
 
 
 def python2_pickle(batch: dict[str, Any]) -> bytes:
@@ -97,7 +97,7 @@ def test_cifar10_is_the_official_one(cifar10: im.TrainTest) -> None:
     assert (test.labels[0].item(), test.pixels[0, :, 0, 0].tolist()) == (3, [158, 112, 49])
     assert train.labels.bincount().tolist() == [5_000] * 10
     assert test.labels.bincount().tolist() == [1_000] * 10
-    assert (train.num_classes, train.pad, train.flip) == (10, 4, True)
+    assert (train.num_classes, train.augmentation) == (10, im.CropAndFlip(4))
 
 
 def test_cifar10_constants_are_those_of_the_images(cifar10: im.TrainTest) -> None:
@@ -118,25 +118,13 @@ def test_checksum_is_sha256_of_pixels_and_labels(cifar10: im.TrainTest) -> None:
     assert im.checksum(cifar10.test.subset([1, 3])) != im.checksum(images)
 
 
-def test_digits() -> None:
-    train, test = im.load("digits", "nowhere")
-    assert (train.pixels.shape, test.pixels.shape) == ((1_200, 1, 8, 8), (597, 1, 8, 8))
-    # the first row of scikit-learn's first digit, a zero, is 0 0 5 13 9 1 0 0
-    assert train.labels[0] == 0
-    assert train.pixels[0, 0, 0].tolist() == [0, 0, 80, 207, 143, 16, 0, 0]
-    assert train.pixels.max() == 255
-    assert train.mean == pytest.approx([train.pixels.double().mean().item()], abs=0.01)
-    assert train.std == pytest.approx([train.pixels.double().std().item()], abs=0.05)
-    assert not train.flip
-
-
 def test_cifar100_reads_fine_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {"train": [99, 0, 42], "test": [7, 98]}
     write_batches("cifar100", tmp_path / "cifar-100-python", labels, monkeypatch)
     train, test = im.load("cifar100", tmp_path)
     assert (train.labels.tolist(), levels_of(train)) == ([99, 0, 42], [0, 1, 2])
     assert (test.labels.tolist(), levels_of(test)) == ([7, 98], [3, 4])
-    assert (train.num_classes, train.pad, train.mean) == (100, 4, (129.3, 124.1, 112.4))
+    assert (train.num_classes, train.augmentation, train.mean) == (100, im.CropAndFlip(4), (129.3, 124.1, 112.4))
 
 
 def test_imagenet16_keeps_the_first_120_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,7 +134,7 @@ def test_imagenet16_keeps_the_first_120_classes(tmp_path: Path, monkeypatch: pyt
     assert train.labels.tolist() == [label for k in range(10) for label in (k, 119)]
     assert levels_of(train) == [n for k in range(10) for n in (4 * k, 4 * k + 2)]
     assert (test.labels.tolist(), levels_of(test)) == ([0, 119], [41, 42])
-    assert (train.num_classes, train.pad, train.pixels.shape[1:]) == (120, 2, (3, 16, 16))
+    assert (train.num_classes, train.augmentation, train.pixels.shape[1:]) == (120, im.CropAndFlip(2), (3, 16, 16))
 
 
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "ImageNet16-120"])
@@ -195,7 +183,7 @@ def test_a_file_with_a_wrong_md5_is_not_unpickled(tmp_path: Path, monkeypatch: p
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cifar10, cifar100, ImageNet16-120 and digits"):
+    with pytest.raises(UserError, match="cifar10, cifar100, ImageNet16-120"):
         im.load("svhn", tmp_path)
     with pytest.raises(UserError, match="cifar10, cifar100, ImageNet16-120"):
         im.official_split("digits", [tmp_path])
@@ -312,10 +300,11 @@ def test_cifar10_search_does_not_open_the_test_batch(cifar10_root: Path, shared:
 
 def test_reduced_is_the_mean_of_four_pixels_halves_up() -> None:
     image = torch.tensor([[0, 1, 255, 255], [2, 3, 255, 254], [1, 0, 10, 20], [0, 0, 30, 40]])
-    images = im.Images(image.to(torch.uint8)[None, None], torch.tensor([0]), (1.0,), (1.0,), 4, False, 1)
+    images = im.Images(image.to(torch.uint8)[None, None], torch.tensor([0]), (1.0,), (1.0,), im.CropAndFlip(4), 1)
     half = images.reduced()
     assert half.pixels[0, 0].tolist() == [[2, 255], [0, 25]]  # 1.5, 254.75, 0.25, 25
-    assert (half.pad, half.reduced().pad, half.reduced().pixels.tolist()) == (2, 1, [[[[71]]]])  # 70.5
+    assert (half.augmentation, half.reduced().augmentation) == (im.CropAndFlip(2), im.CropAndFlip(1))
+    assert half.reduced().pixels.tolist() == [[[[71]]]]  # 70.5
     with pytest.raises(ValueError, match="even height and width"):
         half.reduced().reduced()
 
@@ -337,9 +326,9 @@ def test_subset_and_clone_are_copies() -> None:
 def test_images_of_another_type_are_refused() -> None:
     images = small_images()
     with pytest.raises(ValueError, match="uint8"):
-        im.Images(images.pixels.float(), images.labels, images.mean, images.std, 1, True, 10)
+        im.Images(images.pixels.float(), images.labels, images.mean, images.std, None, 10)
     with pytest.raises(ValueError, match=r"labels must be int64 \(10,\)"):
-        im.Images(images.pixels, images.labels[:9], images.mean, images.std, 1, True, 10)
+        im.Images(images.pixels, images.labels[:9], images.mean, images.std, None, 10)
 
 
 # -------------------------------------------------------------------------------------- augmentation
@@ -349,11 +338,11 @@ CROPS = ["0001", "0012", "0020", "0103", "1234", "2040", "0300", "3400", "4000"]
 MIRRORED_CROPS = ["0002", "0021", "0010", "0204", "2143", "1030", "0400", "4300", "3000"]
 
 
-@pytest.mark.parametrize(("flip", "expected"), [(False, CROPS), (True, CROPS + MIRRORED_CROPS)])
-def test_crops_worked_by_hand_come_equally_often(flip: bool, expected: list[str]) -> None:
+def test_crops_worked_by_hand_come_equally_often() -> None:
+    expected = CROPS + MIRRORED_CROPS
     count = 1_000 * len(expected)
     pixels = torch.tensor([[1, 2], [3, 4]], dtype=torch.uint8).expand(count, 1, 2, 2)
-    out = im.augment(pixels, pad=1, flip=flip, generator=generator(5))
+    out = im.CropAndFlip(1)(pixels, generator(5))
     assert (out.dtype, out.shape) == (torch.uint8, (count, 1, 2, 2))
     seen, often = out.view(count, 4).unique(dim=0, return_counts=True)
     found = {"".join(map(str, row)): n for row, n in zip(seen.tolist(), often.tolist(), strict=True)}
@@ -363,7 +352,7 @@ def test_crops_worked_by_hand_come_equally_often(flip: bool, expected: list[str]
 
 def test_augmented_image_is_a_plain_crop_of_the_same_image(cifar10: im.TrainTest) -> None:
     pixels = cifar10.train.pixels[:24]
-    out = im.augment(pixels, pad=4, flip=True, generator=generator(1))
+    out = im.CropAndFlip(4)(pixels, generator(1))
     chosen = set()
     for before, after in zip(pixels.numpy(), out.numpy(), strict=True):
         crops = {}
@@ -378,10 +367,9 @@ def test_augmented_image_is_a_plain_crop_of_the_same_image(cifar10: im.TrainTest
 def test_augmentation_leaves_its_input_and_the_global_generator_alone() -> None:
     images = small_images()
     before, state = images.pixels.clone(), torch.get_rng_state()
-    im.augment(images.pixels, 1, True, generator(0))
+    im.CropAndFlip(1)(images.pixels, generator(0))
     assert torch.equal(images.pixels, before)
     assert torch.equal(torch.get_rng_state(), state)
-    assert torch.equal(im.augment(images.pixels, 0, False, generator(0)), before)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

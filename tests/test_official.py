@@ -27,6 +27,7 @@ SHARED = Path(os.environ.get("HARNESS_SHARED", ROOT.parent / "shared"))
 TSS = SHARED / "data" / "nats-bench-sample" / "NATS-tss-v1_0-3ffb9-simple"
 SSS = SHARED / "data" / "nats-bench-sample" / "NATS-sss-v1_0-50262-simple"
 CSV = SHARED / "data" / "nb201" / "nb201.csv.gz"
+PROXY = ("cifar10-valid", "x-valid", 12)
 needs_sample = pytest.mark.skipif(not TSS.is_dir(), reason=f"no official sample at {TSS}")
 META = "meta.pickle.pbz2"
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
@@ -164,7 +165,7 @@ def _check_against(api: Any, table: Table, indices: list[int]) -> None:
             if record != "cifar10":
                 assert table.valid_seconds[record][index] == pytest.approx(said["valid-per-time"], rel=1e-11)
         said = api.get_more_info(index, "cifar10-valid", hp="12", is_random=False)
-        column, seconds = table.proxy()
+        column, seconds = table.proxy(*PROXY)
         assert column[index].value == pytest.approx(said["valid-accuracy"], rel=1e-11)
         assert seconds[index] == pytest.approx(said["train-all-time"] + said["valid-per-time"], rel=1e-11)
 
@@ -186,7 +187,7 @@ def test_written_archive_equals_the_official_api(nats_folder: Path, converted: T
     assert verify(converted, nats_folder) == []
     assert np.flatnonzero(converted.present).tolist() == list(CELLS)
     assert converted.warnings[0] == "partial: 4 of 15,625 cells"
-    assert converted.proxy_cost == "12 x epoch time + one validation pass"
+    assert converted.proxy_cost(*PROXY) == "12 x epoch time + one validation pass"
 
 
 @needs_sample
@@ -202,7 +203,7 @@ def test_official_sample_equals_the_official_api(tmp_path: Path) -> None:
     assert verify(table, TSS) == []
     for index in (0, 11, 284):  # times are the same for all trials, so that its random trial does not matter
         cost = api.simulate_train_eval(index, "cifar10", hp="12")[2]
-        assert table.proxy()[1][index] == pytest.approx(cost, rel=1e-11)
+        assert table.proxy(*PROXY)[1][index] == pytest.approx(cost, rel=1e-11)
     assert load_table(tmp_path / "t.npz").sha256 == table.sha256
     assert "simple" in table.source
 

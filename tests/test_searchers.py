@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import images
 from benchmarks.base import Space, UserError
 from benchmarks.nb201 import cell as C
+from benchmarks.nb201 import digits_training
 from benchmarks.nb201.supernet import Supernet
 from searchers import base, one_shot
 from searchers.base import Budget, SearchTask
@@ -31,7 +31,7 @@ SPECS = {
 }
 STEPS = 7  # gicso at 10 epochs: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability
 EPOCHS = 10
-PARTS = images.load("digits", ".").train
+PARTS = digits_training.parts()["train"]
 
 
 def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu", precision="fp32"):

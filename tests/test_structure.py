@@ -19,6 +19,8 @@ FORBIDDEN = {
         "benchmarks.nb201.verify",
         "benchmarks.nb201.benchmark",
         "benchmarks.nb201.plain",
+        "benchmarks.nb201.digits",
+        "benchmarks.nb201.digits_training",
     ),
     "harness": (),
 }

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.base import Score, UserError
+from benchmarks.base import Score, Space, UserError
 from benchmarks.nb201 import cell
-from benchmarks.nb201.table import Column, Table, implied_params, load_table, save_table
+from benchmarks.nb201.cost import parameters
+from benchmarks.nb201.table import Column, Table, load_table, save_table
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HARNESS_SHARED", ROOT.parent / "shared"))
@@ -22,6 +23,8 @@ CSV = SHARED / "data" / "nb201" / "nb201.csv.gz"
 SAMPLE = SHARED / "data" / "nats-bench-sample" / "NATS-tss-v1_0-3ffb9-simple"
 needs_csv = pytest.mark.skipif(not CSV.is_file(), reason=f"no CSV of published values at {CSV}")
 N = 15_625
+PROXY = ("cifar10-valid", "x-valid", 12)
+NB201_SPACE = Space(channels=16, cells=5, in_channels=3, num_classes=10)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +44,7 @@ def small_table() -> Table:
     key = ("cifar10-valid", "x-valid", 12)
     return Table(
         columns={key: Column(key, mean, count, (777, 888, 999), trials)},
-        params={"cifar10-valid": implied_params("cifar10-valid")},
+        params={"cifar10-valid": parameters(NB201_SPACE) / 1e6},
         flops={},
         train_seconds={"cifar10-valid": np.full(N, 2.0)},
         source="made up",
@@ -107,7 +110,7 @@ def test_golden_rows(published: Table, index: int) -> None:
     ]
     row = [published.column(*name)[index].value for name in names]
     row += [published.flops["cifar10"][index], published.params["cifar10"][index]]
-    row.append(published.proxy()[1][index])
+    row.append(published.proxy(*PROXY)[1][index])
     assert row == pytest.approx(GOLDEN[index], abs=5.1e-4)
     assert row[:9] == pytest.approx(GOLDEN[index][:9], abs=5.1e-5)
 
@@ -180,11 +183,11 @@ def test_inferred_seed_labels_are_not_presented_as_known(published: Table) -> No
 
 @needs_csv
 def test_proxy_of_the_csv(published: Table) -> None:
-    column, seconds = published.proxy()
+    column, seconds = published.proxy(*PROXY)
     assert (column.record, column.split, column.epochs) == ("cifar10-valid", "x-valid", 12)
     assert column[0] == Score(63.364, 2, "cifar10-valid", "x-valid", 12)
     assert 10 * seconds[284] == pytest.approx(585.1, abs=0.05)
-    assert published.proxy_cost == "12 x epoch time, evaluation time is not recorded"
+    assert published.proxy_cost(*PROXY) == "12 x epoch time, evaluation time is not recorded"
 
 
 # ---- columns
@@ -263,13 +266,13 @@ def test_wrong_questions_list_the_right_ones(ask: tuple[str, str, int], message:
         small_table().column(*ask)
 
 
-def test_implied_params_by_hand() -> None:
+def test_parameters_by_hand() -> None:
     """All-none cell: stem, two residual blocks with 1x1 short cuts, last batch norm, classifier."""
     none = cell.index((0,) * 6)
     stem = 3 * 16 * 9 + 2 * 16
     blocks = sum(9 * c * 2 * c + 9 * 4 * c * c + 2 * 2 * 2 * c + c * 2 * c for c in (16, 32))
     rest = 2 * 64 + 64 * 10 + 10
-    assert round(implied_params("cifar10")[none] * 1e6) == stem + blocks + rest == 73_306
+    assert parameters(NB201_SPACE)[none] == stem + blocks + rest == 73_306
 
 
 # ---- files

@@ -1,14 +1,16 @@
-"""NAS-Bench-201 as a benchmark: which table column and which images answer which question.
+"""A benchmark on NAS-Bench-201's cells: which table column and which images answer which question.
 
-Protocol (DOC): search on CIFAR-10's official halves, low-fidelity proxy `cifar10-valid`/x-valid at
-12 epochs, scores at 200 epochs as the mean over the stored trials: CIFAR-10 validation from the record
-`cifar10-valid`, CIFAR-10 test from `cifar10`, CIFAR-100 and ImageNet16-120 x-valid and x-test.
+There are two: nb201, whose table and images the user brings, here; and digits201, which comes with this package, in
+`digits.py`. Protocol of nb201 (DOC): search on CIFAR-10's official halves, low-fidelity proxy
+`cifar10-valid`/x-valid at 12 epochs, scores at 200 epochs as the mean over the stored trials: CIFAR-10 validation
+from the record `cifar10-valid`, CIFAR-10 test from `cifar10`, CIFAR-100 and ImageNet16-120 x-valid and x-test.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +18,84 @@ import numpy as np
 
 from benchmarks.base import Score, Space, UserError
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.table import Column, Table, load_table
+from benchmarks.nb201.table import Column, Key, Table, load_table
 
 if TYPE_CHECKING:
     from benchmarks.images import Images
+
+
+@dataclass(frozen=True, eq=False)
+class Benchmark:
+    """A table of all cells, what it answers, and the images to search on.
+
+    A preset is a dict of channels, cells, resolution, images (how many of each part, from its start; None: all),
+    epochs (None: each searcher's reference epochs) and batch_size.
+    """
+
+    name: str
+    table: Table
+    classes: Mapping[str, int]  # of each data set
+    scores: Mapping[tuple[str, str], Key]  # (data set, split) -> record, split, epochs of the table
+    proxies: Mapping[str, Key]  # data set -> what multi-trial searchers may ask for
+    presets: Mapping[str, dict[str, Any]]
+    simulated_seconds: float  # the budget of multi-trial searchers
+    in_channels: int
+    images: Callable[[str, int, int | None], tuple[Images, Images]]  # data set, resolution, count -> train, valid
+
+    splits = ("valid", "test")
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(self.classes)
+
+    @property
+    def version(self) -> str:
+        return self.table.sha256
+
+    def space(self, dataset: str, preset: dict[str, Any]) -> Space:
+        return Space(preset["channels"], preset["cells"], self.in_channels, self.classes[dataset])
+
+    def column(self, dataset: str, split: str) -> Column:
+        return self.table.column(*self.scores[dataset, split])
+
+    def score(self, cell: cells.Cell, dataset: str, split: str) -> Score:
+        """Final accuracy of a cell: full schedule, mean over the stored trials, with its record."""
+        return self.column(dataset, split)[cells.index(cell)]
+
+    def optimum(self, dataset: str, split: str) -> tuple[int, Score]:
+        """Index and score of the best cell; ties go to the lowest index."""
+        return self.column(dataset, split).best()
+
+    def proxy(self, dataset: str) -> tuple[np.ndarray, np.ndarray]:
+        """Low-fidelity validation accuracy (percent) and simulated seconds of all cells, each (15625,)."""
+        column, seconds = self.table.proxy(*self.proxies[dataset])
+        if np.isnan(column.mean).any() or np.isnan(seconds).any():
+            raise UserError(
+                f"the table lacks {column.epochs}-epoch accuracies or times of some cells ({self.table.source}); "
+                "multi-trial searchers need all of them: convert a complete archive"
+            )
+        return column.mean, seconds
+
+    def proxy_cost(self, dataset: str) -> str:
+        """What the simulated seconds consist of."""
+        return self.table.proxy_cost(*self.proxies[dataset])
+
+    def search_data(self, dataset: str, preset: dict[str, Any]) -> tuple[Images, Images]:
+        """Training and validation images of a search, disjoint; nothing in them leads to a test image."""
+        return self.images(dataset, preset["resolution"], preset["images"])
+
+
+BENCHMARKS = ("nb201", "digits201")
+
+
+def open_benchmark(name: str, table: Path | str = "", places: Sequence[Path | str] = ()) -> Benchmark:
+    """A benchmark by name. `table` is nb201's file, `places` the folders in which its images and splits are."""
+    if name == "nb201":
+        return open_nb201(table, places)
+    from benchmarks.nb201.digits import open_digits201  # which imports this module
+
+    return open_digits201()
+
 
 FULL, PROXY = 200, 12  # epochs
 SCORES = {
@@ -30,62 +106,23 @@ SCORES = {
     ("ImageNet16-120", "valid"): ("ImageNet16-120", "x-valid", FULL),
     ("ImageNet16-120", "test"): ("ImageNet16-120", "x-test", FULL),
 }
-PROXIES = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "ImageNet16-120": "ImageNet16-120"}  # records
+PROXIES = {
+    "cifar10": ("cifar10-valid", "x-valid", PROXY),
+    "cifar100": ("cifar100", "x-valid", PROXY),
+    "ImageNet16-120": ("ImageNet16-120", "x-valid", PROXY),
+}
 CLASSES = {"cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
 
-# `epochs` None: each searcher's reference epochs. `images`: how many of each half, from its start; None: all.
-# `simulated_seconds` is the budget of multi-trial searchers (NAS-Bench-201's 12,000 s, DOC).
 PRESETS: dict[str, dict[str, Any]] = {
     "smoke": {"channels": 4, "cells": 1, "resolution": 16, "images": 320, "epochs": 2, "batch_size": 32},
     "small": {"channels": 8, "cells": 1, "resolution": 16, "images": 6400, "epochs": 50, "batch_size": 64},
     "paper": {"channels": 16, "cells": 5, "resolution": 32, "images": None, "epochs": None, "batch_size": 64},
 }
-SIMULATED_SECONDS = 12_000.0
-
-
-class NB201:
-    """The benchmark on one table; `places` are folders in which images and split files are looked for."""
-
-    name = "nb201"
-    datasets = tuple(CLASSES)
-    splits = ("valid", "test")
-    presets = PRESETS
-
-    def __init__(self, table: Table, places: list[Path]):
-        self.table, self.places = table, places
-        self.version = table.sha256
-
-    def space(self, dataset: str, preset: dict[str, Any]) -> Space:
-        return Space(preset["channels"], preset["cells"], 3, CLASSES[dataset])
-
-    def column(self, dataset: str, split: str) -> Column:
-        return self.table.column(*SCORES[dataset, split])
-
-    def score(self, cell: cells.Cell, dataset: str, split: str) -> Score:
-        """Final accuracy of a cell: 200 epochs, mean over the stored trials, with its record."""
-        return self.column(dataset, split)[cells.index(cell)]
-
-    def optimum(self, dataset: str, split: str) -> tuple[int, Score]:
-        """Index and score of the best cell; ties go to the lowest index."""
-        return self.column(dataset, split).best()
-
-    def proxy(self, dataset: str) -> tuple[np.ndarray, np.ndarray]:
-        """Low-fidelity validation accuracy (percent) and simulated seconds of all cells, each (15625,)."""
-        column, seconds = self.table.proxy(PROXIES[dataset], PROXY)
-        if np.isnan(column.mean).any() or np.isnan(seconds).any():
-            raise UserError(
-                f"the table lacks 12-epoch accuracies or times of some cells ({self.table.source}); "
-                "multi-trial searchers need all of them: convert a complete archive"
-            )
-        return column.mean, seconds
-
-    def search_data(self, dataset: str, preset: dict[str, Any]) -> tuple[Images, Images]:
-        """Training and validation images of a search, disjoint; nothing in them leads to a test image."""
-        return _search_data(dataset, tuple(str(p) for p in self.places), preset["resolution"], preset["images"])
+SIMULATED_SECONDS = 12_000.0  # NAS-Bench-201's (DOC)
 
 
 @lru_cache(maxsize=2)
-def _search_data(dataset: str, places: tuple[str, ...], resolution: int, count: int | None) -> tuple[Images, Images]:
+def _search_data(places: tuple[Path, ...], dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
     from benchmarks import images
 
     failures = []
@@ -121,12 +158,41 @@ def find_table(table: Path | None, places: list[Path]) -> Path:
     )
 
 
-def open_nb201(table: Path | str, places: Sequence[Path | str]) -> NB201:
-    """The benchmark; opened once per process, however its paths are spelled."""
+def choose(table: Path | None, places: list[Path]) -> tuple[str, str]:
+    """The benchmark that `--benchmark auto` means here, and why: nb201 where its table and CIFAR-10 are."""
+    if table is not None:
+        return "nb201", "--table is given"
+    try:
+        found = find_table(None, places)
+    except UserError:
+        where = ", ".join(map(str, places)) or "--data, $HARNESS_DATA or ~/.cache/harness"
+        return "digits201", f"no NAS-Bench-201 table in {where}; for nb201 give --table and --data"
+    folders = [place / folder for place in places for folder in ("cifar-10-batches-py", ".")]
+    if any((folder / "data_batch_1").is_file() for folder in folders):
+        return "nb201", "table and CIFAR-10 found"
+    return "digits201", f"{found} is there, but no CIFAR-10 beside it; for nb201 give --benchmark nb201 or --data"
+
+
+def open_nb201(table: Path | str, places: Sequence[Path | str]) -> Benchmark:
+    """The benchmark; opened once per process, however its paths are spelled.
+
+    `places` are the folders in which images and split files are looked for.
+    """
     return _open_nb201(Path(table).resolve(), tuple(Path(p).resolve() for p in places))
 
 
 @lru_cache(maxsize=1)
-def _open_nb201(table: Path, places: tuple[Path, ...]) -> NB201:
-    beside = [table.parent, table.parent.parent]  # split files are looked for there as well
-    return NB201(load_table(table), [*places, *(p for p in beside if p not in places)])
+def _open_nb201(table: Path, places: tuple[Path, ...]) -> Benchmark:
+    beside = (table.parent, table.parent.parent)  # split files are looked for there as well
+    places += tuple(p for p in beside if p not in places)
+    return Benchmark(
+        name="nb201",
+        table=load_table(table),
+        classes=CLASSES,
+        scores=SCORES,
+        proxies=PROXIES,
+        presets=PRESETS,
+        simulated_seconds=SIMULATED_SECONDS,
+        in_channels=3,
+        images=partial(_search_data, places),
+    )

@@ -89,7 +89,7 @@ def _describe(table: Table) -> dict[str, Any]:
         "cells": int(table.present.sum()),
         "columns": [_describe_column(column) for column in table.columns.values()],
         "costs": {name: sorted(getattr(table, name)) for name in COST_SCHEDULES if getattr(table, name)},
-        "proxy_cost": table.proxy_cost,
+        "proxy_cost": table.proxy_cost("cifar10-valid", "x-valid", 12),
         "warnings": table.warnings,
     }
 

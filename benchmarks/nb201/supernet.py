@@ -10,7 +10,6 @@ a convolution costs nothing. `plain.py` is the same network written the obvious 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
@@ -34,25 +33,6 @@ def edge_slices(edge: int, channels: int) -> tuple[int, slice]:
 def batch_norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
     """Normalise by batch statistics; `scale` (channels of x) multiplies the result."""
     return F.batch_norm(x, None, None, weight=scale, training=True)
-
-
-@lru_cache(maxsize=64)
-def _pooling(channels: int, height: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """A depthwise kernel of ones (C, 1, 3, 3), and one over the number of pixels that it covers (1, C, H, W)."""
-    ones = torch.ones(channels, 1, 3, 3, dtype=dtype)
-    covered = F.conv2d(torch.ones(1, 1, height, width, dtype=torch.float64), ones[:1].double(), padding=1)
-    share = (1 / covered).to(dtype).expand(1, channels, height, width)
-    # Spelled out for every channel: broadcasting a map over interleaved channels takes ten times as long.
-    return ones, share.contiguous(memory_format=torch.channels_last)
-
-
-def fast_pool(x: Tensor) -> Tensor:
-    """`average_pool`; on a CPU as a depthwise convolution, which takes a fifth of the time."""
-    if x.device.type != "cpu":
-        return average_pool(x)
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    ones, share = _pooling(*x.shape[1:], dtype)
-    return F.conv2d(x, ones, padding=1, groups=x.shape[1]) * share
 
 
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
@@ -87,7 +67,7 @@ class MixedCell(nn.Module):
         for node, edges in enumerate(LEAVING):
             h = nodes[node]
             assert h is not None
-            active, pooled = F.relu(h), fast_pool(h)
+            active, pooled = F.relu(h), average_pool(h)
             rows = torch.cat([scales[e * self.channels : (e + 1) * self.channels] for e in edges])
             # Contiguous: the CPU's batch norm reads its weight as if it were, and returns wrong gradients otherwise.
             rows = rows.t().contiguous()
@@ -133,7 +113,7 @@ class MixedCell(nn.Module):
                 return h
             before = cell[: i * (i + 1) // 2]  # the operations that h depends on
             if op == POOL:
-                return recall(("pool", i, before), i, lambda: fast_pool(h))
+                return recall(("pool", i, before), i, lambda: average_pool(h))
             active = recall(("relu", i, before), i, lambda: F.relu(h))
             return recall(("conv", edge, op, before), i, lambda: self.convolve(active, edge, op))
 

@@ -25,8 +25,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.base import Score, UserError
+from benchmarks.base import Score, Space, UserError
 from benchmarks.nb201 import cell
+from benchmarks.nb201.cost import parameters
 
 #: What was trained on what -> the splits it was measured on. `cifar10` was trained on all 50,000 images and
 #: has no validation split; `ori-test` of cifar100 and ImageNet16-120 is x-valid and x-test together.
@@ -192,28 +193,27 @@ class Table:
         found = self.columns.get((record, split, epochs))
         return found if found is not None else _no_column(self, record, split, epochs)
 
-    def proxy(self, record: str = "cifar10-valid", epochs: int = 12) -> tuple[Column, np.ndarray]:
-        """What multi-trial searchers may ask for: a record's x-valid accuracy after a short training.
+    def proxy(self, record: str, split: str, epochs: int) -> tuple[Column, np.ndarray]:
+        """What multi-trial searchers may ask for: a record's validation accuracy after a short training.
 
         Returns the column and the simulated seconds of a query, float64 (15625,): the training, and one
         validation pass where its time is recorded, as in the official `simulate_train_eval`. NaN where no
         training time is recorded.
         """
-        column = self.column(record, "x-valid", epochs)
+        column = self.column(record, split, epochs)
         absent = np.full(cell.NUM_CELLS, np.nan)
         seconds = epochs * self.train_seconds.get(record, absent)
         if record in self.valid_seconds:
             seconds = seconds + self.valid_seconds[record]
         return column, seconds
 
-    @property
-    def proxy_cost(self) -> str:
+    def proxy_cost(self, record: str, split: str, epochs: int) -> str:
         """What the seconds of `proxy()` consist of."""
-        if "cifar10-valid" not in self.train_seconds:
+        if record not in self.train_seconds:
             return "training time is not recorded"
-        if "cifar10-valid" in self.valid_seconds:
-            return "12 x epoch time + one validation pass"
-        return "12 x epoch time, evaluation time is not recorded"
+        if record in self.valid_seconds:
+            return f"{epochs} x epoch time + one validation pass"
+        return f"{epochs} x epoch time, evaluation time is not recorded"
 
     @cached_property
     def present(self) -> np.ndarray:
@@ -227,7 +227,11 @@ class Table:
         A known error of the official files: some cells carry the count of a cell with one convolution more or
         less. The stored value is kept.
         """
-        wrong = [np.abs(p - implied_params(r)) > 1e-3 * implied_params(r) for r, p in self.params.items()]
+        wrong = []
+        for record, stored in self.params.items():
+            if record in CLASSES:  # of ours they are computed
+                implied = parameters(Space(16, 5, 3, CLASSES[record])) / 1e6
+                wrong.append(np.abs(stored - implied) > 1e-3 * implied)
         return np.any(wrong, axis=0) if wrong else np.zeros(cell.NUM_CELLS, dtype=bool)
 
     @property
@@ -243,19 +247,6 @@ class Table:
                 "their operations imply, a known error of the official files"
             )
         return lines
-
-
-def implied_params(record: str) -> np.ndarray:
-    """Parameters (millions) of each cell's network, from its operations; float64 (15625,).
-
-    C = 16 and N = 5: five cells at 16, 32 and 64 channels; a k×k convolution has k²C² + 2C parameters (batch
-    norm). The rest is stem, two residual blocks, last batch norm (72,656) and the classifier, 65 per class.
-    """
-    ops = cell.all_cells()
-    conv1 = 5 * sum(c * c + 2 * c for c in (16, 32, 64))
-    conv3 = 5 * sum(9 * c * c + 2 * c for c in (16, 32, 64))
-    fixed = 72_656 + 65 * CLASSES[record]
-    return (fixed + conv1 * (ops == cell.CONV1).sum(1) + conv3 * (ops == cell.CONV3).sum(1)) / 1e6
 
 
 def load_table(path: str | os.PathLike[str]) -> Table:

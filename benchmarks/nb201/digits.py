@@ -1,0 +1,218 @@
+"""The embedded benchmark digits201: all cells, really trained by this project on cluttered digits.
+
+The task is cluttered MNIST (Mnih et al., Recurrent Models of Visual Attention, 2014) in small: scikit-learn's
+load_digits (1,797 handwritten 8×8 digits, UCI) at random places of a larger canvas, a fragment of another digit beside
+them. The source images are split first; training images are composed afresh at every step, validation and test
+images once. `digits_training.py` trains; `digits.npz` holds, for every class of cells that are the same function
+(`functions.py`), seed and column, how many images were answered rightly. Parameters and FLOPs are each cell's own;
+seconds are a linear model in the numbers of operations, fitted on timed cells.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks.base import Space, UserError
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201 import cost
+from benchmarks.nb201.benchmark import Benchmark
+from benchmarks.nb201.table import Column, Table, damage
+
+if TYPE_CHECKING:
+    from benchmarks.images import Images
+
+NAME = "digits201"
+SOURCES = {"train": 1024, "valid": 384, "test": 389}  # source images, disjoint
+VIEWS = 5  # fixed images made of each validation and test source
+CANVAS, FRAGMENTS, FRAGMENT = 10, 1, 4  # pixels, number, pixels
+SPACE = Space(channels=8, cells=3, in_channels=1, num_classes=10)
+SEEDS = (0, 1, 2)
+FULL, PROXY = 5, 1  # epochs of 32 steps
+BATCH = 32
+LR, MOMENTUM, WEIGHT_DECAY = 0.2, 0.9, 5e-4  # SGD with Nesterov momentum; the cosine falls to 0 at the last step
+COLUMNS = (("valid", FULL), ("test", FULL), ("valid", PROXY))  # the last axis of the counts
+
+# Everything that decides a count, besides the code: an unfinished build of another task is not continued.
+TASK = {
+    "sources": SOURCES,
+    "views": VIEWS,
+    "clutter": [CANVAS, FRAGMENTS, FRAGMENT],
+    "network": [SPACE.channels, SPACE.cells],
+    "seeds": SEEDS,
+    "schedule": [BATCH, LR, MOMENTUM, WEIGHT_DECAY],
+    "columns": COLUMNS,
+}
+FILE = Path(__file__).with_name("digits.npz")
+SHA256 = ""  # of the counts in FILE
+UNKNOWN = 65535  # a count that is not there yet
+
+
+def images_of(split: str) -> int:
+    """How many images a split's counts are out of."""
+    return SOURCES[split] * VIEWS
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a build leaves: right answers, uint16 (classes, seeds, columns), UNKNOWN where not trained yet.
+
+    `class_of` int16 (15625,) is the class of each cell. `about` is JSON: the task, where and with what it was
+    trained, and the model of the seconds once all is.
+    """
+
+    right: np.ndarray
+    class_of: np.ndarray
+    about: dict[str, Any]
+
+    @property
+    def done(self) -> np.ndarray:
+        """Which classes are trained, bool (classes,)."""
+        return (self.right != UNKNOWN).all((1, 2))
+
+    @property
+    def sha256(self) -> str:
+        return sha256(self.right.tobytes() + self.class_of.tobytes()).hexdigest()
+
+    def accuracy(self, column: int) -> np.ndarray:
+        """Percent, float64 (classes, seeds); NaN where not trained yet."""
+        right = self.right[:, :, column].astype(np.float64)
+        return np.where(right == UNKNOWN, np.nan, 100 * right / images_of(COLUMNS[column][0]))
+
+
+def is_counts(path: Path) -> bool:
+    """Whether a file is what a build leaves, finished or not."""
+    return zipfile.is_zipfile(path) and {"right.npy", "class_of.npy"} <= set(zipfile.ZipFile(path).namelist())
+
+
+def load_counts(path: Path = FILE) -> Counts:
+    """A build's file, finished or not. Raises UserError where it is not there, damaged or of another task."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; harness data build digits201 makes it")
+    with damage(path, "file of a digits201 build"), np.load(path, allow_pickle=False) as archive:
+        counts = Counts(archive["right"], archive["class_of"], json.loads(str(archive["about"])))
+        shape = (len(np.unique(counts.class_of)), len(SEEDS), len(COLUMNS))
+        if counts.right.shape != shape or counts.right.dtype != np.uint16:
+            raise ValueError(f"counts {counts.right.dtype} {counts.right.shape}, expected uint16 {shape}")
+    if counts.about.get("task") != json.loads(json.dumps(TASK)):
+        raise UserError(f"{path}: counts of another task than this version's; give another file or delete it")
+    return counts
+
+
+def seconds_features() -> np.ndarray:
+    """1 and the numbers of skips, 1×1, 3×3 convolutions and poolings that a cell computes; int64 (15625, 5)."""
+    rows = []
+    for cell in map(tuple, cells.all_cells().tolist()):
+        used = cells.edges_in_use(cell)
+        computed = [op for op, needed in zip(cell, used, strict=True) if needed]
+        rows.append([1, *(computed.count(op) for op in (cells.SKIP, cells.CONV1, cells.CONV3, cells.POOL))])
+    return np.array(rows)
+
+
+def table_of(counts: Counts) -> Table:
+    """The counts of a finished build as a benchmark table."""
+    columns = {}
+    for number, (split, epochs) in enumerate(COLUMNS):
+        per_trial = counts.accuracy(number)[counts.class_of]
+        trials = np.full(cells.NUM_CELLS, len(SEEDS))
+        key = (NAME, split, epochs)
+        columns[key] = Column(key, per_trial.mean(1), trials, SEEDS, per_trial)
+    features, model = seconds_features(), counts.about["seconds"]
+    return Table(
+        columns=columns,
+        params={NAME: cost.parameters(SPACE) / 1e6},
+        flops={NAME: cost.multiply_adds(SPACE, CANVAS) / 1e6},
+        train_seconds={NAME: features @ np.array(model["train"]["coefficients"])},
+        valid_seconds={NAME: features @ np.array(model["valid"]["coefficients"])},
+        source=f"the embedded table, trained by this project ({counts.about['machine']['cpu']})",
+    )
+
+
+def quality(counts: Counts, cifar10: np.ndarray | None = None) -> dict[str, float]:
+    """How far the table can be trusted, over its trained classes (a row each); Spearman correlations, points, shares.
+
+    `cifar10` are NAS-Bench-201's test accuracies of all cells, (15625,), for comparison. Correlations between
+    seeds are of single trainings' test accuracies, means over pairs of seeds; the better half is the one by mean
+    validation accuracy. The optimum's bias is measured by leaving a seed out: how much lower the held-out seed has the
+    class that is best in the others than they have it.
+    """
+    from scipy.stats import spearmanr
+
+    def rank(x: np.ndarray, y: np.ndarray) -> float:
+        return float(spearmanr(x, y).statistic)
+
+    done = counts.done
+    valid, test, proxy = (counts.accuracy(k)[done] for k in range(len(COLUMNS)))
+    best_half = valid.mean(1) >= np.median(valid.mean(1))
+    pairs = [(s, t) for s in range(len(SEEDS)) for t in range(s)]
+    sd = float(np.sqrt(test.var(1, ddof=1).mean()))
+    mean = test.mean(1)
+    gaps = []
+    for held_out in range(len(SEEDS)):
+        others = np.delete(test, held_out, 1).mean(1)
+        shift = test[:, held_out].mean() - others.mean()  # a seed's luck that all classes share is no bias
+        gaps.append(others.max() - test[others.argmax(), held_out] + shift)
+    found = {
+        "classes": float(done.sum()),
+        "valid-test": float(np.mean([rank(valid[:, s], test[:, s]) for s in range(len(SEEDS))])),
+        "seed-seed": float(np.mean([rank(test[:, s], test[:, t]) for s, t in pairs])),
+        "seed-seed, better half": float(np.mean([rank(test[best_half, s], test[best_half, t]) for s, t in pairs])),
+        "proxy-full": rank(proxy.mean(1), mean),
+        "standard deviation over seeds, points": sd,
+        "within a standard error of the best": float((mean >= mean.max() - sd / len(SEEDS) ** 0.5).mean()),
+        "the optimum is overstated by, points": float(np.mean(gaps)),
+    }
+    if cifar10 is not None:
+        sums = np.bincount(counts.class_of, weights=cifar10) / np.bincount(counts.class_of)
+        found["digits201-CIFAR-10"] = rank(mean, sums[done])
+    return found
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "smoke": {"channels": 4, "cells": 1, "resolution": CANVAS, "images": 320, "epochs": 2, "batch_size": 32},
+    "small": {"channels": 8, "cells": 1, "resolution": CANVAS, "images": None, "epochs": 40, "batch_size": 64},
+}
+
+
+SIMULATED_SECONDS = 100.0
+
+
+@lru_cache(maxsize=1)
+def open_digits201() -> Benchmark:
+    """The embedded benchmark; its file is checked against the checksum that this version was released with."""
+    counts = load_counts()
+    if not counts.done.all():
+        raise UserError(
+            f"{NAME}'s table is still being trained ({int(counts.done.sum()):,} of {len(counts.done):,} distinct "
+            f"cells): harness data build {NAME} --out {FILE} goes on"
+        )
+    if counts.sha256 != SHA256:
+        raise UserError(f"{FILE}: not the table of this version (sha256 {counts.sha256[:12]}); install it again")
+    return Benchmark(
+        name=NAME,
+        table=table_of(counts),
+        classes={NAME: SPACE.num_classes},
+        scores={(NAME, "valid"): (NAME, "valid", FULL), (NAME, "test"): (NAME, "test", FULL)},
+        proxies={NAME: (NAME, "valid", PROXY)},
+        presets=PRESETS,
+        simulated_seconds=SIMULATED_SECONDS,
+        in_channels=SPACE.in_channels,
+        images=search_images,
+    )
+
+
+def search_images(dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
+    """Training sources, composed anew by their augmentation, and the fixed validation images; disjoint sources."""
+    from benchmarks.nb201.digits_training import parts
+
+    train, valid = parts()["train"], parts()["valid"]
+    if count is not None:
+        train, valid = train.subset(range(count)), valid.subset(range(count))
+    return train, valid

@@ -1,0 +1,301 @@
+"""How the embedded benchmark's counts are made: its images, its training, and the build of all cells.
+
+A cell is trained in the stand-alone network of `network.py`, all its seeds side by side in one program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import math
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import sha256
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from benchmarks.base import UserError
+from benchmarks.images import Batches, Images, normalise
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201 import digits
+from benchmarks.nb201.cell import Cell
+from benchmarks.nb201.digits import (
+    BATCH,
+    CANVAS,
+    COLUMNS,
+    FRAGMENT,
+    FRAGMENTS,
+    LR,
+    MOMENTUM,
+    SEEDS,
+    SOURCES,
+    SPACE,
+    UNKNOWN,
+    VIEWS,
+    WEIGHT_DECAY,
+    Counts,
+)
+from benchmarks.nb201.functions import function_classes
+from benchmarks.nb201.network import Skeleton, network
+
+MEAN, STD = (60.7,), (92.0,)  # of composed training images, in units of 0-255
+SAVE_SECONDS = 60.0  # at most this much of a build is lost to a kill
+
+
+@dataclass(frozen=True)
+class Clutter:
+    """Augmentation: each digit at a random place of a canvas, among fragments of its batch's other digits."""
+
+    canvas: int = CANVAS
+    fragments: int = FRAGMENTS
+    size: int = FRAGMENT  # height and width of a fragment
+
+    def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """uint8 (B, C, H, W) -> uint8 (B, C, canvas, canvas); where things overlap the brighter one is seen."""
+        count, channels, height, width = pixels.shape
+
+        def draw(high: int) -> Tensor:
+            return torch.randint(high, (count, 1, 1), generator=generator, device=pixels.device)
+
+        def window(size: int, top: Tensor, left: Tensor, row_length: int) -> Tensor:
+            """Flat indices (B, C, size·size) of a square window of an image with rows of that length."""
+            steps = torch.arange(size, device=pixels.device)
+            rows, columns = top + steps[None, :, None], left + steps[None, None, :]
+            return (rows * row_length + columns).view(count, 1, -1).expand(-1, channels, -1)
+
+        free = self.canvas - height
+        place = window(height, draw(free + 1), draw(free + 1), self.canvas)
+        scene = pixels.new_zeros(count, channels, self.canvas**2).scatter_(2, place, pixels.flatten(2))
+        for _ in range(self.fragments):
+            others = (torch.arange(count, device=pixels.device) + draw(max(count - 1, 1)).flatten() + 1) % count
+            span = height - self.size + 1
+            piece = pixels[others].flatten(2).gather(2, window(self.size, draw(span), draw(span), width))
+            span = self.canvas - self.size + 1
+            place = window(self.size, draw(span), draw(span), self.canvas)
+            scene.scatter_(2, place, torch.maximum(scene.gather(2, place), piece))
+        return scene.view(count, channels, self.canvas, self.canvas)
+
+
+@lru_cache(maxsize=1)
+def parts() -> dict[str, Images]:
+    """train: 1,024 sources of 8×8 with Clutter to compose them; valid and test: fixed 12×12 images."""
+    from sklearn.datasets import load_digits
+
+    levels, targets = load_digits(return_X_y=True)
+    order = torch.from_numpy(np.random.default_rng(0).permutation(len(targets)))
+    pixels = torch.from_numpy(np.rint(levels * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
+    labels = torch.from_numpy(targets.astype(np.int64))
+    found, generator = {}, torch.Generator().manual_seed(0)
+    for (name, count), chosen in zip(SOURCES.items(), order.split(list(SOURCES.values())), strict=True):
+        sources = Images(pixels[chosen], labels[chosen], MEAN, STD, Clutter(), num_classes=10)
+        if name != "train":
+            views = sources.subset(torch.arange(count).repeat_interleave(VIEWS))
+            views = replace(views, pixels=Clutter()(views.pixels, generator), augmentation=None)
+            sources = views
+        found[name] = sources
+    return found
+
+
+@lru_cache(maxsize=4)
+def _training_batches(seeds: tuple[int, ...], epochs: int) -> list[tuple[Tensor, Tensor]]:
+    """All batches of a schedule, the seeds' images side by side: x (B, S, H, W), y (B, S).
+
+    Every cell sees the same images in the same order at a seed, so they are composed once per process.
+    """
+    streams = [
+        Batches(parts()["train"], BATCH, torch.Generator().manual_seed(seed), channels_last=False) for seed in seeds
+    ]
+    steps = epochs * len(streams[0])
+    return [_side_by_side([stream.next() for stream in streams]) for _ in range(steps)]
+
+
+def _side_by_side(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    x = torch.cat([x for x, _ in batches], 1).contiguous(memory_format=torch.channels_last)
+    return x, torch.stack([y for _, y in batches], 1)
+
+
+@lru_cache(maxsize=8)
+def _test_batches(split: str, copies: int, size: int = 256) -> list[tuple[Tensor, Tensor]]:
+    images = parts()[split]
+    x = normalise(images.pixels, images.mean, images.std, channels_last=False).expand(-1, copies, -1, -1)
+    x = x.contiguous(memory_format=torch.channels_last)
+    return list(zip(x.split(size), images.labels.split(size), strict=True))
+
+
+def stacked_network(cell: Cell, seeds: Sequence[int]) -> Skeleton:
+    """The cell's networks of all seeds side by side.
+
+    An initial weight depends on the seed, its place and its shape alone, so that cells differ at a seed in their
+    operations and in nothing else: the luck of stem, residual blocks and classifier is shared by all of them.
+    """
+    net = network(cell, SPACE, copies=len(seeds))
+    for name, parameter in net.named_parameters():
+        if parameter.dim() > 1:
+            parts = [_initial(f"{seed}/{name}", parameter.shape, len(seeds)) for seed in seeds]
+            parameter.data.copy_(torch.cat(parts))
+        elif "classifier" in name:
+            parameter.data.zero_()
+    return net
+
+
+def _initial(name: str, shape: torch.Size, copies: int) -> Tensor:
+    """One copy's weights: uniform within ±1/sqrt(inputs), as PyTorch initialises convolutions and linear maps."""
+    generator = torch.Generator().manual_seed(int.from_bytes(sha256(name.encode()).digest()[:4], "big"))
+    limit = 1 / math.sqrt(math.prod(shape[1:]))
+    return (2 * torch.rand(shape[0] // copies, *shape[1:], generator=generator) - 1) * limit
+
+
+def train(cell: Cell, seeds: Sequence[int], epochs: int) -> Skeleton:
+    """The cell's networks after the schedule of that many epochs, one for each seed, side by side."""
+    net = stacked_network(cell, seeds).train()
+    batches = _training_batches(tuple(seeds), epochs)
+    sgd = torch.optim.SGD(net.parameters(), LR, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY, fused=True)
+    for step, (x, y) in enumerate(batches):
+        sgd.param_groups[0]["lr"] = LR * (1 + math.cos(math.pi * step / len(batches))) / 2
+        logits = net(x).view(-1, SPACE.num_classes)
+        # Each copy's loss is the mean over its own images, so its gradients are those of the network alone.
+        loss = F.cross_entropy(logits, y.view(-1)) * len(seeds)
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+    return net.eval()
+
+
+@torch.no_grad()
+def right_answers(net: Skeleton, split: str, copies: int) -> list[int]:
+    """How many images of a split each copy classifies rightly."""
+    right = torch.zeros(copies, dtype=torch.int64)
+    for x, y in _test_batches(split, copies):
+        answers = net(x).view(len(x), copies, SPACE.num_classes).argmax(-1)
+        right += (answers == y[:, None]).sum(0)
+    return right.tolist()
+
+
+def count_right(cell: Cell) -> np.ndarray:
+    """Train the cell from scratch at every schedule and seed; right answers, uint16 (seeds, COLUMNS).
+
+    The same in any process and order on one kind of machine, with one torch thread.
+    """
+    found = {}
+    for epochs in dict.fromkeys(epochs for _, epochs in COLUMNS):
+        net = train(cell, SEEDS, epochs)
+        for split in (split for split, length in COLUMNS if length == epochs):
+            found[split, epochs] = right_answers(net, split, len(SEEDS))
+    return np.array([found[column] for column in COLUMNS], dtype=np.uint16).T
+
+
+# ----------------------------------------------------------------------------------------------- the build
+
+
+def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -> Counts:
+    """Train every class of cells that `path` lacks and keep it there; all cores, one thread each.
+
+    Continues what is in `path`, which is written at most a minute after a result; `report(done, total, seconds)`
+    gets the time left. A class is one cell, its first in the official order; classes come in an order drawn
+    once, so that an unfinished build is a fair sample. KeyboardInterrupt passes through after saving.
+    """
+    class_of, first = function_classes()
+    if path.exists():
+        counts = digits.load_counts(path)
+    else:
+        right = np.full((len(first), len(SEEDS), len(COLUMNS)), UNKNOWN, dtype=np.uint16)
+        about = {"task": digits.TASK, "machine": _machine()}
+        counts = Counts(right, class_of, about)
+        save(counts, path)  # says now if the place cannot be written
+    if counts.about["machine"]["cpu"] != _machine()["cpu"]:
+        raise UserError(f"{path}: begun on {counts.about['machine']['cpu']}; a table is of one kind of processor")
+    order = np.random.default_rng(0).permutation(len(first))
+    left = [int(k) for k in order if not counts.done[k]]
+    start = saved = time.monotonic()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
+    try:
+        waiting = {pool.submit(_count_right_of, int(first[k])): k for k in left}
+        for finished, future in enumerate(as_completed(waiting), 1):
+            counts.right[waiting[future]] = future.result()
+            now = time.monotonic()
+            if now - saved > SAVE_SECONDS:
+                save(counts, path)
+                saved = now
+            report(len(first) - len(left) + finished, len(first), (now - start) / finished * (len(left) - finished))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        save(counts, path)
+    if "seconds" not in counts.about:
+        counts = replace(counts, about=counts.about | {"seconds": seconds_model()})
+        save(counts, path)
+    return counts
+
+
+def save(counts: Counts, path: Path) -> None:
+    """Write atomically, so that a kill leaves the file before or the file after."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            about = np.array(json.dumps(counts.about))
+            np.savez_compressed(file, right=counts.right, class_of=counts.class_of, about=about)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent saves
+    torch.set_num_threads(1)
+    gc.disable()  # a tenth of the time of such small steps; _count_right_of collects
+
+
+def _count_right_of(index: int) -> np.ndarray:
+    right = count_right(cells.from_index(index))
+    gc.collect()
+    return right
+
+
+def _machine() -> dict[str, str]:
+    cpu = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
+    return {"cpu": cpu, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def seconds_model(cells_timed: int = 100) -> dict[str, Any]:
+    """Seconds of one seed's training epoch and validation pass, linear in a cell's numbers of operations.
+
+    Least squares on that many cells, timed one after the other in this process with one thread.
+    """
+    torch.set_num_threads(1)
+    chosen = np.random.default_rng(1).choice(cells.NUM_CELLS, cells_timed, replace=False)
+    timed = np.array([_seconds_of(cells.from_index(int(index))) for index in (chosen[0], *chosen)])[1:]
+    features, model = digits.seconds_features()[chosen], {}
+    for name, seconds in zip(("train", "valid"), timed.T, strict=True):
+        coefficients, *_ = np.linalg.lstsq(features, seconds, rcond=None)
+        rest = seconds - features @ coefficients
+        r2 = 1 - float((rest**2).sum() / ((seconds - seconds.mean()) ** 2).sum())
+        model[name] = {"coefficients": coefficients.tolist(), "r2": r2}
+    return {"cells": cells_timed} | model
+
+
+def _seconds_of(cell: Cell) -> tuple[float, float]:
+    start = time.perf_counter()
+    net = train(cell, SEEDS, 1)
+    trained = time.perf_counter()
+    right_answers(net, "valid", len(SEEDS))
+    return (trained - start) / len(SEEDS), (time.perf_counter() - trained) / len(SEEDS)

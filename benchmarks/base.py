@@ -1,8 +1,10 @@
-"""The words that benchmarks share: an error for wrong input, a score and where it comes from."""
+"""The words that benchmarks share: an error for wrong input, a score and where it comes from, the processor."""
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -31,3 +33,14 @@ class Space:
     cells: int  # a stage (N)
     in_channels: int
     num_classes: int
+
+
+def cpu_name() -> str:
+    """This machine's kind of processor."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

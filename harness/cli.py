@@ -282,11 +282,11 @@ def show(
 
 def _all_benchmarks(table: Path | None, data: Path | None) -> list[Any]:
     """nb201 where its table is found (UserError if one is named and is none), and the embedded digits201."""
-    from benchmarks.nb201.benchmark import find_table, open_benchmark
+    from benchmarks.nb201.benchmark import BENCHMARKS, find_table, open_benchmark
     from harness.campaign import places_for
 
     places, found, failures = places_for(data), [], []
-    for name in ("nb201", "digits201"):
+    for name in BENCHMARKS:
         try:
             found.append(open_benchmark(name, find_table(table, places) if name == "nb201" else "", places))
         except UserError as error:

@@ -20,7 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, cpu_name
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark, open_benchmark
 from harness import scoring, store
@@ -276,7 +276,7 @@ def _environment() -> dict[str, Any]:
 
     return {
         "host": platform.node(),
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "torch": installed("torch"),
@@ -285,16 +285,6 @@ def _environment() -> dict[str, Any]:
         "git": _revision(),
         "platform": sys.platform,
     }
-
-
-def _cpu() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _revision() -> str:

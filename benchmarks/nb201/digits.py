@@ -89,7 +89,10 @@ class Counts:
 
 def is_counts(path: Path) -> bool:
     """Whether a file is what a build leaves, finished or not."""
-    return zipfile.is_zipfile(path) and {"right.npy", "class_of.npy"} <= set(zipfile.ZipFile(path).namelist())
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return {"right.npy", "class_of.npy"} <= set(archive.namelist())
 
 
 def load_counts(path: Path = FILE) -> Counts:

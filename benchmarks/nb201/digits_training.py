@@ -5,11 +5,9 @@ A cell is trained in the stand-alone network of `network.py`, all its seeds side
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import math
-import os
 import platform
 import signal
 import time
@@ -27,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, cpu_name
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import digits
@@ -50,6 +48,7 @@ from benchmarks.nb201.digits import (
 )
 from benchmarks.nb201.functions import function_classes
 from benchmarks.nb201.network import Skeleton, network
+from benchmarks.nb201.table import write_npz
 
 MEAN, STD = (60.7,), (92.0,)  # of composed training images, in units of 0-255
 SAVE_SECONDS = 60.0  # at most this much of a build is lost to a kill
@@ -91,7 +90,7 @@ class Clutter:
 
 @lru_cache(maxsize=1)
 def parts() -> dict[str, Images]:
-    """train: 1,024 sources of 8×8 with Clutter to compose them; valid and test: fixed 12×12 images."""
+    """train: 1,024 sources of 8×8 with Clutter to compose them; valid and test: fixed scenes."""
     from sklearn.datasets import load_digits
 
     levels, targets = load_digits(return_X_y=True)
@@ -144,8 +143,8 @@ def stacked_network(cell: Cell, seeds: Sequence[int]) -> Skeleton:
     net = network(cell, SPACE, copies=len(seeds))
     for name, parameter in net.named_parameters():
         if parameter.dim() > 1:
-            parts = [_initial(f"{seed}/{name}", parameter.shape, len(seeds)) for seed in seeds]
-            parameter.data.copy_(torch.cat(parts))
+            copies = [_initial(f"{seed}/{name}", parameter.shape, len(seeds)) for seed in seeds]
+            parameter.data.copy_(torch.cat(copies))
         elif "classifier" in name:
             parameter.data.zero_()
     return net
@@ -218,7 +217,8 @@ def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -
     if counts.about["machine"]["cpu"] != _machine()["cpu"]:
         raise UserError(f"{path}: begun on {counts.about['machine']['cpu']}; a table is of one kind of processor")
     order = np.random.default_rng(0).permutation(len(first))
-    left = [int(k) for k in order if not counts.done[k]]
+    done = counts.done
+    left = [int(k) for k in order if not done[k]]
     start = saved = time.monotonic()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
     try:
@@ -240,20 +240,8 @@ def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -
 
 
 def save(counts: Counts, path: Path) -> None:
-    """Write atomically, so that a kill leaves the file before or the file after."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
-            about = np.array(json.dumps(counts.about))
-            np.savez_compressed(file, right=counts.right, class_of=counts.class_of, about=about)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        part.unlink(missing_ok=True)
+    """Write atomically; UserError where the place cannot be written."""
+    write_npz(path, right=counts.right, class_of=counts.class_of, about=np.array(json.dumps(counts.about)))
 
 
 def _start_worker() -> None:
@@ -269,11 +257,7 @@ def _count_right_of(index: int) -> np.ndarray:
 
 
 def _machine() -> dict[str, str]:
-    cpu = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
-    return {"cpu": cpu, "torch": torch.__version__, "python": platform.python_version()}
+    return {"cpu": cpu_name(), "torch": torch.__version__, "python": platform.python_version()}
 
 
 def seconds_model(cells_timed: int = 100) -> dict[str, Any]:

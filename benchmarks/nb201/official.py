@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.base import UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.archives import LAYOUTS, folder_files, read_cells, size_space
+from benchmarks.nb201.benchmark import PROXIES
 from benchmarks.nb201.table import (
     KINDS,
     SPLITS,
@@ -89,7 +90,7 @@ def _describe(table: Table) -> dict[str, Any]:
         "cells": int(table.present.sum()),
         "columns": [_describe_column(column) for column in table.columns.values()],
         "costs": {name: sorted(getattr(table, name)) for name in COST_SCHEDULES if getattr(table, name)},
-        "proxy_cost": table.proxy_cost("cifar10-valid", "x-valid", 12),
+        "proxy_cost": table.proxy_cost(*PROXIES["cifar10"]),
         "warnings": table.warnings,
     }
 

@@ -268,13 +268,17 @@ def load_table(path: str | os.PathLike[str]) -> Table:
 
 def save_table(table: Table, path: str | os.PathLike[str]) -> None:
     """Write a table as .npz, atomically; UserError where the place cannot be written."""
-    place = Path(path)
     meta = json.dumps({"format": _FORMAT, "sha256": table.sha256, "source": table.source})
+    write_npz(Path(path), meta=np.array(meta), **_arrays(table))
+
+
+def write_npz(place: Path, **arrays: np.ndarray) -> None:
+    """Write arrays atomically: a kill leaves the file before or the file after. UserError where it cannot be."""
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "wb") as file:
-            np.savez_compressed(file, meta=np.array(meta), **_arrays(table))  # type: ignore[arg-type]
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, place)

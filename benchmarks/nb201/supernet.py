@@ -78,7 +78,8 @@ class MixedCell(nn.Module):
                 w = weights[e].to(h.dtype)
                 target = nodes[EDGES[e][1]]
                 target = h * w[SKIP] if target is None else target.addcmul_(h, w[SKIP])
-                target += part
+                # Copied first where a row of channels is narrow: bf16 sums of strided rows are not vectorised.
+                target += part if h.dtype == torch.float32 else part.contiguous(memory_format=torch.channels_last)
                 nodes[EDGES[e][1]] = target.addcmul_(pooled, w[POOL])
         assert nodes[3] is not None
         return nodes[3]

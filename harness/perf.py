@@ -68,7 +68,7 @@ def ours(space: Space, resolution: int, device: str, precision: str) -> dict[str
     swarm, count = candidates(), iter(range(10**9))
 
     def pair() -> None:
-        training.weight_step(*training.train.next(), alpha.weights())
+        training.weight_step(*training.train.next(), alpha.choice())
         alpha.step()
 
     def one_hot() -> None:

@@ -31,8 +31,18 @@ if TYPE_CHECKING:  # multi-trial searches never import torch
 SEARCHERS: dict[str, str] = {
     "random": "searchers.random_search:RandomSearch",
     "evolution": "searchers.evolution:Evolution",
-    "cso": "searchers.cso:CompetitiveSwarm",
+    "local": "searchers.local_search:LocalSearch",
+    "reinforce": "searchers.reinforce:Reinforce",
+    "rsws": "searchers.rsws:RandomSearchWithWeightSharing",
+    "enas": "searchers.enas:ENAS",
     "darts": "searchers.darts:DARTS",
+    "gdas": "searchers.gdas:GDAS",
+    "pcdarts": "searchers.pcdarts:PCDARTS",
+    "drnas": "searchers.drnas:DrNAS",
+    "betadarts": "searchers.betadarts:BetaDARTS",
+    "cso": "searchers.cso:CompetitiveSwarm",
+    "cmaes": "searchers.cmaes:CMAES",
+    "zero-order": "searchers.zero_order:ZeroOrder",
     "gicso": "searchers.gicso:GICSO",
 }
 
@@ -155,6 +165,7 @@ class Searcher(ABC):
     name: ClassVar[str]
     kind: ClassVar[str]  # "one-shot" (trains a supernet) or "multi-trial" (queries the proxy)
     Config: ClassVar[type[Settings]] = Settings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {}  # what is taken away -> changed settings
     reference_epochs: ClassVar[int] = 0  # one-shot: epochs of the method's own protocol, for the paper preset
 
     def __init__(self, task: SearchTask, config: Any):

@@ -1,50 +1,125 @@
-"""DARTS, first order (Liu, Simonyan and Yang, ICLR 2019), in NAS-Bench-201's protocol.
+"""DARTS (Liu, Simonyan and Yang, ICLR 2019), first and second order, in NAS-Bench-201's protocol.
 
-Source of every default: AutoDL-Projects' NAS-Bench-201 scripts (DOC): 50 epochs; in each step first
-w, then alpha; Adam 3e-4 with betas (0.5, 0.999) and weight decay 1e-3; alphas start at 1e-3·N(0, 1); the answer is
-the last epoch's arg-max over all five operations.
+Source of every default: AutoDL-Projects' NAS-Bench-201 scripts (DOC): 50 epochs; Adam 3e-4 with betas (0.5, 0.999) and
+weight decay 1e-3; alphas start at 1e-3·N(0, 1); the answer is the last epoch's arg-max over all five operations. In a
+step, first order moves first w, then alpha; second order first alpha, then w (DOC).
+
+Methods that change an equation of DARTS are subclasses of it, in files of their own.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from benchmarks.nb201.cell import derive
+from benchmarks.nb201.supernet import Choice, MixedCell
 from searchers.base import Searcher, Step
-from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, initial_alphas, mean
+from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, initial_alphas, mean, softmax_rows
+
+
+class DARTSSettings(AlphaSettings):
+    order: Literal[1, 2] = 1
 
 
 class DARTS(Searcher):
+    """What subclasses may change: `make_cell`, `relax`, `penalty`, `frozen`, the shape of the first alphas."""
+
     name = "darts"
     kind = "one-shot"
-    Config = AlphaSettings
+    Config: ClassVar[type[AlphaSettings]] = DARTSSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {"second order": {"order": 2}}
     reference_epochs = 50
+    make_cell: ClassVar[type[MixedCell]] = MixedCell
 
-    def __init__(self, task: Any, config: AlphaSettings):
+    def __init__(self, task: Any, config: Any):
         super().__init__(task, config)
-        self.training = WeightTraining(task, config)
-        self.alpha = AlphaDescent(self.training, initial_alphas(task, config.alpha_init), config)
+        self.training = WeightTraining(task, config, make_cell=self.make_cell)
+        self.alpha = AlphaDescent(self.training, self.first_alphas(), config, self.relax)
         self.epoch = 0
+
+    def first_alphas(self) -> np.ndarray:
+        return initial_alphas(self.task, self.config.alpha_init)
+
+    def relax(self, alphas: Tensor) -> Choice:
+        """What the supernet runs through at these alphas."""
+        return softmax_rows(alphas)
+
+    def penalty(self, alphas: Tensor) -> Tensor | None:
+        """What an alpha step minimises besides the validation loss."""
+        return None
+
+    def frozen(self) -> bool:
+        """Whether alphas stay where they are in this epoch."""
+        return False
 
     def step(self) -> Step | None:
         if self.epoch == self.task.budget.epochs:
             return None
-        train, valid = [], []
-        for x, y in self.training.epoch(self.epoch):
-            train.append(self.training.weight_step(x, y, self.alpha.weights()))
-            valid.append(self.alpha.step())  # (7) with ξ = 0
+        second_order = getattr(self.config, "order", 1) == 2
+        metrics = self.second_order_epoch() if second_order else self.alternating_epoch()
         self.epoch += 1
-        alphas = self.alpha.values()
-        return Step(derive(alphas), alphas, {"train_loss": mean(train), "valid_loss": mean(valid)})
+        alphas = self.alpha.values()[:, :5]
+        return Step(derive(alphas), alphas, metrics)
+
+    def alternating_epoch(self) -> dict[str, float]:
+        return self.alpha.alternate(self.epoch, self.penalty, self.frozen())  # (7) with ξ = 0
+
+    def second_order_epoch(self) -> dict[str, float]:
+        train, valid = [], []
+        for x, y in self.training.batches(self.epoch):
+            valid.append(unrolled_step(self.training, self.alpha, x, y))
+            train.append(self.training.weight_step(x, y, self.alpha.choice()))
+        return {"train_loss": mean(train), "valid_loss": mean(valid)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "training": self.training.state_dict(),
-            "alpha": self.alpha.state_dict(),
-            "epoch": self.epoch,
-        }
+        return {"training": self.training.state_dict(), "alpha": self.alpha.state_dict(), "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.training.load_state_dict(state["training"])
         self.alpha.load_state_dict(state["alpha"])
         self.epoch = state["epoch"]
+
+
+def unrolled_step(training: WeightTraining, alpha: AlphaDescent, x: Tensor, y: Tensor) -> Tensor:
+    """One second-order step on alphas, eqs. (6) to (8) of the paper; the validation loss at w' before it.
+
+    w' = w − ξ∇_w L_train is the step that the optimiser would make, with its momentum and decay, at its learning rate
+    ξ (the reference code). The Hessian-vector product is a central difference with ε = 0.01 / |∇_w' L_valid|.
+    Weights are put back bit by bit. Always in float32: bf16 would drown the difference.
+    """
+    weights = list(training.net.parameters())
+    kept = [w.detach().clone() for w in weights]
+    (group,) = training.sgd.param_groups
+    xi = group["lr"]
+    x_valid, y_valid = training.valid.next()
+
+    def place(values: list[Tensor]) -> None:
+        with torch.no_grad():
+            for w, value in zip(weights, values, strict=True):
+                w.copy_(value)
+
+    def loss(x: Tensor, y: Tensor) -> Tensor:
+        return training.loss(x, y, alpha.relax(alpha.alphas), precise=True)
+
+    gradients = torch.autograd.grad(loss(x, y), weights)
+    ahead = []
+    for w, value, gradient in zip(weights, kept, gradients, strict=True):
+        buffer = training.sgd.state[w].get("momentum_buffer") if w in training.sgd.state else None
+        momentum = 0.0 if buffer is None else group["momentum"] * buffer
+        ahead.append(value - xi * (momentum + gradient + group["weight_decay"] * value))
+    place(ahead)
+    value = loss(x_valid, y_valid)
+    at_alpha, *at_weights = torch.autograd.grad(value, [alpha.alphas, *weights])
+    epsilon = 0.01 / torch.sqrt(sum((g**2).sum() for g in at_weights))
+    sides = []
+    for sign in (1, -1):
+        place([w + sign * epsilon * g for w, g in zip(kept, at_weights, strict=True)])
+        sides.append(torch.autograd.grad(loss(x, y), [alpha.alphas])[0])
+    place(kept)
+    alpha.descend(at_alpha - xi * (sides[0] - sides[1]) / (2 * epsilon))  # (7), (8)
+    training.task.count(train_images=len(y_valid) + 3 * len(y))
+    return value.detach()

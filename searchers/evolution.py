@@ -14,6 +14,7 @@ from pydantic import Field
 
 from benchmarks.nb201 import cell as cells
 from searchers.base import Searcher, Settings, Step
+from searchers.multi_trial import BestSeen
 
 
 class EvolutionSettings(Settings):
@@ -30,7 +31,7 @@ class Evolution(Searcher):
         super().__init__(task, config)
         self.rng = task.stream("cells")
         self.population: deque[tuple[float, cells.Cell]] = deque()
-        self.best: tuple[float, cells.Cell] | None = None
+        self.best = BestSeen()
 
     def step(self) -> Step | None:
         full = len(self.population) >= self.config.population
@@ -41,9 +42,7 @@ class Evolution(Searcher):
         if full:
             self.population.popleft()
         self.population.append((answer[0], child))
-        if self.best is None or answer[0] > self.best[0]:
-            self.best = answer[0], child
-        return Step(self.best[1], metrics={"queried": cells.index(child), "accuracy": answer[0]})
+        return self.best.step(child, answer[0])
 
     def tournament(self) -> cells.Cell:
         """The best of a few members drawn with replacement."""
@@ -53,10 +52,9 @@ class Evolution(Searcher):
     def state_dict(self) -> dict[str, Any]:
         return {
             "population": [[accuracy, list(cell)] for accuracy, cell in self.population],
-            "best": self.best and [self.best[0], list(self.best[1])],
+            "best": self.best.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.population = deque((accuracy, tuple(cell)) for accuracy, cell in state["population"])
-        best = state["best"]
-        self.best = best and (best[0], tuple(best[1]))
+        self.best.load_state_dict(state["best"])

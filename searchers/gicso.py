@@ -31,14 +31,13 @@ from searchers.one_shot import (
     AlphaDescent,
     AlphaSettings,
     AlphaSwarm,
+    SwarmSettings,
     WeightTraining,
-    distances,
     initial_alphas,
-    mean,
 )
 
 
-class GICSOSettings(AlphaSettings):
+class GICSOSettings(AlphaSettings, SwarmSettings):
     # Phases, as fractions of the epochs.
     warmup: float = Field(0.3, ge=0, le=1)  # INFERRED from PC-DARTS and EG-NAS (DOC: 15 of 50 epochs)
     exploration: float = Field(0.5, ge=0, le=1)  # INFERRED, at most
@@ -49,11 +48,7 @@ class GICSOSettings(AlphaSettings):
     swarm: Literal["icso", "cso", "random"] = "icso"  # L-ICSO's triplets: rule DOC, use here INFERRED
     population: int = Field(24, ge=6, multiple_of=3)  # INFERRED
     phi: float = Field(0.15, ge=0)  # DOC, L-ICSO
-    spread: float = Field(1.0, gt=0)  # INFERRED: standard deviation of the first swarm around α
-    box: float = Field(3.0, gt=0)  # INFERRED: α lives in [−box, box]
-    generation_steps: int = Field(40, ge=1)  # INFERRED: weight steps a generation
     fitness: Literal["one-hot", "mixture"] = "one-hot"  # INFERRED
-    fitness_batch: int = Field(256, ge=2)  # INFERRED
     diversity: float = Field(0.1, ge=0)  # that there is one: KNOWN; form and size INFERRED (λ at the start)
     weights: Literal["uniform", "best"] = "uniform"  # INFERRED: w on uniform single paths, or on g's mixture
     switch_diversity: float = Field(0.0, ge=0, le=1)  # INFERRED: switch below this share of the first diversity
@@ -85,15 +80,12 @@ class GICSO(Searcher):
             self.training,
             self.answer,
             config.swarm,
-            config.population,
-            config.spread,
-            config.box,
             config.phi,
+            config,
             one_hot=config.fitness == "one-hot",
+            archive=config.archive,
         )
-        self.archive: dict[Cell, tuple[float, list[float]]] = {}  # cell -> loss when seen, position
-        self.first_diversity = float(distances(self.swarm.swarm.x).mean())
-        self.weight_steps = 0
+        self.first_diversity = self.swarm.spread()
         self.descent: AlphaDescent | None = None
         self.unchanged = 0  # epochs of stability in a row that left the derived cell as it was
         self.epoch, self.phase_start = 0, 0
@@ -112,47 +104,24 @@ class GICSO(Searcher):
     # Phase 1: w by gradient, α frozen.
 
     def warm_up(self) -> dict[str, float]:
-        equal = self.training.equal_weights() if self.epoch < self.mixture_end else None
-        train = [
-            self.training.weight_step(x, y, equal if equal is not None else cells.sample(self.paths))
-            for x, y in self.training.epoch(self.epoch)
-        ]
-        return {"train_loss": mean(train)}
+        if self.epoch < self.mixture_end:
+            return self.training.epoch(self.epoch, self.training.equal_weights)
+        return self.training.epoch(self.epoch, self.uniform_path)
+
+    def uniform_path(self) -> Cell:
+        return cells.sample(self.paths)
 
     # Phase 2: α by the swarm, w by gradient, at the same time.
 
     def explore(self) -> dict[str, float]:
-        train = []
-        for x, y in self.training.epoch(self.epoch):
-            train.append(self.training.weight_step(x, y, self.exploration_choice()))
-            self.weight_steps += 1
-            if self.weight_steps % self.config.generation_steps == 0:
-                self.generation()
-        if not self.swarm.swarm.told:  # an epoch shorter than a generation
-            self.generation()
-        self.swarm.rescore(self.diversity_weight())
+        metrics = self.swarm.epoch(self.epoch, self.exploration_choice, self.diversity_weight())
         self.answer = self.swarm.best()
-        return {
-            "train_loss": mean(train),
-            "best_loss": self.swarm.swarm.best_value,
-            "diversity": float(distances(self.swarm.swarm.x).mean()),
-            "swarm_cells": len({derive(p.reshape(SHAPE)) for p in self.swarm.swarm.x}),
-        }
+        return metrics
 
     def exploration_choice(self) -> Any:
         if self.config.weights == "best" and self.swarm.swarm.told:
             return self.training.mixture(self.swarm.best())
-        return cells.sample(self.paths)
-
-    def generation(self) -> None:
-        moved = self.swarm.generation(self.diversity_weight())
-        for k in moved:
-            position, loss = self.swarm.swarm.x[k], float(self.swarm.losses[k])
-            cell = derive(position.reshape(SHAPE))
-            if cell not in self.archive or loss < self.archive[cell][0]:
-                self.archive[cell] = loss, position.tolist()
-        best = sorted(self.archive.items(), key=lambda item: item[1][0])[: self.config.archive]
-        self.archive = dict(best)
+        return self.uniform_path()
 
     def diversity_weight(self) -> float:
         """λ, linear from its start to 0 over the exploration (DFDBCSO's schedule, DOC; its use here INFERRED)."""
@@ -161,7 +130,7 @@ class GICSO(Searcher):
 
     def choose_best(self) -> np.ndarray:
         """The best α of the final swarm, the archive and g, all scored once more on the same images."""
-        positions = [*self.swarm.swarm.x, *(np.array(p) for _, p in self.archive.values())]
+        positions = [*self.swarm.swarm.x, *(np.array(p) for _, p in self.swarm.archive.values())]
         positions.append(self.swarm.swarm.best)
         choices = [derive(p.reshape(SHAPE)) for p in positions]
         losses = self.training.mean_losses(choices, self.config.final_images)
@@ -173,14 +142,11 @@ class GICSO(Searcher):
         descent = self.descent
         assert descent is not None
         before = derive(descent.values())
-        train, valid = [], []
-        for x, y in self.training.epoch(self.epoch):
-            train.append(self.training.weight_step(x, y, descent.weights()))
-            valid.append(descent.step())
+        metrics = descent.alternate(self.epoch)
         after = descent.values()
         self.unchanged = self.unchanged + 1 if derive(after) == before else 0
         self.answer = self.better(self.answer, after)
-        return {"train_loss": mean(train), "valid_loss": mean(valid)}
+        return metrics
 
     def better(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
         """The α whose cell has the lower one-hot loss; the new one where both give the same cell."""
@@ -203,7 +169,7 @@ class GICSO(Searcher):
             self.phase, self.phase_start = "stability", self.epoch
 
     def converged(self) -> bool:
-        share = float(distances(self.swarm.swarm.x).mean()) / self.first_diversity
+        share = self.swarm.spread() / self.first_diversity
         return self.swarm.swarm.told and share < self.config.switch_diversity
 
     def finished(self) -> bool:
@@ -220,9 +186,8 @@ class GICSO(Searcher):
             "swarm": self.swarm.state_dict(),
             "descent": self.descent and self.descent.state_dict(),
             "answer": self.answer.tolist(),
-            "archive": [[list(cell), loss, position] for cell, (loss, position) in self.archive.items()],
             "phase": self.phase,
-            "counts": [self.epoch, self.phase_start, self.weight_steps, self.unchanged],
+            "counts": [self.epoch, self.phase_start, self.unchanged],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -232,6 +197,5 @@ class GICSO(Searcher):
         if state["descent"] is not None:
             self.descent = AlphaDescent(self.training, self.answer, self.config)
             self.descent.load_state_dict(state["descent"])
-        self.archive = {tuple(cell): (loss, position) for cell, loss, position in state["archive"]}
         self.phase = state["phase"]
-        self.epoch, self.phase_start, self.weight_steps, self.unchanged = state["counts"]
+        self.epoch, self.phase_start, self.unchanged = state["counts"]

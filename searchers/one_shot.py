@@ -8,24 +8,22 @@ alpha in a step, search and validation batches both augmented while they train s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from benchmarks.images import Batches, Images
+from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, derive
-from benchmarks.nb201.supernet import Supernet, cross_entropy
+from benchmarks.nb201.supernet import Choice, MixedCell, Supernet, cross_entropy
 from searchers.base import SearchTask, Settings
 from searchers.swarm import Swarm
 
 SHAPE = (len(EDGES), len(OPERATIONS))
 DIMENSIONS = SHAPE[0] * SHAPE[1]  # of flattened alphas
-
-Choice: TypeAlias = "Cell | Tensor"  # one path, or mixture weights (6, 5)
 
 
 class WeightSettings(Settings):
@@ -59,11 +57,17 @@ class WeightTraining:
     plain ones, on which candidates are compared. Every image used is counted on the task.
     """
 
-    def __init__(self, task: SearchTask, settings: WeightSettings, fitness_batch: int = 256):
+    def __init__(
+        self,
+        task: SearchTask,
+        settings: WeightSettings,
+        fitness_batch: int = 256,
+        make_cell: Callable[[int], torch.nn.Module] = MixedCell,
+    ):
         assert task.train is not None
         assert task.valid is not None
         self.task, self.settings = task, settings
-        self.net = Supernet(task.space, task.seed_of("supernet") % 2**32).to(task.device)
+        self.net = Supernet(task.space, task.seed_of("supernet") % 2**32, make_cell).to(task.device)
         on_gpu = task.device.startswith("cuda")
         # Gradients are always there, zeroed and never dropped: a path's step decays the weights that it does not
         # use as well, as in the reference scripts, and a resumed search knows no weight that was not used yet.
@@ -92,7 +96,7 @@ class WeightTraining:
     def equal_weights(self) -> Tensor:
         return self.mixture(np.zeros(SHAPE))
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The training batches of one epoch, with the learning rate that it has."""
         s, done = self.settings, epoch / self.task.budget.epochs
         lr = s.lr_min + (s.lr - s.lr_min) * (1 + math.cos(math.pi * done)) / 2
@@ -100,12 +104,23 @@ class WeightTraining:
         for _ in range(len(self.train)):
             yield self.train.next()
 
-    def _autocast(self, x: Tensor) -> torch.autocast:
-        return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self.task.precision == "bf16")
+    def epoch(
+        self, epoch: int, choose: Callable[[], Choice], after_step: Callable[[], None] = lambda: None
+    ) -> dict[str, float]:
+        """One epoch of weight steps, each through `choose()` and followed by `after_step()`; the mean loss."""
+        losses = []
+        for x, y in self.batches(epoch):
+            losses.append(self.weight_step(x, y, choose()))
+            after_step()
+        return {"train_loss": mean(losses)}
 
-    def loss(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
-        """Cross-entropy of a batch through one path or a mixture."""
-        with self._autocast(x):
+    def _autocast(self, x: Tensor, precise: bool = False) -> torch.autocast:
+        enabled = self.task.precision == "bf16" and not precise
+        return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=enabled)
+
+    def loss(self, x: Tensor, y: Tensor, choice: Choice, precise: bool = False) -> Tensor:
+        """Cross-entropy of a batch through one path or a mixture; `precise` keeps to float32 in a bf16 search."""
+        with self._autocast(x, precise):
             logits = self.net(x, choice)
         return cross_entropy(logits, y)
 
@@ -119,18 +134,35 @@ class WeightTraining:
         self.task.count(train_images=len(y))
         return loss.detach()
 
-    @torch.no_grad()
-    def losses(self, choices: Sequence[Choice], x: Tensor, y: Tensor) -> np.ndarray:
+    def losses(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
         """Cross-entropy of every candidate on one batch, batch statistics; (len(choices),)."""
         with self._autocast(x):
             values = self.net.losses(choices, x, y)
         self.task.count(evaluations=len(choices), eval_images=len(choices) * len(y))
         return np.array(values)
 
-    def mean_losses(self, choices: Sequence[Choice], images: int) -> np.ndarray:
-        """The same over as many fitness batches as hold about `images` images."""
+    def accuracies(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
+        """Percent of one batch that every candidate classifies rightly, batch statistics; (len(choices),)."""
+        with self._autocast(x):
+            values = self.net.accuracies(choices, x, y)
+        self.task.count(evaluations=len(choices), eval_images=len(choices) * len(y))
+        return np.array(values)
+
+    def mean_losses(self, choices: Sequence[Cell | Tensor], images: int) -> np.ndarray:
+        """Cross-entropy over as many fitness batches as hold about `images` images."""
         batches = max(1, round(images / self.fitness.batch_size))
         return np.mean([self.losses(choices, *self.fitness.next()) for _ in range(batches)], axis=0)
+
+    def validation_pass(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every validation image once, in the stored order, as batches of the fitness batch's size."""
+        images, size = self.fitness.images, self.fitness.batch_size
+        for pixels, labels in zip(images.pixels.split(size), images.labels.split(size), strict=True):
+            yield normalise(pixels, images.mean, images.std), labels
+
+    def pass_accuracies(self, choices: Sequence[Cell | Tensor]) -> np.ndarray:
+        """Percent of all validation images that every candidate classifies rightly; (len(choices),)."""
+        right = sum(self.accuracies(choices, x, y) * len(y) for x, y in self.validation_pass())
+        return np.asarray(right / len(self.fitness.images))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -146,14 +178,26 @@ class WeightTraining:
             getattr(self, name).load_state_dict(value)
 
 
+def softmax_rows(alphas: Tensor) -> Tensor:
+    """DARTS' continuous relaxation: a softmax over the operations of each edge; eq. (2) of the paper."""
+    return alphas.softmax(dim=1)
+
+
 class AlphaDescent:
-    """Architecture parameters (6, 5) moved by first-order gradients of the validation loss (DARTS).
+    """Architecture parameters moved by first-order gradients of the validation loss (DARTS).
 
     They are no parameters of the supernet: a weight step cannot touch them, nor an alpha step the weights.
+    `relax` turns them into what the supernet runs through; it is called afresh for every step.
     """
 
-    def __init__(self, training: WeightTraining, alphas: np.ndarray, settings: AlphaSettings):
-        self.training = training
+    def __init__(
+        self,
+        training: WeightTraining,
+        alphas: np.ndarray,
+        settings: AlphaSettings,
+        relax: Callable[[Tensor], Choice] = softmax_rows,
+    ):
+        self.training, self.relax = training, relax
         device = training.task.device
         self.alphas = torch.tensor(alphas, dtype=torch.float32, device=device, requires_grad=True)
         self.adam = torch.optim.Adam(
@@ -164,18 +208,36 @@ class AlphaDescent:
             fused=str(device).startswith("cuda"),
         )
 
-    def weights(self) -> Tensor:
-        """Mixture weights softmax(alphas), (6, 5), without gradient: what a weight step trains under."""
-        return self.alphas.detach().softmax(dim=1)
+    @torch.no_grad()
+    def choice(self) -> Choice:
+        """What a weight step trains under, without gradient."""
+        return self.relax(self.alphas)
 
-    def step(self) -> Tensor:
-        """One gradient step on alphas from a validation batch; the batch's loss before it."""
+    def step(self, penalty: Callable[[Tensor], Tensor | None] = lambda alphas: None) -> Tensor:
+        """One gradient step on alphas from a validation batch; the batch's loss before it, penalty left out."""
         x, y = self.training.valid.next()
-        loss = self.training.loss(x, y, self.alphas.softmax(dim=1))
-        (self.alphas.grad,) = torch.autograd.grad(loss, [self.alphas])
-        self.adam.step()
+        loss = self.training.loss(x, y, self.relax(self.alphas))
+        extra = penalty(self.alphas)
+        (gradient,) = torch.autograd.grad(loss if extra is None else loss + extra, [self.alphas])
+        self.descend(gradient)
         self.training.task.count(train_images=len(y))
         return loss.detach()
+
+    def descend(self, gradient: Tensor) -> None:
+        self.alphas.grad = gradient
+        self.adam.step()
+
+    def alternate(
+        self, epoch: int, penalty: Callable[[Tensor], Tensor | None] = lambda alphas: None, frozen: bool = False
+    ) -> dict[str, float]:
+        """One epoch of first w, then alpha in each step (the reference's order); alphas stay where `frozen`."""
+        valid: list[Tensor] = []
+
+        def after_step() -> None:
+            if not frozen:
+                valid.append(self.step(penalty))
+
+        return {**self.training.epoch(epoch, self.choice, after_step), "valid_loss": mean(valid)}
 
     def values(self) -> np.ndarray:
         return self.alphas.detach().cpu().double().numpy()
@@ -199,11 +261,21 @@ def mean(losses: Sequence[Tensor]) -> float:
     return float(torch.stack(list(losses)).mean()) if losses else float("nan")
 
 
+class SwarmSettings(Settings):
+    """How a swarm of alphas meets a supernet; INFERRED throughout, most of it from reduced-scale experiments."""
+
+    population: int = Field(24, ge=6)
+    spread: float = Field(1.0, gt=0)  # standard deviation of the first swarm
+    box: float = Field(3.0, gt=0)  # alphas live in [−box, box]
+    generation_steps: int = Field(40, ge=1)  # weight steps a generation
+    fitness_batch: int = Field(256, ge=2)  # images
+
+
 class AlphaSwarm:
     """A swarm whose particles are flattened alphas (30,), scored by one-shot validation losses.
 
     All particles of a generation see one batch, so that they are ranked fairly. With `one_hot` a particle is scored
-    through its arg-max path, otherwise through its softmax mixture.
+    through its arg-max path, otherwise through its softmax mixture. The `archive` best cells ever scored are kept.
     """
 
     def __init__(
@@ -211,32 +283,57 @@ class AlphaSwarm:
         training: WeightTraining,
         centre: np.ndarray,
         rule: str,
-        population: int,
-        spread: float,
-        box: float,
         phi: float,
+        settings: SwarmSettings,
         one_hot: bool = True,
+        archive: int = 0,
     ):
-        middle = centre.reshape(-1)
+        middle, spread = centre.reshape(-1), settings.spread
 
         def draw(n: int, rng: np.random.Generator) -> np.ndarray:
             return middle + spread * rng.standard_normal((n, DIMENSIONS))
 
-        self.training, self.one_hot = training, one_hot
-        self.swarm = Swarm(population, rule, training.task.stream("swarm"), -box, box, phi, draw)
-        self.losses = np.full(population, np.inf)
+        self.training, self.one_hot, self.archive_size = training, one_hot, archive
+        self.every, self.weight_steps = settings.generation_steps, 0
+        low, high = -settings.box, settings.box
+        self.swarm = Swarm(settings.population, rule, training.task.stream("swarm"), low, high, phi, draw)
+        self.losses = np.full(settings.population, np.inf)
+        self.archive: dict[Cell, tuple[float, list[float]]] = {}  # cell -> loss when seen, position
 
-    def choice(self, position: np.ndarray) -> Choice:
+    def choice(self, position: np.ndarray) -> Cell | Tensor:
         alphas = position.reshape(SHAPE)
         return derive(alphas) if self.one_hot else self.training.mixture(alphas)
 
-    def generation(self, diversity_weight: float = 0.0) -> np.ndarray:
-        """Move the swarm once and score who moved; fitness = loss − weight·diversity. Indices of the moved."""
+    def epoch(self, epoch: int, choose: Callable[[], Choice], diversity_weight: float = 0.0) -> dict[str, float]:
+        """One epoch of weight steps through `choose()`, a generation every few of them; then all are scored anew."""
+
+        def after_step() -> None:
+            self.weight_steps += 1
+            if self.weight_steps % self.every == 0:
+                self.generation(diversity_weight)
+
+        trained = self.training.epoch(epoch, choose, after_step)
+        if not self.swarm.told:  # an epoch shorter than a generation
+            self.generation(diversity_weight)
+        self.rescore(diversity_weight)
+        return {
+            **trained,
+            "best_loss": self.swarm.best_value,
+            "diversity": self.spread(),
+            "swarm_cells": len({derive(p.reshape(SHAPE)) for p in self.swarm.x}),
+        }
+
+    def generation(self, diversity_weight: float = 0.0) -> None:
+        """Move the swarm once and score who moved; fitness = loss − weight·diversity."""
         moved = self.swarm.ask()
         batch = self.training.fitness.next()
         self.losses[moved] = self.training.losses([self.choice(p) for p in self.swarm.x[moved]], *batch)
         self._tell(diversity_weight)
-        return moved
+        for k in moved:
+            cell, loss = derive(self.swarm.x[k].reshape(SHAPE)), float(self.losses[k])
+            if cell not in self.archive or loss < self.archive[cell][0]:
+                self.archive[cell] = loss, self.swarm.x[k].tolist()
+        self.archive = dict(sorted(self.archive.items(), key=lambda item: item[1][0])[: self.archive_size])
 
     def rescore(self, diversity_weight: float = 0.0) -> None:
         """Score all particles and g anew on one batch: w has moved, and old scores would win by age."""
@@ -255,12 +352,23 @@ class AlphaSwarm:
         """The best position seen, as alphas (6, 5)."""
         return self.swarm.best.reshape(SHAPE)
 
+    def spread(self) -> float:
+        """The swarm's diversity: the mean of its particles' `distances`."""
+        return float(distances(self.swarm.x).mean())
+
     def state_dict(self) -> dict[str, Any]:
-        return {"swarm": self.swarm.state_dict(), "losses": self.losses.tolist()}
+        return {
+            "swarm": self.swarm.state_dict(),
+            "losses": self.losses.tolist(),
+            "archive": [[list(cell), loss, position] for cell, (loss, position) in self.archive.items()],
+            "weight_steps": self.weight_steps,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.swarm.load_state_dict(state["swarm"])
         self.losses = np.array(state["losses"])
+        self.archive = {tuple(cell): (loss, position) for cell, loss, position in state["archive"]}
+        self.weight_steps = state["weight_steps"]
 
 
 def distances(positions: np.ndarray) -> np.ndarray:

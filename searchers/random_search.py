@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.nb201 import cell as cells
 from searchers.base import Searcher, Step
+from searchers.multi_trial import BestSeen
 
 
 class RandomSearch(Searcher):
@@ -19,20 +20,15 @@ class RandomSearch(Searcher):
     def __init__(self, task: Any, config: Any):
         super().__init__(task, config)
         self.rng = task.stream("cells")
-        self.best: tuple[float, cells.Cell] | None = None
+        self.best = BestSeen()
 
     def step(self) -> Step | None:
         cell = cells.sample(self.rng)
         answer = self.task.proxy(cell)
-        if answer is None:
-            return None
-        if self.best is None or answer[0] > self.best[0]:
-            self.best = answer[0], cell
-        return Step(self.best[1], metrics={"queried": cells.index(cell), "accuracy": answer[0]})
+        return None if answer is None else self.best.step(cell, answer[0])
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best and [self.best[0], list(self.best[1])]}
+        return {"best": self.best.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        best = state["best"]
-        self.best = best and (best[0], tuple(best[1]))
+        self.best.load_state_dict(state["best"])

@@ -26,7 +26,19 @@ SPECS = {
     "evolution": {},
     "cso": {"population": 6, "generation_steps": 3, "fitness_batch": 32},
     "cso[table]": {"oracle": "table", "population": 6},
+    "local": {},
+    "reinforce": {},
+    "rsws": {"candidates": 5, "fitness_batch": 32},
+    "enas": {"candidates": 5, "fitness_batch": 32, "updates": 2, "cells_an_update": 3},
     "darts": {},
+    "darts[order=2]": {"order": 2},
+    "gdas": {},
+    "pcdarts": {},
+    "drnas": {},
+    "betadarts": {},
+    "cmaes": {"generations": 2, "fitness_batch": 32, "fitness_images": 64},
+    "cmaes[table]": {"oracle": "table"},
+    "zero-order": {"pairs": 2, "generation_steps": 3, "fitness_batch": 32},
     "gicso": {"population": 6, "generation_steps": 3, "fitness_batch": 32, "final_images": 64, "patience": 0},
 }
 STEPS = 7  # gicso at 10 epochs: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability
@@ -131,9 +143,9 @@ def test_answers_and_counters(name):
         assert searcher.step() is None
         assert steps == EPOCHS
         assert task.simulated_seconds == 0
-        weight_images = EPOCHS * 64
-        alpha_images = {"darts": EPOCHS * 64, "gicso": 2 * 64}.get(name, 0)
-        assert task.train_images == weight_images + alpha_images
+        passes = dict.fromkeys(("darts", "gdas", "drnas", "betadarts"), 2)  # over the 64 images, an epoch
+        passes |= {"darts[order=2]": 5, "pcdarts": 1.7, "gicso": 1.2}  # three more of training images; alphas rest
+        assert task.train_images == passes.get(name, 1) * EPOCHS * 64
     else:
         assert steps == task.evaluations > 10
         assert 200 - 15 < task.simulated_seconds <= 200
@@ -229,7 +241,7 @@ def test_weight_steps_leave_alphas_and_alpha_steps_leave_weights_bit_identical()
     assert all(torch.equal(p, w) for p, w in zip(searcher.training.net.parameters(), weights, strict=True))
     moved = searcher.alpha.alphas.detach().clone()
     assert not torch.equal(moved, alphas)
-    searcher.training.weight_step(x, y, searcher.alpha.weights())
+    searcher.training.weight_step(x, y, searcher.alpha.choice())
     assert torch.equal(searcher.alpha.alphas, moved)
     assert not all(torch.equal(p, w) for p, w in zip(searcher.training.net.parameters(), weights, strict=True))
     ids = {id(p) for group in searcher.training.sgd.param_groups for p in group["params"]}
@@ -253,7 +265,7 @@ def test_weight_step_against_torch_written_out():
     reference = Supernet(task.space, task.seed_of("supernet") % 2**32)
     momentum = [torch.zeros_like(p) for p in reference.parameters()]
     cell = C.from_index(11)
-    batches = list(training.epoch(0))[:2]
+    batches = list(training.batches(0))[:2]
     for x, y in batches:
         training.weight_step(x, y, cell)
         loss = torch.nn.functional.cross_entropy(reference(x, cell), y)
@@ -275,7 +287,7 @@ def test_learning_rate_is_a_cosine_per_epoch():
     _, searcher = build("darts")
     seen = []
     for epoch in range(EPOCHS):
-        next(searcher.training.epoch(epoch))
+        next(searcher.training.batches(epoch))
         seen.append(searcher.training.sgd.param_groups[0]["lr"])
     expected = 0.001 + 0.024 * (1 + np.cos(np.pi * np.arange(EPOCHS) / EPOCHS)) / 2
     np.testing.assert_allclose(seen, expected)
@@ -362,7 +374,7 @@ def test_without_stability_the_hand_over_s_choice_is_the_answer():
     assert len(told) == 8
     last = told[-1][1]
     everyone = [searcher.swarm.swarm.best, *searcher.swarm.swarm.x]
-    everyone += [np.array(position) for _, position in searcher.archive.values()]
+    everyone += [np.array(position) for _, position in searcher.swarm.archive.values()]
     assert any(np.array_equal(last.alphas.reshape(-1), p) for p in everyone)
 
 

@@ -10,6 +10,7 @@ a convolution costs nothing. `plain.py` is the same network written the obvious 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -46,6 +47,16 @@ def stacked(out: int, c_in: int, kernel: int) -> nn.Parameter:
     return nn.Parameter(weight)
 
 
+class Sampled(NamedTuple):
+    """One path whose weights carry gradients: `weights` (6, 5) is 1 at the cell's operations and 0 elsewhere."""
+
+    cell: Cell
+    weights: Tensor
+
+
+Choice: TypeAlias = "Cell | Tensor | Sampled"  # a tensor: mixture weights (6, 5)
+
+
 class MixedCell(nn.Module):
     """A cell of the supernet. Weights of the edges leaving a node are stacked: (edges·C, C, k, k)."""
 
@@ -55,33 +66,55 @@ class MixedCell(nn.Module):
         self.conv1 = nn.ParameterList(stacked(len(e) * channels, channels, 1) for e in LEAVING)
         self.conv3 = nn.ParameterList(stacked(len(e) * channels, channels, 3) for e in LEAVING)
 
-    def forward(self, x: Tensor, choice: Tensor | Cell, *memo: dict[Hashable, Tensor | None]) -> Tensor:
-        """`choice` is a cell (one path) or mixture weights (6, 5), rows summing to 1."""
+    def forward(self, x: Tensor, choice: Choice, *memo: dict[Hashable, Tensor | None]) -> Tensor:
         if isinstance(choice, Tensor):
             return self.mixture(x, choice)
+        if isinstance(choice, Sampled):
+            return self.sampled(x, *choice)
         return self.path(x, choice, *memo)
 
     def mixture(self, x: Tensor, weights: Tensor) -> Tensor:
+        """All operations on all edges, weighted by (6, 5)."""
         nodes: list[Tensor | None] = [x, None, None, None]
-        scales = weights.repeat_interleave(self.channels, 0)  # (6·C, 5): one BN scale per channel
-        for node, edges in enumerate(LEAVING):
-            h = nodes[node]
-            assert h is not None
-            active, pooled = F.relu(h), average_pool(h)
-            rows = torch.cat([scales[e * self.channels : (e + 1) * self.channels] for e in edges])
-            # Contiguous: the CPU's batch norm reads its weight as if it were, and returns wrong gradients otherwise.
-            rows = rows.t().contiguous()
-            # In place wherever autograd does not need what is overwritten: fresh memory costs more than arithmetic.
-            y = batch_norm(F.conv2d(active, self.conv1[node]), rows[CONV1])
-            y += batch_norm(F.conv2d(active, self.conv3[node], padding=1), rows[CONV3])
-            for e, part in zip(edges, y.chunk(len(edges), 1), strict=True):
-                w = weights[e].to(h.dtype)
-                target = nodes[EDGES[e][1]]
-                target = h * w[SKIP] if target is None else target.addcmul_(h, w[SKIP])
-                # Copied first where a row of channels is narrow: bf16 sums of strided rows are not vectorised.
-                target += part if h.dtype == torch.float32 else part.contiguous(memory_format=torch.channels_last)
-                nodes[EDGES[e][1]] = target.addcmul_(pooled, w[POOL])
+        for node in range(3):
+            self.leave(node, nodes, weights)
         assert nodes[3] is not None
+        return nodes[3]
+
+    def leave(self, node: int, nodes: list[Tensor | None], weights: Tensor) -> None:
+        """Add to later nodes what the edges leaving `node` bring them, all operations weighted by (6, 5)."""
+        edges, c, h = LEAVING[node], self.channels, nodes[node]
+        assert h is not None
+        active, pooled = F.relu(h), average_pool(h)
+        # One BN scale per channel; contiguous, since the CPU's batch norm reads its weight as if it were, and returns
+        # wrong gradients otherwise.
+        rows = torch.stack([weights[e] for e in edges]).repeat_interleave(c, 0).t().contiguous()
+        # In place wherever autograd does not need what is overwritten: fresh memory costs more than arithmetic.
+        y = batch_norm(F.conv2d(active, self.conv1[node]), rows[CONV1])
+        y += batch_norm(F.conv2d(active, self.conv3[node], padding=1), rows[CONV3])
+        for e, part in zip(edges, y.chunk(len(edges), 1), strict=True):
+            w = weights[e].to(h.dtype)
+            target = nodes[EDGES[e][1]]
+            target = h * w[SKIP] if target is None else target.addcmul_(h, w[SKIP])
+            # Copied first where a row of channels is narrow: bf16 sums of strided rows are not vectorised.
+            target += part if h.dtype == torch.float32 else part.contiguous(memory_format=torch.channels_last)
+            nodes[EDGES[e][1]] = target.addcmul_(pooled, w[POOL])
+
+    def sampled(self, x: Tensor, cell: Cell, weights: Tensor) -> Tensor:
+        """One path; an operation not chosen adds its weight, which is 0, so that its gradient is as GDAS has it."""
+        nodes: list[Tensor] = [x]
+        for node in range(1, 4):
+            total = torch.zeros_like(x)
+            for edge, (i, j) in enumerate(EDGES):
+                if j != node:
+                    continue
+                w, op, h = weights[edge].to(x.dtype), cell[edge], nodes[i]
+                total = total + (w.sum() - w[op])
+                if op in (CONV1, CONV3):
+                    total = total + self.convolve(F.relu(h), edge, op) * w[op]
+                elif op != NONE:
+                    total = total + (average_pool(h) if op == POOL else h) * w[op]
+            nodes.append(total)
         return nodes[3]
 
     def path(self, x: Tensor, cell: Cell, memo: dict[Hashable, Tensor | None] | None = None) -> Tensor:
@@ -130,23 +163,32 @@ class MixedCell(nn.Module):
 class Supernet(Skeleton):
     """All cells of the space in one network: call it with (images, cell) or (images, mixture weights (6, 5)).
 
-    Architecture parameters are not part of it: `parameters()` are the weights w alone.
+    Architecture parameters are not part of it: `parameters()` are the weights w alone. `make_cell(channels)` is for
+    methods whose cells compute something else.
     """
 
-    def __init__(self, space: Space, seed: int):
+    def __init__(self, space: Space, seed: int, make_cell: Callable[[int], nn.Module] = MixedCell):
         with torch.random.fork_rng(devices=[]):  # the global generator stays as it was
             torch.manual_seed(seed)
-            super().__init__(space, MixedCell, BatchStatisticsNorm, affine_head=False)
+            super().__init__(space, make_cell, BatchStatisticsNorm, affine_head=False)
 
     @torch.no_grad()
-    def losses(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
-        """Mean cross-entropy of each cell or mixture on one batch, with the batch's statistics."""
+    def logits(self, choices: Sequence[Tensor | Cell], x: Tensor) -> list[Tensor]:
+        """Logits (B, classes) of each cell or mixture for one batch, with the batch's statistics."""
         stem = self.stem(x)  # the same for every candidate, and so is the start of the first cell
         first, memo = self.stages[0][0], dict[Hashable, Tensor | None]()
         found: dict[Hashable, Tensor] = {}
         for choice in choices:
             if choice not in found:
                 shared = () if isinstance(choice, Tensor) else (memo,)
-                logits = self.after_first(first(stem, choice, *shared), choice)
-                found[choice] = cross_entropy(logits, y)
-        return torch.stack([found[choice] for choice in choices]).tolist()
+                found[choice] = self.after_first(first(stem, choice, *shared), choice)
+        return [found[choice] for choice in choices]
+
+    def losses(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
+        """Mean cross-entropy of each on one batch."""
+        return torch.stack([cross_entropy(logits, y) for logits in self.logits(choices, x)]).tolist()
+
+    def accuracies(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
+        """Percent of one batch that each classifies rightly."""
+        right = [(logits.argmax(1) == y).float().mean() for logits in self.logits(choices, x)]
+        return (100 * torch.stack(right)).tolist()

@@ -1,0 +1,158 @@
+"""CMA-ES on the 30 architecture parameters: CMANAS (Sinha and Chen, Evolutionary Computation 32(2), 2024).
+
+The supernet is trained first, here on uniform single paths, and stays as it is while the strategy searches; a sample
+is scored through its arg-max cell by one-shot validation accuracy, scored cells are remembered; the answer is the
+arg-max of the mean. Source: the paper's code (DOC): mean 0, σ = 1.3, population 4 + ⌊3 ln 30⌋ = 14. INFERRED: the
+number of generations, the images, and uniform paths. The generations all follow the last epoch; until then the answer
+is that of the start, an arbitrary cell.
+
+`oracle=table` needs no supernet: the benchmark's low-fidelity proxy in simulated seconds is the fitness, a query a
+step, and the answer is the best cell seen, as for all multi-trial searchers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from cmaes import CMA
+from pydantic import Field
+
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.cell import Cell, derive
+from searchers.base import Searcher, Step
+from searchers.multi_trial import BestSeen
+from searchers.one_shot import DIMENSIONS, SHAPE, WeightSettings, WeightTraining, initial_alphas
+
+
+class CMAESSettings(WeightSettings):
+    oracle: Literal["supernet", "table"] = "supernet"
+    sigma: float = Field(1.3, gt=0)  # DOC
+    population: int = Field(14, ge=4)  # DOC
+    generations: int = Field(100, ge=1)  # INFERRED
+    fitness_batch: int = Field(256, ge=2)  # INFERRED
+    fitness_images: int = Field(1000, ge=1)  # INFERRED: validation images on which a cell is scored
+
+
+class Strategy:
+    """The `cmaes` package's CMA-ES as what it has been told, which is all that its state depends on."""
+
+    def __init__(self, sigma: float, population: int, seed: int):
+        self.make = lambda: CMA(np.zeros(DIMENSIONS), sigma, population_size=population, seed=seed % 2**32)
+        self.cma = self.make()
+        self.told: list[list[float]] = []  # errors of every finished generation
+
+    def ask(self) -> list[np.ndarray]:
+        return [self.cma.ask() for _ in range(self.cma.population_size)]
+
+    def tell(self, samples: list[np.ndarray], errors: list[float]) -> None:
+        self.cma.tell(list(zip(samples, errors, strict=True)))
+        self.told.append(list(errors))
+
+    def replay(self, told: list[list[float]]) -> None:
+        self.cma, self.told = self.make(), []
+        for errors in told:
+            self.tell(self.ask(), errors)
+
+
+class CMAES(Searcher):
+    name = "cmaes"
+    kind = "one-shot"
+    Config = CMAESSettings
+    reference_epochs = 50  # INFERRED: DARTS'
+
+    @classmethod
+    def kind_of(cls, config: CMAESSettings) -> str:
+        return "one-shot" if config.oracle == "supernet" else "multi-trial"
+
+    def __init__(self, task: Any, config: CMAESSettings):
+        super().__init__(task, config)
+        self.search = OneShot(task, config) if config.oracle == "supernet" else OnTable(task, config)
+
+    def step(self) -> Step | None:
+        return self.search.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.search.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.search.load_state_dict(state)
+
+
+class OneShot:
+    """An epoch of weights a step; the last step searches."""
+
+    def __init__(self, task: Any, config: CMAESSettings):
+        self.task, self.config = task, config
+        self.training = WeightTraining(task, config, config.fitness_batch)
+        self.paths = task.stream("paths")
+        self.start = initial_alphas(task, 1e-3)
+        self.epoch = 0
+
+    def step(self) -> Step | None:
+        if self.epoch == self.task.budget.epochs:
+            return None
+        metrics = self.training.epoch(self.epoch, lambda: cells.sample(self.paths))
+        self.epoch += 1
+        alphas = self.start
+        if self.epoch == self.task.budget.epochs:
+            alphas, found = self.evolve()
+            metrics |= found
+        return Step(derive(alphas), alphas, metrics)
+
+    def evolve(self) -> tuple[np.ndarray, dict[str, float]]:
+        config = self.config
+        strategy = Strategy(config.sigma, config.population, self.task.seed_of("cmaes"))
+        count = max(1, round(config.fitness_images / config.fitness_batch))
+        batches = [self.training.fitness.next() for _ in range(count)]
+        known: dict[Cell, float] = {}
+        for _ in range(config.generations):
+            samples = strategy.ask()
+            drawn = [derive(sample.reshape(SHAPE)) for sample in samples]
+            new = [cell for cell in dict.fromkeys(drawn) if cell not in known]
+            if new:
+                accuracies = np.mean([self.training.accuracies(new, *batch) for batch in batches], axis=0)
+                known |= dict(zip(new, (100 - accuracies).tolist(), strict=True))
+            strategy.tell(samples, [known[cell] for cell in drawn])
+        return strategy.cma.mean.reshape(SHAPE), {
+            "cells_scored": len(known),
+            "best_one_shot": 100 - min(known.values()),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"training": self.training.state_dict(), "epoch": self.epoch}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.training.load_state_dict(state["training"])
+        self.epoch = state["epoch"]
+
+
+class OnTable:
+    """A query a step; the strategy is told after each generation."""
+
+    def __init__(self, task: Any, config: CMAESSettings):
+        self.task = task
+        self.strategy = Strategy(config.sigma, config.population, task.seed_of("cmaes"))
+        self.samples = self.strategy.ask()
+        self.errors: list[float] = []  # of this generation
+        self.best = BestSeen()
+
+    def step(self) -> Step | None:
+        if len(self.errors) == len(self.samples):
+            self.strategy.tell(self.samples, self.errors)
+            self.samples, self.errors = self.strategy.ask(), []
+        alphas = self.samples[len(self.errors)].reshape(SHAPE)
+        cell = derive(alphas)
+        answer = self.task.proxy(cell)
+        if answer is None:
+            return None
+        self.errors.append(100 - answer[0])
+        return self.best.step(cell, answer[0], alphas)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"told": self.strategy.told, "errors": list(self.errors), "best": self.best.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.strategy.replay(state["told"])
+        self.samples, self.errors = self.strategy.ask(), list(state["errors"])
+        self.best.load_state_dict(state["best"])

@@ -1,0 +1,131 @@
+"""ENAS (Pham et al., ICML 2018): an LSTM controller, trained by REINFORCE on one-shot validation accuracy.
+
+In an epoch w is trained on cells that the controller draws, then the controller is updated; the answer is
+the best of 100 of its cells on one validation batch. Source: AutoDL-Projects' NAS-Bench-201 script: 250 epochs, w
+at learning rate 0.05 to 5e-4 with weight decay 2.5e-4, 50 updates of 20 cells each, baseline decay 0.99, entropy weight
+1e-4 (DOC); two layers of 32 units, temperature 5, tanh constant 2.5, Adam 1e-3 with betas (0, 0.999) and eps 1e-3
+(RECALLED). The script's batch is 128, here it is the preset's, and the 20 cells of an update share a batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell
+from searchers.base import Searcher, Step
+from searchers.one_shot import WeightSettings, WeightTraining
+
+
+class ENASSettings(WeightSettings):
+    lr: float = Field(0.05, gt=0)  # DOC
+    lr_min: float = Field(5e-4, ge=0)  # DOC
+    weight_decay: float = Field(2.5e-4, ge=0)  # DOC
+    updates: int = Field(50, ge=1)  # DOC: of the controller, an epoch
+    cells_an_update: int = Field(20, ge=1)  # DOC
+    baseline_decay: float = Field(0.99, ge=0, lt=1)  # DOC
+    entropy: float = Field(1e-4, ge=0)  # DOC: weight of the entropy in the reward
+    controller_lr: float = Field(1e-3, gt=0)  # RECALLED
+    temperature: float = Field(5.0, gt=0)  # RECALLED
+    tanh: float = Field(2.5, gt=0)  # RECALLED: logits are tanh·tanh(logits / temperature)
+    candidates: int = Field(100, ge=1)  # DOC
+    fitness_batch: int = Field(256, ge=2)  # INFERRED
+
+
+class Controller(nn.Module):
+    """Draws the six operations one after the other; each sees those before it."""
+
+    def __init__(self, temperature: float, tanh: float, units: int = 32):
+        super().__init__()
+        self.temperature, self.tanh = temperature, tanh
+        self.lstm = nn.LSTM(units, units, num_layers=2)
+        self.start = nn.Parameter(torch.empty(units).uniform_(-0.01, 0.01))
+        self.embedding = nn.Embedding(len(OPERATIONS), units)
+        self.head = nn.Linear(units, len(OPERATIONS))
+
+    def forward(self, count: int, generator: torch.Generator) -> tuple[list[Cell], Tensor, Tensor]:
+        """`count` cells, their log-probabilities and entropies, (count,) each."""
+        x, memory = self.start.expand(1, count, -1), None
+        chosen, log_p, entropy = [], [], []
+        for _ in EDGES:
+            y, memory = self.lstm(x, memory)
+            logs = (self.tanh * torch.tanh(self.head(y[0]) / self.temperature)).log_softmax(1)
+            drawn = torch.multinomial(logs.exp(), 1, generator=generator)
+            chosen.append(drawn[:, 0])
+            log_p.append(logs.gather(1, drawn)[:, 0])
+            entropy.append(-(logs.exp() * logs).sum(1))
+            x = self.embedding(drawn[:, 0])[None]
+        found = [tuple(row) for row in torch.stack(chosen, 1).tolist()]
+        return found, torch.stack(log_p).sum(0), torch.stack(entropy).sum(0)
+
+
+class ENAS(Searcher):
+    name = "enas"
+    kind = "one-shot"
+    Config = ENASSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {"no entropy in the reward": {"entropy": 0.0}}
+    reference_epochs = 250
+
+    def __init__(self, task: Any, config: ENASSettings):
+        super().__init__(task, config)
+        self.training = WeightTraining(task, config, config.fitness_batch)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(task.seed_of("controller") % 2**32)
+            self.controller = Controller(config.temperature, config.tanh).to(task.device)
+        self.adam = torch.optim.Adam(self.controller.parameters(), config.controller_lr, betas=(0.0, 0.999), eps=1e-3)
+        self.baseline = 0.0
+        self.epoch = 0
+
+    @torch.no_grad()
+    def draw(self, count: int) -> list[Cell]:
+        return self.controller(count, self.task.torch_stream("controller"))[0]
+
+    def step(self) -> Step | None:
+        if self.epoch == self.task.budget.epochs:
+            return None
+        waiting = self.draw(len(self.training.train))
+        metrics = self.training.epoch(self.epoch, waiting.pop)
+        rewards = [self.update() for _ in range(self.config.updates)]
+        self.epoch += 1
+        drawn = self.draw(self.config.candidates)
+        accuracies = self.training.accuracies(drawn, *self.training.fitness.next())
+        best = drawn[int(np.argmax(accuracies))]
+        metrics |= {"reward": float(np.mean(rewards)), "controller_cells": len(set(drawn))}
+        return Step(best, metrics={**metrics, "one_shot_accuracy": float(accuracies.max())})
+
+    def update(self) -> float:
+        """One policy-gradient step of the controller; the mean reward, in accuracy points as a share."""
+        generator, config = self.task.torch_stream("controller"), self.config
+        drawn, log_p, entropy = self.controller(config.cells_an_update, generator)
+        rewards = self.training.accuracies(drawn, *self.training.fitness.next()) / 100
+        rewards = rewards + config.entropy * entropy.detach().cpu().numpy()
+        advantages = []
+        for reward in rewards.tolist():
+            self.baseline = reward if self.baseline == 0 else self.baseline
+            self.baseline -= (1 - config.baseline_decay) * (self.baseline - reward)
+            advantages.append(reward - self.baseline)
+        loss = -(log_p * torch.tensor(advantages, dtype=log_p.dtype, device=log_p.device)).mean()
+        self.adam.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.controller.parameters(), config.clip)
+        self.adam.step()
+        return float(rewards.mean())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "training": self.training.state_dict(),
+            "controller": self.controller.state_dict(),
+            "adam": self.adam.state_dict(),
+            "baseline": self.baseline,
+            "epoch": self.epoch,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.training.load_state_dict(state["training"])
+        self.controller.load_state_dict(state["controller"])
+        self.adam.load_state_dict(state["adam"])
+        self.baseline, self.epoch = state["baseline"], state["epoch"]

@@ -1,0 +1,61 @@
+"""Local search on the low-fidelity proxy (White, Nolen and Savani, UAI 2021; Ottelander et al., 2021).
+
+From a random cell all 24 one-edge neighbours are queried, in random order, and the best of them is the
+next centre if it is better than the centre; at a local optimum the search starts anew from another random cell. Cells
+queried before are not paid again. The answer is the best proxy accuracy ever seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.cell import Cell
+from searchers.base import Searcher, Step
+from searchers.multi_trial import BestSeen
+
+
+class LocalSearch(Searcher):
+    name = "local"
+    kind = "multi-trial"
+
+    def __init__(self, task: Any, config: Any):
+        super().__init__(task, config)
+        self.rng = task.stream("cells")
+        self.known: dict[Cell, float] = {}
+        self.centre: Cell | None = None
+        self.best = BestSeen()
+
+    def step(self) -> Step | None:
+        cell = self.next_cell()
+        while cell is None:
+            cell = self.next_cell()
+        answer = self.task.proxy(cell)
+        if answer is None:
+            return None
+        self.known[cell] = answer[0]
+        return self.best.step(cell, answer[0])
+
+    def next_cell(self) -> Cell | None:
+        """What to query now; None after the centre moved or was given up."""
+        if self.centre is None:
+            self.centre = cells.sample(self.rng)
+            return None if self.centre in self.known else self.centre
+        unknown = [cell for cell in cells.neighbours(self.centre) if cell not in self.known]
+        if unknown:
+            return unknown[int(self.rng.integers(len(unknown)))]
+        leader = max(cells.neighbours(self.centre), key=self.known.__getitem__)
+        self.centre = leader if self.known[leader] > self.known[self.centre] else None
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "known": [[list(cell), accuracy] for cell, accuracy in self.known.items()],
+            "centre": self.centre and list(self.centre),
+            "best": self.best.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.known = {tuple(cell): accuracy for cell, accuracy in state["known"]}
+        self.centre = state["centre"] and tuple(state["centre"])
+        self.best.load_state_dict(state["best"])

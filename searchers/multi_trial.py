@@ -1,0 +1,35 @@
+"""What searchers that query the low-fidelity proxy share: the best cell ever seen is the answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.cell import Cell
+from searchers.base import Step
+
+
+class BestSeen:
+    """The cell with the highest proxy accuracy so far, the earlier one of equals, and alphas that led to it."""
+
+    def __init__(self) -> None:
+        self.accuracy = float("-inf")
+        self.cell: Cell | None = None
+        self.alphas: np.ndarray | None = None
+
+    def step(self, queried: Cell, accuracy: float, alphas: np.ndarray | None = None) -> Step:
+        """Take in a query (accuracy in percent, alphas (6, 5) or None); the step that it makes."""
+        if self.cell is None or accuracy > self.accuracy:
+            self.accuracy, self.cell = accuracy, queried
+            self.alphas = None if alphas is None else alphas.copy()
+        return Step(self.cell, self.alphas, {"queried": cells.index(queried), "accuracy": accuracy})
+
+    def state_dict(self) -> dict[str, Any]:
+        alphas = None if self.alphas is None else self.alphas.tolist()
+        return {"accuracy": self.accuracy, "cell": self.cell and list(self.cell), "alphas": alphas}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.accuracy, self.cell = state["accuracy"], state["cell"] and tuple(state["cell"])
+        self.alphas = None if state["alphas"] is None else np.array(state["alphas"])

@@ -1,0 +1,79 @@
+"""REINFORCE (Williams, 1992) on the low-fidelity proxy, in NATS-Bench's protocol.
+
+A categorical distribution over the operations of each edge; one cell is drawn and queried a step, its proxy accuracy is
+the reward, and the logits follow the policy gradient by Adam. Source: AutoDL-Projects' scripts (DOC): learning
+rate 0.01, an exponential mean of rewards of decay 0.9 as baseline (NATS-Bench; NAS-Bench-201's example has 0.5);
+the answer is the best proxy accuracy ever seen. RECALLED: logits start at 1e-3·N(0, 1), the baseline
+takes in a reward before it is subtracted, and is corrected for its start.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from benchmarks.nb201.cell import EDGES, OPERATIONS
+from searchers.base import Searcher, Settings, Step
+from searchers.multi_trial import BestSeen
+
+SHAPE = (len(EDGES), len(OPERATIONS))
+
+
+class ReinforceSettings(Settings):
+    lr: float = Field(0.01, gt=0)  # DOC
+    baseline_decay: float = Field(0.9, ge=0, lt=1)  # DOC
+    init: float = Field(1e-3, ge=0)  # RECALLED: standard deviation of the first logits
+
+
+class Reinforce(Searcher):
+    name = "reinforce"
+    kind = "multi-trial"
+    Config = ReinforceSettings
+
+    def __init__(self, task: Any, config: ReinforceSettings):
+        super().__init__(task, config)
+        self.rng = task.stream("cells")
+        self.logits = config.init * task.stream("logits").standard_normal(SHAPE)
+        self.m, self.v = np.zeros(SHAPE), np.zeros(SHAPE)  # Adam's moments
+        self.mean_reward = 0.0  # exponential mean, not yet corrected for its start
+        self.steps = 0
+        self.best = BestSeen()
+
+    def step(self) -> Step | None:
+        p = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
+        p /= p.sum(axis=1, keepdims=True)
+        drawn = (p.cumsum(axis=1) < self.rng.random((len(EDGES), 1))).sum(axis=1).clip(max=len(OPERATIONS) - 1)
+        cell = tuple(int(op) for op in drawn)
+        answer = self.task.proxy(cell)
+        if answer is None:
+            return None
+        self.learn(p, drawn, answer[0])
+        return self.best.step(cell, answer[0])
+
+    def learn(self, p: np.ndarray, drawn: np.ndarray, reward: float) -> None:
+        """One Adam step (betas 0.9 and 0.999) on −(reward − baseline)·log p(cell)."""
+        decay = self.config.baseline_decay
+        self.steps += 1
+        self.mean_reward = decay * self.mean_reward + (1 - decay) * reward
+        advantage = reward - self.mean_reward / (1 - decay**self.steps)
+        gradient = -advantage * (np.eye(len(OPERATIONS))[drawn] - p)
+        self.m = 0.9 * self.m + 0.1 * gradient
+        self.v = 0.999 * self.v + 0.001 * gradient**2
+        m, v = self.m / (1 - 0.9**self.steps), self.v / (1 - 0.999**self.steps)
+        self.logits = self.logits - self.config.lr * m / (np.sqrt(v) + 1e-8)
+
+    def state_dict(self) -> dict[str, Any]:
+        arrays = {"logits": self.logits, "m": self.m, "v": self.v}
+        return {
+            **{name: value.tolist() for name, value in arrays.items()},
+            "mean_reward": self.mean_reward,
+            "steps": self.steps,
+            "best": self.best.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.logits, self.m, self.v = (np.array(state[name]) for name in ("logits", "m", "v"))
+        self.mean_reward, self.steps = state["mean_reward"], state["steps"]
+        self.best.load_state_dict(state["best"])

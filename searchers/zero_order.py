@@ -1,0 +1,77 @@
+"""Random perturbations instead of a swarm: what of G-ICSO-NAS's gain is the swarm's?
+
+Alphas follow a gradient estimated from one-shot losses at pairs of random perturbations, in everything else this is
+`cso`: w on uniform single paths, one estimate every 40 weight steps, the loss of the arg-max cell on a shared batch, as
+many candidates as a generation of 24 particles scores. The estimate is the antithetic one of Salimans et al. (2017,
+arXiv 1703.03864) for the Gaussian-smoothed loss; that derivative-free alpha updates escape DARTS' all-skip cell is
+ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.cell import derive
+from searchers.base import Searcher, Step
+from searchers.one_shot import SHAPE, AlphaDescent, AlphaSettings, WeightTraining, initial_alphas
+
+
+class ZeroOrderSettings(AlphaSettings):
+    alpha_lr: float = Field(0.1, gt=0)  # INFERRED
+    alpha_weight_decay: float = Field(0.0, ge=0)  # INFERRED
+    sigma: float = Field(1.0, gt=0)  # INFERRED, gicso's spread: standard deviation of the perturbations
+    pairs: int = Field(6, ge=1)  # INFERRED: 12 candidates, as many as a swarm of 24 scores in a generation
+    generation_steps: int = Field(40, ge=1)  # INFERRED: weight steps an estimate
+    fitness_batch: int = Field(256, ge=2)  # INFERRED
+
+
+class ZeroOrder(Searcher):
+    name = "zero-order"
+    kind = "one-shot"
+    Config = ZeroOrderSettings
+    reference_epochs = 50  # INFERRED: DARTS'
+
+    def __init__(self, task: Any, config: ZeroOrderSettings):
+        super().__init__(task, config)
+        self.training = WeightTraining(task, config, config.fitness_batch)
+        self.alpha = AlphaDescent(self.training, initial_alphas(task, config.alpha_init), config)
+        self.paths, self.noise = task.stream("paths"), task.stream("perturbations")
+        self.epoch, self.weight_steps = 0, 0
+
+    def step(self) -> Step | None:
+        if self.epoch == self.task.budget.epochs:
+            return None
+        metrics = self.training.epoch(self.epoch, lambda: cells.sample(self.paths), self.after_step)
+        self.epoch += 1
+        alphas = self.alpha.values()
+        return Step(derive(alphas), alphas, metrics)
+
+    def after_step(self) -> None:
+        self.weight_steps += 1
+        if self.weight_steps % self.config.generation_steps == 0:
+            self.alpha.descend(torch.tensor(self.estimate(), dtype=torch.float32, device=self.task.device))
+
+    def estimate(self) -> np.ndarray:
+        """Gradient (6, 5) of the smoothed loss: mean over pairs of (L(α + σu) − L(α − σu)) / 2σ · u."""
+        alphas, sigma = self.alpha.values(), self.config.sigma
+        u = self.noise.standard_normal((self.config.pairs, *SHAPE))
+        candidates = [derive(alphas + sign * sigma * d) for sign in (1, -1) for d in u]
+        plus, minus = np.split(self.training.losses(candidates, *self.training.fitness.next()), 2)
+        return np.asarray(((plus - minus) / (2 * sigma))[:, None, None] * u).mean(axis=0)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "training": self.training.state_dict(),
+            "alpha": self.alpha.state_dict(),
+            "counts": [self.epoch, self.weight_steps],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.training.load_state_dict(state["training"])
+        self.alpha.load_state_dict(state["alpha"])
+        self.epoch, self.weight_steps = state["counts"]

@@ -114,6 +114,28 @@ def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
     return Spec(name, label, text, searcher.kind_of(config), values, searcher.reference_epochs)
 
 
+def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec], dict[str, str]]:
+    """A searcher's spec and those of its declared ablations; label -> what is taken away.
+
+    UserError where the text names several searchers or one that declares none.
+    """
+    specs = parse_specs(text, overrides)
+    if len(specs) != 1:
+        raise UserError(f"{text!r}: one searcher is ablated at a time, found {len(specs)}")
+    default = specs[0]
+    declared = base.find(default.name).ablations
+    if not declared:
+        able = [name for name in base.names() if base.find(name).ablations]
+        raise UserError(f"searcher {default.name!r} declares no ablations (those that do: {', '.join(able)})")
+    rows: dict[str, str] = {}
+    for what, settings in declared.items():
+        spec = resolve(default.name, {**default.config, **settings})
+        if spec.label != default.label and spec.label not in rows:  # the spec may already leave it out
+            specs.append(spec)
+            rows[spec.label] = what
+    return specs, rows
+
+
 def _show(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
@@ -230,10 +252,16 @@ def left_to_do(folder: Path, planned: Sequence[Plan]) -> list[Plan]:
     return left
 
 
-def open_folder(folder: Path, setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> dict[str, Any]:
+def open_folder(
+    folder: Path,
+    setting: Setting,
+    specs: Sequence[Spec],
+    seeds: Sequence[int],
+    ablations: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """campaign.json of this command in this folder, extending one that is there.
 
-    UserError where the folder holds a campaign on another table, benchmark or preset.
+    UserError where the folder holds a campaign on another table, benchmark or preset, or of another default.
     """
     shared = {
         "benchmark": setting.benchmark.name,
@@ -262,6 +290,11 @@ def open_folder(folder: Path, setting: Setting, specs: Sequence[Spec], seeds: Se
                     f"{folder} holds a campaign with another {name} ({_brief(old.get(name))}, not "
                     f"{_brief(value)}): use another --out, or --fresh to move its runs aside"
                 )
+        before_ablations = old.get("ablations")
+        if ablations is None or before_ablations is None:
+            ablations = ablations or before_ablations
+        elif before_ablations["of"] != ablations["of"]:
+            raise UserError(f"{folder} holds the ablations of {before_ablations['of']}: use another --out")
         # Where both have a label, today's settings hold, and its seeds are those of both.
         before = {row["label"]: row for row in old["searchers"]}
         for label in rows.keys() & before.keys():
@@ -275,7 +308,7 @@ def open_folder(folder: Path, setting: Setting, specs: Sequence[Spec], seeds: Se
         "seeds": list(seeds),
         "searchers": list(rows.values()),
         "space": scoring.space_summary(setting.benchmark),
-    }
+    } | ({"ablations": ablations} if ablations else {})
 
 
 def _union(first: Sequence[int], second: Sequence[int]) -> list[int]:

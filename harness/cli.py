@@ -57,6 +57,24 @@ class Listing(StrEnum):
     presets = "presets"
 
 
+SeedsOption = Annotated[str, typer.Option(help="A count (5 is 0 to 4) or a list (3,7,11).")]
+BenchmarkOption = Annotated[
+    BenchmarkName, typer.Option(help="auto: nb201 where its table and CIFAR-10 are found, else digits201.")
+]
+SearchDatasetOption = Annotated[
+    str | None, typer.Option(help="Data set on which is searched. Default: cifar10, or digits201.")
+]
+PresetOption = Annotated[str, typer.Option(help="smoke, small or (nb201) paper.")]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
+]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Move old runs aside and start anew.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, help="Default: the cores; 1 on a GPU.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, help="torch threads a run, on a CPU.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
+PrecisionOption = Annotated[Precision, typer.Option(help="auto is fp32 on a CPU, bf16 on CUDA.")]
+
+
 def open_benchmark(
     asked: BenchmarkName, table: Path | None, data: Path | None
 ) -> tuple[Any, Path | None, list[Path], str]:
@@ -85,43 +103,84 @@ def run(
     searchers: Annotated[
         str, typer.Option(help="Specs, e.g. gicso,darts or gicso[diversity=0],darts[lr={0.025,0.05}].")
     ],
-    seeds: Annotated[str, typer.Option(help="A count (5 is 0 to 4) or a list (3,7,11).")],
-    benchmark: Annotated[
-        BenchmarkName, typer.Option(help="auto: nb201 where its table and CIFAR-10 are found, else digits201.")
-    ] = BenchmarkName.auto,
-    search_dataset: Annotated[
-        str | None, typer.Option(help="Data set on which is searched. Default: cifar10, or digits201.")
-    ] = None,
+    seeds: SeedsOption,
+    benchmark: BenchmarkOption = BenchmarkName.auto,
+    search_dataset: SearchDatasetOption = None,
     table: TableOption = None,
     data: DataOption = None,
-    preset: Annotated[str, typer.Option(help="smoke, small or (nb201) paper.")] = "small",
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
-    ] = None,
+    preset: PresetOption = "small",
+    set_: SetOption = None,
     out: Annotated[Path | None, typer.Option(help="Campaign folder. Default: results/<benchmark>-<preset>.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Move old runs aside and start anew.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Default: the cores; 1 on a GPU.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="torch threads a run, on a CPU.")] = 1,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
-    precision: Annotated[Precision, typer.Option(help="auto is fp32 on a CPU, bf16 on CUDA.")] = Precision.auto,
+    fresh: FreshOption = False,
+    workers: WorkersOption = None,
+    threads: ThreadsOption = 1,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.auto,
 ) -> None:
     """Search with every searcher at every seed, score the cells from the table, and report.
 
     The same command again continues where it stopped; more seeds or searchers extend the campaign.
     """
-    from harness import executors, store
-    from harness.campaign import left_to_do, open_folder, parse_seeds, parse_specs, plans
-    from harness.progress import Progress
-    from harness.report import write_report
+    from harness.campaign import parse_seeds, parse_specs
 
     specs, numbers = parse_specs(searchers, set_ or []), parse_seeds(seeds)
     setting, how = _setting(benchmark, table, data, search_dataset, preset, device, precision, threads, specs)
-    folder = out or Path("results") / f"{setting.benchmark.name}-{preset}"
+    _campaign(setting, how, specs, numbers, out or Path(f"results/{setting.benchmark.name}-{preset}"), fresh, workers)
+
+
+@app.command()
+def ablate(
+    searcher: Annotated[str, typer.Argument(metavar="SEARCHER", help="A spec: gicso, gicso[population=12].")],
+    seeds: SeedsOption,
+    benchmark: BenchmarkOption = BenchmarkName.auto,
+    search_dataset: SearchDatasetOption = None,
+    table: TableOption = None,
+    data: DataOption = None,
+    preset: PresetOption = "small",
+    set_: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Campaign folder. Default: results/<benchmark>-<preset>-ablate-<searcher>.")
+    ] = None,
+    fresh: FreshOption = False,
+    workers: WorkersOption = None,
+    threads: ThreadsOption = 1,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = Precision.auto,
+) -> None:
+    """Run a searcher without each of its parts, paired by seed with the whole, and report the differences.
+
+    Which parts those are the searcher declares; `harness list searchers` shows them.
+    """
+    from harness.campaign import parse_ablations, parse_seeds
+
+    (specs, rows), numbers = parse_ablations(searcher, set_ or []), parse_seeds(seeds)
+    setting, how = _setting(benchmark, table, data, search_dataset, preset, device, precision, threads, specs)
+    folder = out or Path(f"results/{setting.benchmark.name}-{preset}-ablate-{specs[0].label}")
+    ablations = {"of": specs[0].label, "rows": rows}
+    _campaign(setting, how, specs, numbers, folder, fresh, workers, ablations)
+
+
+def _campaign(
+    setting: Any,
+    how: str,
+    specs: list[Any],
+    numbers: list[int],
+    folder: Path,
+    fresh: bool,
+    workers: int | None,
+    ablations: dict[str, Any] | None = None,
+) -> None:
+    """Make or finish a campaign in its folder, and its report."""
+    from harness import executors, store
+    from harness.campaign import left_to_do, open_folder, plans
+    from harness.progress import Progress
+    from harness.report import write_report
+
     chosen = _chosen(how, setting)
     planned = plans(setting, specs, numbers)
     if fresh and folder.exists():  # only now that nothing in the command is wrong
         _move_aside(folder)
-    campaign = open_folder(folder, setting, specs, numbers)
+    campaign = open_folder(folder, setting, specs, numbers, ablations)
     folder.mkdir(parents=True, exist_ok=True)
     campaign |= _provenance(chosen, setting.device, specs, numbers, setting)
     store.write_json(folder / "campaign.json", campaign)

@@ -11,6 +11,7 @@ import pandas as pd
 
 from benchmarks.base import UserError
 from harness import figures, remarks, statistics, tables
+from harness.ablations import ablation_table, readable_ablations
 from harness.remarks import Campaign, Record
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
@@ -19,7 +20,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None, published: bool = False) -> list[Path]:
-    """Writes table.{csv,md,tex}, comparisons.csv, both plots and report.html; returns their paths.
+    """Writes table.{csv,md,tex}, comparisons.csv, ablations.csv, both plots and report.html; returns their paths.
 
     out: a folder, by default `report` in the first campaign folder. Reads nothing but the campaign folders.
     UserError where there are no runs, or where the campaigns cannot stand in one table.
@@ -44,6 +45,7 @@ def write_files(records: Sequence[Record], campaign: Campaign, out: Path, publis
     """The files of a report from loaded records, into the existing folder out."""
     table = tables.readable_table(records, campaign, published)
     tests = tables.comparisons(records, campaign)
+    ablations = ablation_table(records, campaign)
     plots = {
         "accuracy": figures.save(figures.accuracy(records, campaign), out / "accuracy"),
         "convergence": figures.save(figures.convergence(records, campaign), out / "convergence"),
@@ -53,8 +55,12 @@ def write_files(records: Sequence[Record], campaign: Campaign, out: Path, publis
         "table.md": tables.to_markdown(table),
         "table.tex": tables.to_latex(table),
         "comparisons.csv": tables.to_csv(tests),
-        "report.html": to_html(records, campaign, table, tests, {k: svg for k, (_, svg) in plots.items()}),
+        "report.html": to_html(records, campaign, table, tests, ablations, {k: svg for k, (_, svg) in plots.items()}),
     }
+    if len(ablations):
+        texts["ablations.csv"] = tables.to_csv(ablations)
+        texts["table.md"] += "\n" + tables.to_markdown(readable_ablations(ablations))
+        texts["table.tex"] += "\n" + tables.to_latex(readable_ablations(ablations))
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
@@ -160,6 +166,7 @@ def to_html(
     campaign: Campaign,
     table: tables.ReadableTable,
     tests: pd.DataFrame,
+    ablations: pd.DataFrame,
     plots: dict[str, Path],
 ) -> str:
     """The page, standing alone: style and plots are inside, nothing is fetched, all text is escaped."""
@@ -178,18 +185,13 @@ def to_html(
     return environment.get_template("report.html.j2").render(
         campaign=campaign,
         table=table,
-        datasets=_spans(table.scores),
+        ablations=readable_ablations(ablations) if len(ablations) else None,
         headline=headline(records, campaign, tests),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
         runs=[_run_row(r, table.scores) for r in runs],
         plots={name: _data_uri(path) for name, path in plots.items()},
         hardware=remarks.hardware(records),
     )
-
-
-def _spans(scores: Sequence[tuple[str, str]]) -> list[tuple[str, int]]:
-    """Data sets in order, each with its number of columns."""
-    return [(d, sum(d == other for other, _ in scores)) for d in dict.fromkeys(d for d, _ in scores)]
 
 
 def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:

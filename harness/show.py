@@ -69,6 +69,7 @@ def searchers() -> str:
         lines.append(f"{name}  ({searcher.kind}) {module.strip().splitlines()[0] if module.strip() else ''}")
         for key, field in searcher.Config.model_fields.items():
             lines.append(f"    {key}={campaign._show(field.default)}")
+        lines += [f"    ablation: {what}" for what in searcher.ablations]
     return "\n".join(lines)
 
 

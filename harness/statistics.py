@@ -190,6 +190,27 @@ def equivalence_p(a: ArrayLike, b: ArrayLike, margin: float) -> float | None:
     return min(1.0, max(above_lower, below_upper))
 
 
+def signed_rank(differences: ArrayLike) -> float | None:
+    """Two-sided p of Wilcoxon's signed ranks of paired differences, exact given the ties; empty below two pairs.
+
+    The distribution is that over all 2^m signs of the m differences that are not 0; zeros take part in the ranking and
+    are then dropped (Pratt, JASA 54, 1959).
+    """
+    d = np.round(np.asarray(differences, dtype=np.float64), 9)  # equal steps of a table differ by rounding
+    if len(d) < 2:
+        return None
+    ranks = _doubled_midranks(np.abs(d))[0][d != 0]
+    positive = int(ranks[d[d != 0] > 0].sum())
+    chances = np.zeros(int(ranks.sum()) + 1)  # chances[s]: probability that the positive ranks sum to s
+    chances[0] = 1.0
+    for rank in ranks:
+        shifted = np.zeros_like(chances)
+        shifted[rank:] = chances[: len(chances) - rank]
+        chances = (chances + shifted) / 2
+    tails = chances[: positive + 1].sum(), chances[positive:].sum()
+    return float(min(1.0, max(2 * min(tails), sys.float_info.min)))
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down adjustment of one family of tests (Holm, Scand. J. Stat. 6, 1979).
 

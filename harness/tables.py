@@ -158,6 +158,11 @@ class ReadableTable:
     warnings: list[Note] = field(default_factory=list)
 
     @property
+    def datasets(self) -> list[tuple[str, int]]:
+        """Data sets in order, each with its number of columns."""
+        return [(d, sum(d == other for other, _ in self.scores)) for d in dict.fromkeys(d for d, _ in self.scores)]
+
+    @property
     def headings(self) -> list[str]:
         return ["method", "n", *(f"{d} {s}" for d, s in self.scores), *self.costs]
 
@@ -303,8 +308,7 @@ def latex_text(text: str) -> str:
 
 def to_latex(table: ReadableTable) -> str:
     """A table with booktabs rules; needs packages booktabs and (for its wide rows) graphicx."""
-    datasets = list(dict.fromkeys(d for d, _ in table.scores))
-    spans = [sum(d == dataset for d, _ in table.scores) for dataset in datasets]
+    datasets, spans = [d for d, _ in table.datasets], [n for _, n in table.datasets]
     starts = [3 + sum(spans[:i]) for i in range(len(spans))]
     top = [rf"\multicolumn{{{n}}}{{c}}{{{latex_text(d)}}}" for d, n in zip(datasets, spans, strict=True)]
     rules = "".join(rf"\cmidrule(lr){{{s}-{s + n - 1}}}" for s, n in zip(starts, spans, strict=True))

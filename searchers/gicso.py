@@ -18,7 +18,7 @@ rather than erase it.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -50,6 +50,7 @@ class GICSOSettings(AlphaSettings, SwarmSettings):
     phi: float = Field(0.15, ge=0)  # DOC, L-ICSO
     fitness: Literal["one-hot", "mixture"] = "one-hot"  # INFERRED
     diversity: float = Field(0.1, ge=0)  # that there is one: KNOWN; form and size INFERRED (λ at the start)
+    diversity_schedule: Literal["linear", "constant"] = "linear"  # to 0 over the exploration: DFDBCSO's (DOC)
     weights: Literal["uniform", "best"] = "uniform"  # INFERRED: w on uniform single paths, or on g's mixture
     switch_diversity: float = Field(0.0, ge=0, le=1)  # INFERRED: switch below this share of the first diversity
     final_images: int = Field(1000, ge=0)  # INFERRED: for the last scoring of swarm and archive; 0 leaves it out
@@ -64,6 +65,17 @@ class GICSO(Searcher):
     name = "gicso"
     kind = "one-shot"
     Config = GICSOSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {
+        "no diversity term": {"diversity": 0.0},
+        "constant diversity": {"diversity_schedule": "constant"},
+        "pairs (CSO) instead of triplets": {"swarm": "cso"},
+        "random draws instead of the swarm": {"swarm": "random"},
+        "no warm-up": {"warmup": 0.0, "exploration": 0.8},
+        "no stability phase": {"stability": 0.0, "exploration": 0.7},
+        "no early stop": {"patience": 0},
+        "switch by diversity": {"switch_diversity": 0.3},
+        "the literal reading": {"mixture": 1.0, "fitness": "mixture", "weights": "best"},
+    }
     reference_epochs = 50  # INFERRED: DARTS'
 
     def __init__(self, task: Any, config: GICSOSettings):
@@ -125,6 +137,8 @@ class GICSO(Searcher):
 
     def diversity_weight(self) -> float:
         """λ, linear from its start to 0 over the exploration (DFDBCSO's schedule, DOC; its use here INFERRED)."""
+        if self.config.diversity_schedule == "constant":
+            return self.config.diversity
         done = (self.epoch - self.warmup_end) / max(self.exploration_end - self.warmup_end, 1)
         return self.config.diversity * max(0.0, 1 - done)
 

@@ -85,7 +85,7 @@ def test_specs():
     ("text", "overrides", "message"),
     [
         ("darts,,random", [], "an empty name"),
-        ("drats", [], "did you mean 'darts'"),
+        ("dartz", [], "did you mean 'darts'"),
         ("gicso[population=24", [], "'\\[' is not closed"),
         ("gicso]", [], "unbalanced ']'"),
         ("gicso[population]", [], "expected key=value"),

@@ -1,0 +1,100 @@
+"""`harness ablate`: which runs it plans, the paired differences, and their test."""
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from benchmarks.base import UserError
+from harness import campaign, statistics, tables
+from harness.ablations import ablation_table, readable_ablations
+from searchers import base
+
+
+def test_signed_rank_is_scipy_s_without_ties():
+    rng = np.random.default_rng(0)
+    for n in (2, 5, 9, 20):
+        d = rng.normal(0.4, 1, n)
+        assert statistics.signed_rank(d) == pytest.approx(stats.wilcoxon(d, method="exact").pvalue)
+
+
+@pytest.mark.parametrize("d", [[1, 1, -2, 3, 0, 3], [0, 0, 5, 5, 5], [2, -2], [0.1 + 0.2, 0.3, -0.3, 4]])
+def test_signed_rank_with_ties_and_zeros_over_all_signs(d):
+    """All 2^m sign patterns of the differences that are not 0, ranked together with the zeros."""
+    ranks = stats.rankdata(np.round(np.abs(d), 9))
+    ranks, signs = ranks[np.array(d) != 0], np.sign([x for x in d if x])
+    observed = ranks[signs > 0].sum()
+    sums = np.array(
+        [sum(r for r, s in zip(ranks, p, strict=True) if s) for p in itertools.product((0, 1), repeat=len(ranks))]
+    )
+    expected = min(1.0, 2 * min((sums <= observed).mean(), (sums >= observed).mean()))
+    assert statistics.signed_rank(d) == pytest.approx(expected)
+
+
+def test_signed_rank_of_nothing_and_of_many():
+    assert statistics.signed_rank([]) is None
+    assert statistics.signed_rank([1.0]) is None
+    assert statistics.signed_rank([0.0, 0.0, 0.0]) == 1.0
+    assert statistics.signed_rank([1.0] * 5) == 2 / 32
+    assert 0 < statistics.signed_rank(np.ones(2000)) < 1e-300
+    big = np.random.default_rng(1).normal(0.1, 1, 300)
+    assert statistics.signed_rank(big) == pytest.approx(stats.wilcoxon(big, method="exact").pvalue, rel=1e-9)
+
+
+def test_every_declared_ablation_is_a_valid_and_different_setting():
+    able = [name for name in base.names() if base.find(name).ablations]
+    assert {"gicso", "darts"} <= set(able)
+    for name in able:
+        specs, rows = campaign.parse_ablations(name)
+        assert [s.label for s in specs[1:]] == list(rows)
+        assert list(rows.values()) == list(base.find(name).ablations)
+
+
+def test_an_ablated_spec_keeps_its_other_settings_and_leaves_out_what_it_lacks_already():
+    specs, rows = campaign.parse_ablations("gicso[population=12,diversity=0]")
+    assert all(spec.config["population"] == 12 for spec in specs)
+    assert "no diversity term" not in rows.values()
+    assert "no warm-up" in rows.values()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("gicso,darts", "one searcher is ablated at a time"), ("random", "'random' declares no ablations.*gicso")],
+)
+def test_what_cannot_be_ablated(text, message):
+    with pytest.raises(UserError, match=message):
+        campaign.parse_ablations(text)
+
+
+def record(label, seed, value, status="done"):
+    score = {"dataset": "d", "split": "test", "value": value, "epochs": 9, "trials": 3, "record": "d"}
+    return {"label": label, "seed": seed, "status": status, "scores": [score | {"without_none": False}]}
+
+
+ABOUT = {
+    "space": {"d": {"test": {"epochs": 9}}},
+    "searchers": [{"label": "s", "spec": "s"}, {"label": "s-1", "spec": "s[x=1]"}, {"label": "s-2", "spec": "s[x=2]"}],
+    "ablations": {"of": "s", "rows": {"s-1": "no x", "s-2": "much x"}},
+}
+
+
+def test_differences_are_of_the_same_seed():
+    """no x: seeds 0 to 5 lose 1, 2, 3, 4, 5, 6 points; seed 6 has no default run, seed 7 failed."""
+    records = [record("s", k, 90.0) for k in range(6)] + [record("s", 7, 90.0)]
+    records += [record("s-1", k, 90.0 - (k + 1)) for k in range(6)] + [record("s-1", 6, 10.0)]
+    records += [record("s-1", 7, 0.0, status="failed")]
+    records += [record("s-2", k, 90.0 + (-1) ** k) for k in range(4)]
+    frame = ablation_table(records, ABOUT)
+    first, second = frame.to_dict("records")
+    assert (first["ablation"], first["n"], first["difference"], first["mean_difference"]) == ("no x", 6, -3.5, -3.5)
+    assert (first["ci_low"], first["ci_high"], first["ci_level"]) == (-6, -1, 1 - 2**-5)
+    assert first["p"] == pytest.approx(2 / 64)
+    assert first["p_holm"] == pytest.approx(4 / 64)  # the smaller of two
+    assert (second["n"], second["difference"], second["p"], second["p_holm"]) == (4, 0, 1, 1)
+    text = tables.to_markdown(readable_ablations(frame))
+    assert "| no x | 6 | -3.50 [-6.00, -1.00] p = 0.062 |" in text
+
+
+def test_other_campaigns_have_no_ablations():
+    assert ablation_table([record("s", 0, 90.0)], {k: v for k, v in ABOUT.items() if k != "ablations"}).empty

@@ -1,4 +1,4 @@
-"""Two plots of a campaign: how the answers improve during the search, and where each seed ended.
+"""Plots of a campaign: how the answers improve during the search, what they are made of, where each seed ended.
 
 Figures are built without pyplot, so no global state is touched and no display is needed. Colours are Okabe
 and Ito's (colour-blind safe), doubled by line styles for print. Accuracies are table scores in percent.
@@ -19,6 +19,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import NDArray
 
+from benchmarks.nb201.cell import EDGES, OPERATIONS, from_index
 from harness.remarks import Campaign, Record, done, score_columns, searchers_of
 
 COLOURS = [
@@ -31,6 +32,7 @@ COLOURS = [
     "#6E6E6E",
 ]  # Okabe-Ito, no yellow
 LINES = ["-", "--", ":"]
+OPERATION_COLOURS = dict(zip(OPERATIONS, ("#D9D9D9", "#E69F00", "#56B4E9", "#0072B2", "#009E73"), strict=True))
 INK, GREY = "#222222", "#8A8A8A"
 GRID = np.linspace(0, 1, 101)  # fractions of the search at which runs are compared
 QUARTILES_FROM = 6  # below: the band is the range
@@ -43,7 +45,8 @@ Floats = NDArray[np.float64]
 def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     """Table test score of the answer a search would give if it stopped there; a panel per data set.
 
-    A line is the median over seeds, its band the range (below 6 seeds) or the quartiles.
+    A line is the median over seeds, its band the range (below 6 seeds) or the quartiles; dotted lines in a searcher's
+    colour are its changes of phase.
     """
     datasets = _datasets(records, campaign)
     searchers = searchers_of(records, campaign)
@@ -55,6 +58,8 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
             values = curves[searcher["label"]].get(dataset)
             if values is not None:
                 lows.append(_draw_curve(ax, values, i, len(searchers)))
+            for at in _phase_changes([r for r in done(records) if r["label"] == searcher["label"]]):
+                ax.axvline(at, color=_colour(i), lw=0.8, ls=":", alpha=0.8)
         optimum = _optimum(campaign, dataset)
         if optimum is not None:
             ax.axhline(optimum, color=INK, lw=0.8, ls=(0, (6, 2)))
@@ -66,6 +71,8 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     middle.set_xlabel("fraction of the search (one-shot: epochs; multi-trial: queries)", fontsize=9)
     handles = [_line(i, f"{_name(s)} (n = {_n(records, s)})") for i, s in enumerate(searchers)]
     handles.append(Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label="optimum of the table"))
+    if any(r.get("phases") for r in records):
+        handles.append(Line2D([], [], color=GREY, lw=0.8, ls=":", label="change of phase"))
     _legend(fig, handles)
     return fig
 
@@ -77,9 +84,7 @@ def _curves(runs: Sequence[Record]) -> dict[str, Floats]:
         entries = run["trajectory"]
         if not entries:
             continue
-        # steps count from 0, and an answer is there once its step is done
-        at = (np.array([e["step"] for e in entries]) + 1) / max(run["steps"], 1)
-        held = np.searchsorted(np.minimum(at, 1.0), GRID + 1e-12, side="right") - 1
+        held = _held(run)
         for dataset, values in _trajectory_scores(entries).items():
             curves.setdefault(dataset, []).append(np.where(held >= 0, values[held], np.nan))
     return {dataset: np.stack(rows) for dataset, rows in curves.items()}
@@ -105,6 +110,62 @@ def _draw_curve(ax: Axes, values: Floats, i: int, of: int) -> float:
     ax.step(x, middle, where="post", color=_colour(i), ls=_style(i), lw=1.6)
     ax.plot(x[-1:], middle[-1:], "o", ms=3.5, color=_colour(i), clip_on=False)  # all there is of a one-step search
     return float(low.min())
+
+
+def operations(records: Sequence[Record], campaign: Campaign) -> Figure:
+    """Mean number of edges with each operation in the current answer, out of six; a panel per searcher."""
+    searchers = searchers_of(records, campaign)
+    across = min(4, max(len(searchers), 2))
+    down = -(-len(searchers) // across)
+    fig = _figure(2.6 * across, 2.1 * down + 0.3)
+    panels = _panels(fig, across, down)
+    for ax, searcher in zip(panels, searchers, strict=False):
+        runs = [r for r in done(records) if r["label"] == searcher["label"] and r["trajectory"]]
+        if runs:
+            counts = np.mean([_operation_counts(run) for run in runs], axis=0)  # nan until every run has an answer
+            counts, fractions = counts[~np.isnan(counts[:, 0])], GRID[~np.isnan(counts[:, 0])]
+            # steps, as the answer changes from one epoch to the next
+            x, y = np.repeat(fractions, 2)[1:], np.repeat(counts, 2, axis=0)[:-1]
+            ax.stackplot(x, y.T, colors=list(OPERATION_COLOURS.values()), lw=0)
+            for at in _phase_changes(runs):
+                ax.axvline(at, color=INK, lw=0.8, ls=":")
+        ax.set_xlim(0, 1)
+        ax.set_ylim(0, len(EDGES))
+        ax.set_title(f"{_name(searcher)} (n = {_n(records, searcher)})", fontsize=8)
+    for ax in panels[len(searchers) :]:
+        ax.set_axis_off()
+    panels[min((down - 1) * across + across // 2, len(searchers) - 1)].set_xlabel("fraction of the search", fontsize=9)
+    panels[(down - 1) // 2 * across].set_ylabel("edges of the answer", fontsize=9)
+    handles = [Line2D([], [], color=c, lw=6, label=name) for name, c in OPERATION_COLOURS.items()]
+    if any(r.get("phases") for r in records):
+        handles.append(Line2D([], [], color=INK, lw=0.8, ls=":", label="change of phase"))
+    _legend(fig, handles)
+    return fig
+
+
+def _operation_counts(run: Record) -> Floats:
+    """(len(GRID), 5) edges of the answer held at each fraction; nan before the first."""
+    entries = run["trajectory"]
+    cells = [from_index(e["index"]) for e in entries]
+    counts = np.array([[cell.count(op) for op in range(len(OPERATIONS))] for cell in cells], dtype=np.float64)
+    held = _held(run)
+    return np.where((held >= 0)[:, None], counts[held], np.nan)
+
+
+def _held(run: Record) -> NDArray[np.int64]:
+    """Which entry of a run's trajectory is its answer at each fraction, (len(GRID),); -1 before the first."""
+    # steps count from 0, and an answer is there once its step is done
+    at = (np.array([e["step"] for e in run["trajectory"]]) + 1) / max(run["steps"], 1)
+    return np.searchsorted(np.minimum(at, 1.0), GRID + 1e-12, side="right") - 1
+
+
+def _phase_changes(runs: Sequence[Record]) -> list[float]:
+    """Mean fraction of the search at which each later phase begins, of the runs that reach it."""
+    starts: dict[str, list[float]] = {}
+    for run in runs:
+        for phase in run.get("phases", [])[1:]:
+            starts.setdefault(phase["phase"], []).append(phase["step"] / max(run["steps"], 1))
+    return [float(np.mean(found)) for found in starts.values()]
 
 
 def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:
@@ -243,15 +304,15 @@ def _legend(fig: Figure, handles: list[Line2D]) -> None:
     fig.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
 
 
-def _panels(fig: Figure, count: int) -> list[Axes]:
-    axes = list(fig.subplots(1, max(count, 1), squeeze=False)[0])
+def _panels(fig: Figure, across: int, down: int = 1) -> list[Axes]:
+    axes = list(fig.subplots(down, max(across, 1), squeeze=False).flat)
     for ax in axes:
         ax.grid(color="#E4E4E4", lw=0.6)
         ax.set_axisbelow(True)
         ax.tick_params(labelsize=8, length=2)
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
-    return axes[:count]
+    return axes[: across * down]
 
 
 def _datasets(records: Sequence[Record], campaign: Campaign) -> list[str]:

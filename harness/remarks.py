@@ -145,6 +145,10 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
                     *(s["spec"], collapsed, finished),
                 )
             )
+        still = sum(r.get("alpha_change") == 0 for r in done(runs))
+        if still:
+            text = "{}: the architecture parameters did not move in {} of {} runs: what it answers was not searched."
+            found.append(Note(text, s["spec"], still, finished))
     if len(hardware(records)) > 1:
         found.append(Note("the runs come from several machines: their search seconds are not comparable."))
     return found

@@ -20,7 +20,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(folders: Sequence[Path], out: Path | None = None, published: bool = False) -> list[Path]:
-    """Writes table.{csv,md,tex}, comparisons.csv, ablations.csv, both plots and report.html; returns their paths.
+    """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, ablations.csv where there are some,
+    the plots and report.html; returns their paths.
 
     out: a folder, by default `report` in the first campaign folder. Reads nothing but the campaign folders.
     UserError where there are no runs, or where the campaigns cannot stand in one table.
@@ -49,12 +50,14 @@ def write_files(records: Sequence[Record], campaign: Campaign, out: Path, publis
     plots = {
         "accuracy": figures.save(figures.accuracy(records, campaign), out / "accuracy"),
         "convergence": figures.save(figures.convergence(records, campaign), out / "convergence"),
+        "operations": figures.save(figures.operations(records, campaign), out / "operations"),
     }
     texts = {
         "table.csv": tables.to_csv(tables.results_table(records, campaign)),
         "table.md": tables.to_markdown(table),
         "table.tex": tables.to_latex(table),
         "comparisons.csv": tables.to_csv(tests),
+        "diagnostics.csv": tables.to_csv(tables.diagnostics(records, campaign)),
         "report.html": to_html(records, campaign, table, tests, ablations, {k: svg for k, (_, svg) in plots.items()}),
     }
     if len(ablations):
@@ -187,6 +190,7 @@ def to_html(
         table=table,
         ablations=readable_ablations(ablations) if len(ablations) else None,
         headline=headline(records, campaign, tests),
+        diagnostics=_diagnostic_rows(tables.diagnostics(records, campaign)),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
         runs=[_run_row(r, table.scores) for r in runs],
         plots={name: _data_uri(path) for name, path in plots.items()},
@@ -203,6 +207,24 @@ def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     names = [specs[row["a"]], specs[row["b"]], row["dataset"], f"{row['n_a']}, {row['n_b']}", test]
     numbers = [number(row["p"], ".2g"), number(row["p_holm"], ".2g"), number(row["effect"]) + interval]
     return [*names, *numbers, row["verdict"]]
+
+
+def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of what the searches did, as they stand on the page."""
+    names = {"modal_cell": "commonest answer", "modal_share": "its share", "alpha_entropy": "α entropy",
+             "alpha_change": "α moved by", "one_shot_spearman": "one-shot ρ",
+             "one_shot_spearman_good": "ρ in the better half"}  # fmt: skip
+    columns = [c for c in frame.columns if c != "label" and not frame[c].isna().all()]
+
+    def text(value: Any) -> str:
+        if isinstance(value, str):
+            return value
+        if value != value:  # nan
+            return tables.EMPTY
+        return str(value) if isinstance(value, int) else f"{value:.2f}"
+
+    rows = [[text(row[c]) for c in columns] for row in frame.to_dict("records")]
+    return [names.get(c, c.replace("_", " ")) for c in columns], rows
 
 
 def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from benchmarks.base import UserError, cpu_name
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark, open_benchmark
-from harness import scoring, store
+from harness import diagnostics, scoring, store
 from searchers import base
 from searchers.base import Budget, SearchTask, Step
 
@@ -103,6 +103,7 @@ FAILED: dict[str, Any] = {
     **dict.fromkeys(("cell", "index", "cell_without_none", "index_without_none")),
     **{"scores": [], "trajectory": [], "steps": 0, "search_seconds": 0.0, "simulated_seconds": 0.0},
     **{"evaluations": 0, "train_images": 0, "eval_images": 0, "collapsed": False},
+    **{"disconnected": False, "phases": [], "alpha_entropy": None, "alpha_change": None, "one_shot": None},
 }
 
 
@@ -137,7 +138,7 @@ def _search(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
     state = _loop(plan, task, searcher, state, folder, progress)
     if state.steps == 0:
         raise UserError(f"{plan.spec} ended without an answer: its budget does not pay for one step")
-    return _answer(benchmark, task, state, folder)
+    return _answer(benchmark, task, searcher, state, folder)
 
 
 class Progressed(NamedTuple):
@@ -186,19 +187,25 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
         "simulated_seconds": round(task.simulated_seconds, 3),
         "evaluations": task.evaluations,
         "train_images": task.train_images,
+        "operations": diagnostics.operations(step.cell),
         **step.metrics,
     }
     if step.alphas is not None:
+        line["alpha_entropy"] = round(diagnostics.entropy(step.alphas), 6)
         line["index_without_none"] = cells.index(cells.derive(step.alphas, none="drop"))
         line["alphas"] = [[round(float(a), 6) for a in row] for row in step.alphas]
     return line
 
 
-def _answer(benchmark: Benchmark, task: SearchTask, state: Progressed, folder: Path) -> dict[str, Any]:
+def _answer(
+    benchmark: Benchmark, task: SearchTask, searcher: base.Searcher, state: Progressed, folder: Path
+) -> dict[str, Any]:
     """What the trace says, scored: the last line is the answer, each change of it a point of the trajectory."""
     trajectory: list[dict[str, Any]] = []
+    watch = diagnostics.Watch()
     last: dict[str, Any] = {}
     for last in store.read_trace(folder / "trace.jsonl"):
+        watch.see(last)
         if not trajectory or last["index"] != trajectory[-1]["index"]:
             names = ("step", "index", "search_seconds", "simulated_seconds", "evaluations")
             trajectory.append({name: last[name] for name in names})
@@ -206,6 +213,7 @@ def _answer(benchmark: Benchmark, task: SearchTask, state: Progressed, folder: P
         point["scores"] = scoring.scores(benchmark, cells.from_index(point["index"]))
     cell = cells.from_index(last["index"])
     without = cells.from_index(last.get("index_without_none", last["index"]))
+    spent = {name: getattr(task, name) for name in ("simulated_seconds", "evaluations", "train_images", "eval_images")}
     return {
         "cell": cells.to_string(cell),
         "index": cells.index(cell),
@@ -215,11 +223,12 @@ def _answer(benchmark: Benchmark, task: SearchTask, state: Progressed, folder: P
         "trajectory": trajectory,
         "steps": state.steps,
         "search_seconds": state.search_seconds,
-        "simulated_seconds": task.simulated_seconds,
-        "evaluations": task.evaluations,
-        "train_images": task.train_images,
-        "eval_images": task.eval_images,
+        **spent,
         "collapsed": cells.is_collapsed(cell),
+        "disconnected": not cells.is_connected(cell),
+        **watch.found(),
+        # After the counters were read: what it costs is no part of the search.
+        "one_shot": diagnostics.one_shot(searcher, benchmark, task.dataset),
     }
 
 

@@ -7,7 +7,7 @@ seconds are means per run. Measured and simulated seconds stand in columns of th
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from benchmarks.nb201.cell import OPERATIONS
 from harness import statistics
 from harness.remarks import (
     Campaign,
@@ -39,10 +40,26 @@ COMPARISON_COLUMNS = [
     "effect", "effect_low", "effect_high", "verdict",
 ]
 TEXT_COLUMNS = {
-    "searcher", "label", "kind", "search_dataset", "dataset", "split", "a", "b", "test", "verdict",
+    "searcher", "label", "kind", "search_dataset", "dataset", "split", "a", "b", "test", "verdict", "modal_cell",
 }
 # fmt: on
-COUNT_COLUMNS = {"n", "n_a", "n_b"}
+DIAGNOSTIC_COLUMNS = [
+    "searcher",
+    "label",
+    "n",
+    "collapsed",
+    "disconnected",
+    "distinct_cells",
+    "modal_cell",
+    "modal_share",
+    *OPERATIONS,
+    "answer_changes",
+    "alpha_entropy",
+    "alpha_change",
+    "one_shot_spearman",
+    "one_shot_spearman_good",
+]
+COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "distinct_cells"}
 COSTS = {"search_seconds": "search s", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
 PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
 EMPTY = "–"
@@ -109,6 +126,34 @@ def comparisons(records: Sequence[Record], campaign: Campaign, margin: float | N
         for (dataset, other, a, b), test, p, same in zip(pairs, tests, adjusted, equivalence, strict=True)
     ]
     return _frame(rows, COMPARISON_COLUMNS)
+
+
+def diagnostics(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
+    """One row per searcher with the columns of diagnostics.csv: what its searches did, means over finished runs.
+
+    Operations are edges of the answered cells; `modal_*` is the commonest answer; NaN where a kind of searcher has no
+    such thing (multi-trial ones have no supernet, imported cells no search).
+    """
+    rows = []
+    for searcher in searchers_of(records, campaign):
+        runs = [r for r in done(records) if r["label"] == searcher["label"]]
+        cells = Counter(r["cell"] for r in runs)
+        modal, times = cells.most_common(1)[0] if cells else ("", 0)
+        one_shot = [r["one_shot"] for r in runs if r.get("one_shot")]
+        row = {"searcher": searcher["spec"], "label": searcher["label"], "n": len(runs)}
+        row |= {name: sum(bool(r.get(name)) for r in runs) for name in ("collapsed", "disconnected")}
+        row |= {"distinct_cells": len(cells), "modal_cell": modal, "modal_share": times / len(runs) if runs else None}
+        row |= {op: _average([r["cell"].count(op) for r in runs]) for op in OPERATIONS}
+        row |= {"answer_changes": _average([len(r["trajectory"]) - 1 for r in runs if r["trajectory"]])}
+        row |= {name: _average([r.get(name) for r in runs]) for name in ("alpha_entropy", "alpha_change")}
+        row |= {f"one_shot_{k}": _average([o[k] for o in one_shot]) for k in ("spearman", "spearman_good")}
+        rows.append(row)
+    return _frame(rows, DIAGNOSTIC_COLUMNS)
+
+
+def _average(values: Iterable[float | None]) -> float | None:
+    known = [v for v in values if v is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:

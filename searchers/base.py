@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from importlib import import_module
@@ -180,6 +180,13 @@ class Searcher(ABC):
     @abstractmethod
     def step(self) -> Step | None:
         """Advance by one epoch (one-shot) or one query (multi-trial); None when finished."""
+
+    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        """Validation loss of each cell in the trained supernet, (len(candidates),); None where there is none.
+
+        Asked after the search, to compare with the benchmark's table; no part of the search.
+        """
+        return None
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ step, and the answer is the best cell seen, as for all multi-trial searchers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -71,6 +72,10 @@ class CMAES(Searcher):
 
     def step(self) -> Step | None:
         return self.search.step()
+
+    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        training = getattr(self.search, "training", None)
+        return None if training is None else training.mean_losses(candidates, images)
 
     def state_dict(self) -> dict[str, Any]:
         return self.search.state_dict()

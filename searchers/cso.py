@@ -10,13 +10,14 @@ searcher is multi-trial, a query a step.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.cell import derive
+from benchmarks.nb201.cell import Cell, derive
 from searchers.base import Searcher, Step
 from searchers.multi_trial import BestSeen
 from searchers.one_shot import (
@@ -52,6 +53,10 @@ class CompetitiveSwarm(Searcher):
 
     def step(self) -> Step | None:
         return self.search.step()
+
+    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        training = getattr(self.search, "training", None)
+        return None if training is None else training.mean_losses(candidates, images)
 
     def state_dict(self) -> dict[str, Any]:
         return self.search.state_dict()

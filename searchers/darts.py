@@ -17,19 +17,26 @@ from torch import Tensor
 
 from benchmarks.nb201.cell import derive
 from benchmarks.nb201.supernet import Choice, MixedCell
-from searchers.base import Searcher, Step
-from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, initial_alphas, mean, softmax_rows
+from searchers.base import Step
+from searchers.one_shot import (
+    AlphaDescent,
+    AlphaSettings,
+    OneShotSearcher,
+    WeightTraining,
+    initial_alphas,
+    mean,
+    softmax_rows,
+)
 
 
 class DARTSSettings(AlphaSettings):
     order: Literal[1, 2] = 1
 
 
-class DARTS(Searcher):
+class DARTS(OneShotSearcher):
     """What subclasses may change: `make_cell`, `relax`, `penalty`, `frozen`, the shape of the first alphas."""
 
     name = "darts"
-    kind = "one-shot"
     Config: ClassVar[type[AlphaSettings]] = DARTSSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"second order": {"order": 2}}
     reference_epochs = 50

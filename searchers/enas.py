@@ -17,8 +17,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell
-from searchers.base import Searcher, Step
-from searchers.one_shot import WeightSettings, WeightTraining
+from searchers.base import Step
+from searchers.one_shot import OneShotSearcher, WeightSettings, WeightTraining
 
 
 class ENASSettings(WeightSettings):
@@ -63,9 +63,8 @@ class Controller(nn.Module):
         return found, torch.stack(log_p).sum(0), torch.stack(entropy).sum(0)
 
 
-class ENAS(Searcher):
+class ENAS(OneShotSearcher):
     name = "enas"
-    kind = "one-shot"
     Config = ENASSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"no entropy in the reward": {"entropy": 0.0}}
     reference_epochs = 250

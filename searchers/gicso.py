@@ -25,12 +25,13 @@ from pydantic import Field
 
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import Cell, derive
-from searchers.base import Searcher, Step
+from searchers.base import Step
 from searchers.one_shot import (
     SHAPE,
     AlphaDescent,
     AlphaSettings,
     AlphaSwarm,
+    OneShotSearcher,
     SwarmSettings,
     WeightTraining,
     initial_alphas,
@@ -61,9 +62,8 @@ class GICSOSettings(AlphaSettings, SwarmSettings):
     guard: bool = True  # INFERRED: a new cell must beat the old one's one-hot loss to become the answer
 
 
-class GICSO(Searcher):
+class GICSO(OneShotSearcher):
     name = "gicso"
-    kind = "one-shot"
     Config = GICSOSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {
         "no diversity term": {"diversity": 0.0},

@@ -19,7 +19,7 @@ from torch import Tensor
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, derive
 from benchmarks.nb201.supernet import Choice, MixedCell, Supernet, cross_entropy
-from searchers.base import SearchTask, Settings
+from searchers.base import Searcher, SearchTask, Settings
 from searchers.swarm import Swarm
 
 SHAPE = (len(EDGES), len(OPERATIONS))
@@ -176,6 +176,16 @@ class WeightTraining:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, value in state.items():
             getattr(self, name).load_state_dict(value)
+
+
+class OneShotSearcher(Searcher):
+    """A searcher whose `training` is a supernet in which every cell can be scored alone."""
+
+    kind = "one-shot"
+    training: WeightTraining
+
+    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        return self.training.mean_losses(candidates, images)
 
 
 def softmax_rows(alphas: Tensor) -> Tensor:

@@ -14,8 +14,8 @@ import numpy as np
 from pydantic import Field
 
 from benchmarks.nb201 import cell as cells
-from searchers.base import Searcher, Step
-from searchers.one_shot import WeightSettings, WeightTraining
+from searchers.base import Step
+from searchers.one_shot import OneShotSearcher, WeightSettings, WeightTraining
 
 
 class RSWSSettings(WeightSettings):
@@ -23,9 +23,8 @@ class RSWSSettings(WeightSettings):
     fitness_batch: int = Field(256, ge=2)  # INFERRED
 
 
-class RandomSearchWithWeightSharing(Searcher):
+class RandomSearchWithWeightSharing(OneShotSearcher):
     name = "rsws"
-    kind = "one-shot"
     Config = RSWSSettings
     reference_epochs = 250
 

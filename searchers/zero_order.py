@@ -17,8 +17,8 @@ from pydantic import Field
 
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import derive
-from searchers.base import Searcher, Step
-from searchers.one_shot import SHAPE, AlphaDescent, AlphaSettings, WeightTraining, initial_alphas
+from searchers.base import Step
+from searchers.one_shot import SHAPE, AlphaDescent, AlphaSettings, OneShotSearcher, WeightTraining, initial_alphas
 
 
 class ZeroOrderSettings(AlphaSettings):
@@ -30,9 +30,8 @@ class ZeroOrderSettings(AlphaSettings):
     fitness_batch: int = Field(256, ge=2)  # INFERRED
 
 
-class ZeroOrder(Searcher):
+class ZeroOrder(OneShotSearcher):
     name = "zero-order"
-    kind = "one-shot"
     Config = ZeroOrderSettings
     reference_epochs = 50  # INFERRED: DARTS'
 

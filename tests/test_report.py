@@ -20,7 +20,16 @@ from harness import figures, report, tables
 
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
 FILES = {
-    *("table.csv", "table.md", "table.tex", "comparisons.csv", "report.html"),
+    *(
+        "table.csv",
+        "table.md",
+        "table.tex",
+        "comparisons.csv",
+        "diagnostics.csv",
+        "operations.png",
+        "operations.svg",
+        "report.html",
+    ),
     *("accuracy.png", "accuracy.svg", "convergence.png", "convergence.svg"),
 }
 
@@ -72,7 +81,7 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
     assert all(p.stat().st_size > 200 for p in paths)
     text = (folder / "report" / "report.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert len(page.sources) == 2  # the two plots, and nothing from elsewhere
+    assert len(page.sources) == 3  # the plots, and nothing from elsewhere
     assert all(s.startswith("data:image/svg+xml;base64,") for s in page.sources)
     assert not re.search(r"url\(|@import|<link|<script", text)
     for word in ("prefers-color-scheme: dark", 'name="viewport"'):
@@ -165,10 +174,10 @@ def test_hostile_strings_are_escaped_everywhere(tmp_path):
     text = (folder / "report" / "report.html").read_text(encoding="utf-8")
     page = Page(text)
     assert "script" not in page.tags
-    assert page.tags.count("img") == 2
+    assert page.tags.count("img") == 3
     assert page.words.count(HOSTILE) >= 5  # shown as text: spec, error, cell, command, headline
     assert html.escape("<script>alert(", quote=True) in text
-    for plot in ("accuracy", "convergence"):
+    for plot in ("accuracy", "convergence", "operations"):
         svg = (folder / "report" / f"{plot}.svg").read_text(encoding="utf-8")
         assert "<script" not in svg
         assert "<svg" in svg

@@ -1,0 +1,85 @@
+"""What goes on inside a search: operations, architecture parameters, phases, and what the supernet knew.
+
+The runner asks for these at every step and after the search; `tables.diagnostics` sums them up over seeds.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.benchmark import Benchmark
+from benchmarks.nb201.cell import Cell
+from searchers.base import Searcher
+
+SAMPLE = 200  # cells on which the supernet is compared with the table, the same in every run
+IMAGES = 512  # validation images for that
+GOOD = 0.5  # the share of the sample, best first, that counts as good cells
+
+
+def operations(cell: Cell) -> list[int]:
+    """How many edges have each of the five operations."""
+    return [cell.count(op) for op in range(len(cells.OPERATIONS))]
+
+
+def entropy(alphas: np.ndarray) -> float:
+    """Mean over edges of the entropy of softmax(alphas), in units of ln 5: 1 is undecided, 0 decided; (6, 5)."""
+    a = np.asarray(alphas, dtype=np.float64)
+    logs = a - a.max(axis=1, keepdims=True)
+    logs = logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
+    return float(-(np.exp(logs) * logs).sum(axis=1).mean() / math.log(a.shape[1]))
+
+
+class Watch:
+    """Reads a trace line by line and keeps what the record says of it."""
+
+    def __init__(self) -> None:
+        self.first: np.ndarray | None = None
+        self.change: float | None = None  # largest distance of any alpha from where it was after the first step
+        self.entropy: float | None = None
+        self.phases: list[dict[str, Any]] = []
+
+    def see(self, line: dict[str, Any]) -> None:
+        phase = line.get("phase")
+        if phase is not None and (not self.phases or phase != self.phases[-1]["phase"]):
+            self.phases.append({"phase": phase, "step": line["step"]})
+        if "alphas" in line:
+            alphas = np.array(line["alphas"])
+            self.first = alphas if self.first is None else self.first
+            self.change = max(self.change or 0.0, float(np.abs(alphas - self.first).max()))
+            self.entropy = line["alpha_entropy"]
+
+    def found(self) -> dict[str, Any]:
+        return {"phases": self.phases, "alpha_entropy": self.entropy, "alpha_change": self.change}
+
+
+def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str, Any] | None:
+    """Spearman correlation of one-shot validation loss (negated) with the table's validation accuracy.
+
+    Over a fixed sample of cells, and over its better half by the table. None without a supernet.
+    """
+    known = np.flatnonzero(~np.isnan(benchmark.column(dataset, "valid").mean))
+    sample = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
+    losses = searcher.one_shot_losses([cells.from_index(int(k)) for k in sample], IMAGES)
+    if losses is None:
+        return None
+    accuracy = benchmark.column(dataset, "valid").mean[sample]
+    good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
+    return {
+        "cells": sample.tolist(),
+        "losses": [round(float(loss), 5) for loss in losses],
+        "spearman": _spearman(-losses, accuracy),
+        "spearman_good": _spearman(-losses[good], accuracy[good]),
+    }
+
+
+def _spearman(x: np.ndarray, y: np.ndarray) -> float | None:
+    """Rank correlation; None where one side is constant or not a number."""
+    from scipy.stats import spearmanr
+
+    if not (np.isfinite(x).all() and np.ptp(x) > 0 and np.ptp(y) > 0):
+        return None
+    return float(spearmanr(x, y).statistic)

@@ -1,0 +1,107 @@
+"""What a record says of the inside of a search, by hand and by scipy."""
+
+import numpy as np
+import pytest
+from scipy import stats
+from test_searchers import make_task
+from test_tables import make_campaign, make_record
+
+from benchmarks.nb201 import cell as C
+from harness import diagnostics, remarks, tables
+from searchers import base
+
+
+def test_entropy_of_undecided_decided_and_half_decided_edges():
+    assert diagnostics.entropy(np.zeros((6, 5))) == pytest.approx(1)
+    assert diagnostics.entropy(1000 * np.eye(5)[[0, 1, 2, 3, 4, 0]]) == pytest.approx(0, abs=1e-12)
+    two = np.full((6, 5), -1000.0)
+    two[:, :2] = 7.0
+    assert diagnostics.entropy(two) == pytest.approx(np.log(2) / np.log(5))
+
+
+def test_operations_are_counted():
+    assert diagnostics.operations((3, 3, 1, 0, 4, 3)) == [1, 1, 0, 3, 1]
+
+
+def test_a_trace_s_phases_entropy_and_largest_change():
+    watch = diagnostics.Watch()
+    assert watch.found() == {"phases": [], "alpha_entropy": None, "alpha_change": None}
+    alphas = np.zeros((6, 5))
+    for step, (phase, value) in enumerate([("a", 0.0), ("a", 2.0), ("b", -0.5)]):
+        alphas[2, 3] = value
+        watch.see({"step": step, "phase": phase, "alphas": alphas.tolist(), "alpha_entropy": 1 - step / 10})
+    assert watch.found() == {
+        "phases": [{"phase": "a", "step": 0}, {"phase": "b", "step": 2}],
+        "alpha_entropy": 0.8,
+        "alpha_change": 2.0,
+    }
+
+
+class Column:
+    def __init__(self, mean):
+        self.mean = mean
+
+
+class Bench:
+    """Accuracy grows with the cell's index; one entry is missing."""
+
+    def column(self, dataset, split):
+        assert (dataset, split) == ("digits", "valid")
+        mean = np.arange(15_625.0)
+        mean[7] = np.nan
+        return Column(mean)
+
+
+class Knowing:
+    """Its loss falls with the index, but for noise."""
+
+    def one_shot_losses(self, candidates, images):
+        index = np.array([C.index(cell) for cell in candidates])
+        self.asked = index
+        return -index + np.random.default_rng(0).normal(0, 4000, len(index))
+
+
+def test_correlation_with_the_table_is_scipy_s_over_all_and_over_the_better_half():
+    searcher = Knowing()
+    found = diagnostics.one_shot(searcher, Bench(), "digits")
+    index = np.array(found["cells"])
+    assert len(set(index)) == 200
+    assert 7 not in index
+    assert (index == searcher.asked).all()
+    losses = Knowing().one_shot_losses([C.from_index(int(k)) for k in index], 0)
+    assert found["spearman"] == pytest.approx(stats.spearmanr(index, -losses).statistic)
+    good = index >= np.sort(index)[100]
+    assert found["spearman_good"] == pytest.approx(stats.spearmanr(index[good], -losses[good]).statistic)
+    assert found["spearman_good"] < found["spearman"]
+
+
+def test_supernet_searchers_can_be_asked_and_the_others_say_none():
+    cells = [C.from_index(k) for k in (11, 284)]
+    for name, kind in (("rsws", "one-shot"), ("cso", "one-shot"), ("pcdarts", "one-shot"), ("random", "multi-trial")):
+        searcher_class = base.find(name)
+        searcher = searcher_class(make_task(kind=kind), base.configure(searcher_class, {}))
+        losses = searcher.one_shot_losses(cells, 64)
+        assert (losses is None) == (name in ("pcdarts", "random"))
+        if losses is not None:
+            assert losses.shape == (2,)
+            assert (losses > 0.5).all()  # of an untrained network of 10 classes
+            assert losses[0] != losses[1]
+
+
+def test_the_table_of_diagnostics_by_hand():
+    skips = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
+    one_shot = {"cells": [], "losses": [], "spearman": 0.5, "spearman_good": None}
+    records = [make_record("a", s, 90.0, alpha_entropy=0.5, alpha_change=0.0 if s == 2 else 1.0) for s in range(3)]
+    records[0]["one_shot"] = records[1]["one_shot"] = one_shot
+    records[1]["one_shot"] = one_shot | {"spearman": 0.7, "spearman_good": 0.1}
+    records[2] |= {"cell": skips, "collapsed": True}
+    campaign = make_campaign({"a": "one-shot"}, [0, 1, 2])
+    (row,) = tables.diagnostics(records, campaign).to_dict("records")
+    assert (row["n"], row["collapsed"], row["distinct_cells"], row["modal_share"]) == (3, 1, 2, pytest.approx(2 / 3))
+    assert row["modal_cell"] == records[0]["cell"]
+    # twice (2 none, 1 skip, 3 convolutions 3×3), once six skips
+    assert (row["none"], row["skip_connect"], row["nor_conv_3x3"]) == (pytest.approx(4 / 3), pytest.approx(8 / 3), 2)
+    assert (row["answer_changes"], row["alpha_entropy"], row["alpha_change"]) == (1, 0.5, pytest.approx(2 / 3))
+    assert (row["one_shot_spearman"], row["one_shot_spearman_good"]) == (pytest.approx(0.6), pytest.approx(0.1))
+    said = "\n".join(remarks.warnings(records, campaign))
+    assert "a: the architecture parameters did not move in 1 of 3 runs" in said

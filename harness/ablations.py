@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from harness import statistics
-from harness.remarks import Campaign, Note, Record, done, score_columns
-from harness.tables import EMPTY, Cell, Group, ReadableTable, Row
+from harness.remarks import Campaign, Note, Record, score_columns
+from harness.tables import EMPTY, Cell, Group, ReadableTable, Row, group_scores_by_seed
 
 # fmt: off
 COLUMNS = [
@@ -31,21 +31,15 @@ def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFram
     about = campaign.get("ablations")
     if about is None:
         return pd.DataFrame(columns=COLUMNS)
-    values = {
-        (r["label"], r["seed"], s["dataset"], s["split"]): s["value"]
-        for r in done(records)
-        for s in r["scores"]
-        if not s["without_none"] and s["value"] is not None
-    }
     searcher = next(s for s in campaign["searchers"] if s["label"] == about["of"])
     rows = []
     for label, name in about["rows"].items():
-        seeds = sorted({seed for owner, seed, _, _ in values if owner == label})
         for dataset, split in score_columns(records, campaign):
-            pairs = [
-                (values.get((label, s, dataset, split)), values.get((about["of"], s, dataset, split))) for s in seeds
-            ]
-            differences = [a - b for a, b in pairs if a is not None and b is not None]
+            with_it, without_it = (
+                group_scores_by_seed([r for r in records if r["label"] == owner], dataset, split)
+                for owner in (about["of"], label)
+            )
+            differences = [without_it[s] - with_it[s] for s in sorted(with_it.keys() & without_it.keys())]
             found = statistics.summary(differences)
             rows.append(
                 {"searcher": searcher["spec"], "ablation": name, "dataset": dataset, "split": split, "n": found.n}

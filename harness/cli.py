@@ -72,6 +72,9 @@ FreshOption = Annotated[bool, typer.Option("--fresh", help="Move old runs aside 
 WorkersOption = Annotated[int | None, typer.Option(min=1, help="Default: the cores; 1 on a GPU.")]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="torch threads a run, on a CPU.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
+MarginOption = Annotated[
+    float | None, typer.Option(min=0, help="Accuracy points within which two are held to be equal; tested.")
+]
 PrecisionOption = Annotated[Precision, typer.Option(help="auto is fp32 on a CPU, bf16 on CUDA.")]
 
 
@@ -325,6 +328,56 @@ def table(
     else:
         write = tables.to_markdown if format is Format.md else tables.to_latex
         typer.echo(write(tables.readable_table(records, campaign, published)))
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="DIR")],
+    second: Annotated[Path, typer.Argument(metavar="DIR")],
+    margin: MarginOption = None,
+) -> None:
+    """What differs between two campaigns: settings, environment, answers, and results paired by seed."""
+    from harness.compare import compare as compared
+
+    typer.echo(compared(first, second, margin))
+
+
+@app.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(help="How these cells are called in tables and plots.")],
+    cells: Annotated[Path, typer.Argument(metavar="CELLS.csv", help="Columns seed,cell[,search_seconds].")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A campaign's folder, or a new one.")],
+    benchmark: BenchmarkOption = BenchmarkName.auto,
+    search_dataset: SearchDatasetOption = None,
+    table: TableOption = None,
+    data: DataOption = None,
+) -> None:
+    """Score cells that you found with your own code, and test and plot them beside runs, marked imported."""
+    from harness import importing, store
+    from harness.campaign import Setting, open_folder
+    from harness.report import write_report
+
+    exists = (folder / "campaign.json").exists()
+    campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
+    if exists and benchmark is BenchmarkName.auto:
+        benchmark = BenchmarkName(campaign["benchmark"])
+    bench, path, places, how = open_benchmark(benchmark, table, data)
+    dataset = search_dataset or campaign.get("search_dataset", bench.datasets[0])
+    if not exists:
+        preset = {"name": importing.KIND}
+        setting = Setting(bench, path, tuple(places), dataset, preset, "none", "none", 0)
+        rows = importing.read_cells(cells, dataset)
+        campaign = open_folder(folder, setting, [], [row["seed"] for row in rows])
+        campaign |= _provenance(_chosen(how, setting), "none", [], [row["seed"] for row in rows], setting)
+    elif campaign["table_sha256"] != bench.version:
+        raise UserError(f"{folder} is scored from another table (sha256 {campaign['table_sha256'][:12]})")
+    importing.check_name(name, campaign)
+    records = importing.records_of(name, importing.read_cells(cells, dataset), campaign, bench)
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_json(folder / "campaign.json", campaign)
+    importing.write_records(folder, records)
+    write_report([folder], folder / "report")
+    typer.echo((folder / "report" / "table.md").read_text(encoding="utf-8"))
 
 
 @app.command()

@@ -74,7 +74,6 @@ def footnotes(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     searchers = searchers_of(records, campaign)
     seeds = sorted({seed for s in searchers for seed in planned_seeds(s, campaign)})
     finished = {s["label"]: sum(r["label"] == s["label"] for r in done(records)) for s in searchers}
-    setting = (campaign["preset"]["name"], campaign.get("precision", "?"), campaign.get("threads", "?"))
     notes = [
         Note(
             "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our rows "
@@ -83,11 +82,7 @@ def footnotes(records: Sequence[Record], campaign: Campaign) -> list[Note]:
         Note("Seeds: {}.", _ranges(seeds)),
         _protocol(records, campaign),
         Note("search s is measured, simulated s is the benchmark's clock (queries); means per run, never added."),
-        Note(
-            "Preset {}, precision {}, {} thread(s) a run. Hardware: {}.",
-            *setting,
-            "; ".join(hardware(records)) or "unknown",
-        ),
+        *_made_by(records, campaign, searchers),
         Note("Power: {}.", campaign["power_note"]),
     ]
     family = (len(searchers) - 1) * sum(s == "test" for _, s in score_columns(records, campaign))
@@ -106,6 +101,20 @@ def footnotes(records: Sequence[Record], campaign: Campaign) -> list[Note]:
                 *(first["spec"], first["kind"], ", ".join(crossing)),
             )
         )
+    return notes
+
+
+def _made_by(records: Sequence[Record], campaign: Campaign, searchers: list[dict]) -> list[Note]:
+    """How our runs were made, and which rows are no runs of ours."""
+    notes = []
+    if any(s["kind"] != "imported" for s in searchers):
+        setting = (campaign["preset"]["name"], campaign.get("precision", "?"), campaign.get("threads", "?"))
+        where = "; ".join(hardware(records)) or "unknown"
+        notes.append(Note("Preset {}, precision {}, {} thread(s) a run. Hardware: {}.", *setting, where))
+    imported = [s["spec"] for s in searchers if s["kind"] == "imported"]
+    if imported:
+        text = "Imported, found with other code and scored from this table; seconds as given there: {}."
+        notes.append(Note(text, ", ".join(imported)))
     return notes
 
 

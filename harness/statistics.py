@@ -191,14 +191,18 @@ def equivalence_p(a: ArrayLike, b: ArrayLike, margin: float) -> float | None:
 
 
 def signed_rank(differences: ArrayLike) -> float | None:
-    """Two-sided p of Wilcoxon's signed ranks of paired differences, exact given the ties; empty below two pairs.
+    """Two-sided p of Wilcoxon's signed ranks of paired differences; empty below two pairs."""
+    d = np.asarray(differences, dtype=np.float64)
+    return None if len(d) < 2 else float(min(1.0, 2 * min(signed_rank_tails(d))))
+
+
+def signed_rank_tails(differences: Floats) -> tuple[float, float]:
+    """P(sum of the positive ranks <= observed), P(>= observed), exact given the ties.
 
     The distribution is that over all 2^m signs of the m differences that are not 0; zeros take part in the ranking and
     are then dropped (Pratt, JASA 54, 1959).
     """
-    d = np.round(np.asarray(differences, dtype=np.float64), 9)  # equal steps of a table differ by rounding
-    if len(d) < 2:
-        return None
+    d = np.round(differences, 9)  # equal steps of a table differ by rounding
     ranks = _doubled_midranks(np.abs(d))[0][d != 0]
     positive = int(ranks[d[d != 0] > 0].sum())
     chances = np.zeros(int(ranks.sum()) + 1)  # chances[s]: probability that the positive ranks sum to s
@@ -207,8 +211,19 @@ def signed_rank(differences: ArrayLike) -> float | None:
         shifted = np.zeros_like(chances)
         shifted[rank:] = chances[: len(chances) - rank]
         chances = (chances + shifted) / 2
-    tails = chances[: positive + 1].sum(), chances[positive:].sum()
-    return float(min(1.0, max(2 * min(tails), sys.float_info.min)))
+    low, high = chances[: positive + 1].sum(), chances[positive:].sum()
+    tiny = sys.float_info.min  # where it underflows: no p is 0
+    return float(max(low, tiny)), float(max(high, tiny))
+
+
+def paired_equivalence_p(differences: ArrayLike, margin: float) -> float | None:
+    """p of two one-sided signed-rank tests: small where paired differences lie within ±margin."""
+    d = np.asarray(differences, dtype=np.float64)
+    if len(d) < 2:
+        return None
+    above_lower = signed_rank_tails(d + margin)[1]
+    below_upper = signed_rank_tails(d - margin)[0]
+    return float(min(1.0, max(above_lower, below_upper)))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

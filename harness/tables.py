@@ -77,6 +77,16 @@ def group_scores(records: Sequence[Record]) -> Scores:
     return groups
 
 
+def group_scores_by_seed(runs: Sequence[Record], dataset: str, split: str) -> dict[int, float]:
+    """Seed -> final score of finished runs of one searcher, `none` kept."""
+    return {
+        r["seed"]: s["value"]
+        for r in done(runs)
+        for s in r["scores"]
+        if (s["dataset"], s["split"], s["without_none"]) == (dataset, split, False) and s["value"] is not None
+    }
+
+
 def results_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
     """One row per searcher x dataset x split with the columns of table.csv; NaN where nothing can be said."""
     groups = group_scores(records)

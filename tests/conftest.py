@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness import cli
+
 CIFAR10_FILES = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta"]
 
 
@@ -45,3 +47,25 @@ def cifar10_root(shared: Path) -> Path:
         except OSError:  # the other run was first
             assert target.is_dir()
     return root
+
+
+@pytest.fixture(scope="session")
+def table(shared):
+    return shared / "data/nb201/nb201.csv.gz"
+
+
+@pytest.fixture
+def harness(monkeypatch, capsys):
+    """Run a command in this process: exit code, stdout, stderr."""
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as exit_:
+            code = exit_.code
+        out = capsys.readouterr()
+        return code, out.out, out.err
+
+    return call

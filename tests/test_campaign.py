@@ -21,32 +21,10 @@ from benchmarks.base import UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import digits
 from benchmarks.nb201.benchmark import PRESETS, Benchmark, open_nb201
-from harness import campaign, cli, runner, store
+from harness import campaign, runner, store
 
 HERE = Path(__file__).parent
 TIMES = ("search_seconds", "environment")
-
-
-@pytest.fixture(scope="session")
-def table(shared):
-    return shared / "data/nb201/nb201.csv.gz"
-
-
-@pytest.fixture
-def harness(monkeypatch, capsys):
-    """Run a command in this process: exit code, stdout, stderr."""
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as exit_:
-            code = exit_.code
-        out = capsys.readouterr()
-        return code, out.out, out.err
-
-    return call
 
 
 def records(folder):

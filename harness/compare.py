@@ -1,0 +1,102 @@
+"""What differs between two campaigns: where and how they were made, and what they found.
+
+For two revisions of the code, two machines, or two precisions at the same seeds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from benchmarks.base import UserError
+from harness import statistics, store, tables
+from harness.remarks import Campaign, Record, done, hardware, score_columns, searchers_of
+
+SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads", "versions")
+
+
+def compare(first: Path, second: Path, margin: float | None = None) -> str:
+    """The text of `harness compare`. `margin` in accuracy points also asks whether the two are equivalent."""
+    campaigns = [store.load_campaign(folder) for folder in (first, second)]
+    records = [store.load_records(folder) for folder in (first, second)]
+    if campaigns[0]["table_sha256"] != campaigns[1]["table_sha256"]:
+        raise UserError(f"{first} and {second} are scored from different tables: their numbers cannot be compared")
+    lines = [f"a = {first}, b = {second}", "", "settings and environment"]
+    lines += _settings(campaigns, records) or ["  the same"]
+    lines += ["", "searchers"]
+    labels = [[s["label"] for s in searchers_of(r, c)] for r, c in zip(records, campaigns, strict=True)]
+    for name, own, other in (("a", labels[0], labels[1]), ("b", labels[1], labels[0])):
+        lines += [f"  only in {name}: {label}" for label in own if label not in other]
+    both = [label for label in labels[0] if label in labels[1]]
+    if not both:
+        return "\n".join([*lines, "  none in common: nothing to compare"])
+    pairs = {label: [[r for r in done(found) if r["label"] == label] for found in records] for label in both}
+    lines += [_answers(label, *pairs[label]) for label in both]
+    columns = [c for c in score_columns(records[0], campaigns[0]) if c[1] == "test"]
+    return "\n".join([*lines, "", *_results(pairs, columns, margin)])
+
+
+def _settings(campaigns: list[Campaign], records: list[list[Record]]) -> list[str]:
+    sides = [
+        {k: c.get(k) for k in SETTINGS} | {"hardware": "; ".join(hardware(r))}
+        for c, r in zip(campaigns, records, strict=True)
+    ]
+    lines = []
+    for key, a in sides[0].items():
+        b = sides[1][key]
+        if isinstance(a, dict) and isinstance(b, dict):
+            lines += [f"  {key}.{k}: {a.get(k)} | {b.get(k)}" for k in {**a, **b} if a.get(k) != b.get(k)]
+        elif a != b:
+            lines.append(f"  {key}: {a} | {b}")
+    return lines
+
+
+def _answers(label: str, a: list[Record], b: list[Record]) -> str:
+    cells = [{r["seed"]: r["index"] for r in runs} for runs in (a, b)]
+    shared = cells[0].keys() & cells[1].keys()
+    same = sum(cells[0][seed] == cells[1][seed] for seed in shared)
+    configs = (
+        ""
+        if not (a and b) or a[0]["config"] == b[0]["config"]
+        else "; settings differ: "
+        + ", ".join(
+            f"{k} {a[0]['config'].get(k)} | {b[0]['config'].get(k)}"
+            for k in {**a[0]["config"], **b[0]["config"]}
+            if a[0]["config"].get(k) != b[0]["config"].get(k)
+        )
+    )
+    return f"  {label}: n = {len(a)} | {len(b)}; the same cell at {same} of {len(shared)} shared seeds{configs}"
+
+
+def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: float | None) -> list[str]:
+    """b minus a at shared seeds, per searcher and data set; one Holm family."""
+    rows, tests = [], []
+    for label, (a, b) in pairs.items():
+        for dataset, split in columns:
+            values = [tables.group_scores_by_seed(runs, dataset, split) for runs in (a, b)]
+            seeds = sorted(values[0].keys() & values[1].keys())
+            differences = [values[1][s] - values[0][s] for s in seeds]
+            found = statistics.summary(differences)
+            equal = None if margin is None else statistics.paired_equivalence_p(differences, margin)
+            means = [statistics.summary(list(v.values())).mean for v in values]
+            rows.append((f"{label}, {dataset}: {_number(means[0])} | {_number(means[1])}", found, equal))
+            tests.append(statistics.signed_rank(differences))
+    lines = [
+        "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean, p after Holm"
+    ]
+    for (what, found, equal), p in zip(rows, statistics.holm(tests), strict=True):
+        line = f"  {what}; n = {found.n}"
+        if found.n:
+            line += f", {found.median:+.2f}"
+        if found.ci_level is not None:
+            line += f" [{found.ci_low:+.2f}, {found.ci_high:+.2f}; {found.ci_level:.3f}], {found.mean:+.2f}"
+        line += "" if p is None else f", p = {p:.2g}"
+        if equal is not None:
+            verdict = "equivalent" if equal <= statistics.ALPHA else "not shown equivalent"
+            line += f"; {verdict} within {margin:g} points (p = {equal:.2g})"
+        lines.append(line)
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return tables.EMPTY if value is None else f"{value:.2f}"

@@ -1,0 +1,120 @@
+"""Cells that somebody found with other code: scored, tested and plotted like runs, and marked imported.
+
+A CSV with columns `seed` and `cell` (any spelling that `harness show` takes), one row a search; where known also
+`search_seconds` and `search_dataset`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+from typing import Any
+
+from benchmarks.base import UserError
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.benchmark import Benchmark
+from harness import scoring, store
+from harness.campaign import digest
+from searchers.base import suggestion
+
+REQUIRED, OPTIONAL = ("seed", "cell"), ("search_seconds", "search_dataset")
+KIND = "imported"
+
+
+def read_cells(path: Path, dataset: str) -> list[dict[str, Any]]:
+    """Rows as {seed, cell (a tuple), search_seconds or None}; UserError naming line, column and value.
+
+    `dataset` is what the campaign searches on: rows of another one do not belong there.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    reader = csv.DictReader(text.splitlines())
+    header = [(name or "").strip() for name in reader.fieldnames or []]
+    for name in header:
+        if name not in REQUIRED + OPTIONAL:
+            raise UserError(f"{path}: unknown column {name!r}{suggestion(name, [*REQUIRED, *OPTIONAL])}")
+    for name in REQUIRED:
+        if name not in header:
+            raise UserError(f"{path}: no column {name!r}; needed are seed,cell and allowed {', '.join(OPTIONAL)}")
+    rows: list[dict[str, Any]] = []
+    reader.fieldnames = header
+    for entry in reader:
+        where = f"{path} line {reader.line_num}"
+        if None in entry or None in entry.values():
+            raise UserError(f"{where}: expected {len(header)} values; a cell with commas needs quotes")
+        value = {name: text.strip() for name, text in entry.items()}
+        if not re.fullmatch(r"\d{1,9}", value["seed"], re.ASCII):
+            raise UserError(f"{where}: seed {value['seed']!r}: expected a whole number")
+        seed = int(value["seed"])
+        if any(row["seed"] == seed for row in rows):
+            raise UserError(f"{where}: seed {seed} is given twice")
+        if value.get("search_dataset", dataset) not in ("", dataset):
+            raise UserError(f"{where}: searched on {value['search_dataset']!r}, this campaign on {dataset!r}")
+        try:
+            cell = cells.parse(value["cell"])
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        rows.append({"seed": seed, "cell": cell, "search_seconds": _seconds(value.get("search_seconds", ""), where)})
+    if not rows:
+        raise UserError(f"{path}: no rows under its header")
+    return rows
+
+
+def _seconds(text: str, where: str) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UserError(f"{where}: search_seconds {text!r}: expected seconds, or nothing where unknown")
+    return seconds
+
+
+def check_name(name: str, campaign: dict[str, Any]) -> None:
+    """UserError where a name cannot be a folder's, or is one of the campaign's own searchers."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", name):
+        raise UserError(f"{name!r}: a name of letters, digits and . _ + -, beginning with a letter or digit")
+    if name in [s["label"] for s in campaign["searchers"]]:
+        raise UserError(f"{name!r} is a searcher of this campaign; give the imported cells another name")
+
+
+def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], benchmark: Benchmark) -> list[Any]:
+    """A record for each row, with everything unknown left empty: there was no search of ours."""
+    made = []
+    for row in rows:
+        scores = scoring.scores(benchmark, row["cell"])
+        unchanged = [score | {"without_none": True} for score in scores]  # no alphas to derive another cell from
+        index = cells.index(row["cell"])
+        made.append(
+            {
+                **{"searcher": name, "label": name, "spec": name, "kind": KIND, "config": {}, "seed": row["seed"]},
+                **{k: campaign[k] for k in ("benchmark", "search_dataset", "preset", "table_sha256")},
+                "key": digest([name, row["seed"], index, row["search_seconds"], campaign["table_sha256"]]),
+                **{"cell": cells.to_string(row["cell"]), "index": index},
+                **{"cell_without_none": cells.to_string(row["cell"]), "index_without_none": index},
+                **{"scores": scores + unchanged, "trajectory": [], "steps": 0},
+                **{"search_seconds": row["search_seconds"], "simulated_seconds": None, "evaluations": None},
+                **{"train_images": None, "eval_images": None, "collapsed": cells.is_collapsed(row["cell"])},
+                **{"disconnected": not cells.is_connected(row["cell"]), "phases": [], "alpha_entropy": None},
+                **{"alpha_change": None, "one_shot": None, "status": "done", "error": None, "environment": {}},
+            }
+        )
+    return made
+
+
+def write_records(folder: Path, records: list[dict[str, Any]]) -> None:
+    """Into the campaign's folder; an earlier import of the same name and seed is set aside where it differs."""
+    for record in records:
+        where = store.run_folder(folder, record["label"], record["seed"])
+        old = store.load_record(where)
+        if old is not None and old["key"] == record["key"]:
+            continue
+        if old is not None:
+            store.set_aside(where)
+        where.mkdir(parents=True, exist_ok=True)
+        store.write_json(where / "record.json", record)

@@ -1,0 +1,111 @@
+"""Cells from elsewhere, campaigns compared, records as a data frame; on the real table."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from harness import load
+
+# Cells 9930 and 0 in three spellings; test accuracies of the 200-epoch table, two decimals as published
+CELLS = """seed,cell,search_seconds
+3,9930,120.5
+5,"4,2,1,2,1,1",
+8,|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|,99
+"""
+
+
+@pytest.fixture
+def mine(tmp_path):
+    path = tmp_path / "mine.csv"
+    path.write_text(CELLS)
+    return path
+
+
+def test_imported_cells_are_scored_marked_and_kept(harness, table, tmp_path, mine):
+    code, out, err = harness("import", "mine", mine, tmp_path / "c", "--table", table)
+    assert (code, err) == (0, "")
+    assert "| **imported** |" in out
+    assert "Imported, found with other code" in out
+    assert "Preset" not in out
+    frame = load(tmp_path / "c").query("dataset == 'cifar10' and split == 'test' and not without_none")
+    assert frame["seed"].tolist() == [3, 5, 8]
+    assert frame["index"].tolist() == [9930, 0, 9930]
+    assert frame["value"].round(2).tolist()[::2] == [94.36, 94.36]
+    assert frame["search_seconds"].tolist()[::2] == [120.5, 99]
+    assert frame["search_seconds"].isna().tolist() == [False, True, False]
+    assert set(frame["kind"]) == {"imported"}
+    header = (tmp_path / "c/report/table.csv").read_text()
+    assert "nan" not in header
+    # the same again changes nothing, another answer sets the old record aside
+    before = {p: p.read_bytes() for p in (tmp_path / "c").glob("runs/*/*/record.json")}
+    assert harness("import", "mine", mine, tmp_path / "c", "--table", table)[0] == 0
+    assert {p: p.read_bytes() for p in before} == before
+    mine.write_text("seed,cell\n3,17\n")
+    assert harness("import", "mine", mine, tmp_path / "c", "--table", table)[0] == 0
+    (aside,) = (tmp_path / "c/aside").iterdir()
+    assert json.loads((aside / "record.json").read_text())["index"] == 9930
+    assert load(tmp_path / "c").query("seed == 3")["index"].unique() == [17]
+
+
+def test_imported_cells_stand_beside_runs_and_are_tested_against_them(harness, table, tmp_path, mine):
+    folder = tmp_path / "c"
+    run = ("run", "--searchers", "random", "--seeds", 3, "--benchmark", "nb201", "--out", folder, "--table", table)
+    assert harness(*run)[0] == 0
+    code, out, _ = harness("import", "mine", mine, folder, "--table", table)
+    assert code == 0
+    assert "| mine | 3 |" in out
+    tests = pd.read_csv(folder / "report/comparisons.csv")
+    assert set(zip(tests["a"], tests["b"], strict=True)) == {("random", "mine")}
+    assert harness("import", "random", mine, folder, "--table", table)[0] == 2
+    # the campaign goes on with them in it
+    assert harness(*run[:4], 4, *run[5:])[0] == 0
+    assert set(load(folder)["label"]) == {"random", "mine"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed,cel\n0,1\n", "unknown column 'cel'; did you mean 'cell'"),
+        ("cell\n1\n", "no column 'seed'"),
+        ("seed,cell\n", "no rows"),
+        ("", "no column 'seed'"),
+        ("seed,cell\n0,1\n0,2\n", "line 3: seed 0 is given twice"),
+        ("seed,cell\n-1,1\n", "line 2: seed '-1'"),
+        ("seed,cell\n0,15625\n", "line 2: cell index 15625"),
+        ("seed,cell\n0,|nor_conv_3x3~0|\n", "line 2: cell"),
+        ("seed,cell\n0,4,2,1,2,1,1\n", "line 2: expected 2 values; a cell with commas needs quotes"),
+        ("seed,cell,search_seconds\n0,1,soon\n", "line 2: search_seconds 'soon'"),
+        ("seed,cell,search_seconds\n0,1,nan\n", "line 2: search_seconds 'nan'"),
+        ("seed,cell,search_dataset\n0,1,cifar100\n", "line 2: searched on 'cifar100'"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_before_anything_is_written(harness, table, tmp_path, text, message):
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    code, _, err = harness("import", "mine", path, tmp_path / "c", "--table", table)
+    assert code == 2
+    assert message in err
+    assert err.count("\n") == 1
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", ".", "x" * 65])
+def test_names_that_are_no_folder(harness, table, tmp_path, mine, name):
+    code, _, err = harness("import", name, mine, tmp_path / "c", "--table", table)
+    assert code == 2
+    assert "letters, digits" in err
+
+
+def test_campaigns_are_compared_by_seed(harness, table, tmp_path):
+    for folder, text in (("a", "0,9930\n1,1835\n2,284\n"), ("b", "0,9930\n1,9930\n2,284\n3,17\n")):
+        path = tmp_path / f"{folder}.csv"
+        path.write_text("seed,cell\n" + text)
+        assert harness("import", "mine", path, tmp_path / folder, "--table", table)[0] == 0
+    code, out, _ = harness("compare", tmp_path / "a", tmp_path / "b", "--margin", 0.5)
+    assert code == 0
+    assert "mine: n = 3 | 4; the same cell at 2 of 3 shared seeds" in out
+    # differences at seeds 0, 1, 2 on CIFAR-10 test: 0, 94.36 − 54.30, 0
+    assert "n = 3, +0.00 [+0.00, +40.07; 0.750], +13.36, p = 1; not shown equivalent within 0.5 points" in out
+    assert "settings and environment\n  the same" in out
+    assert harness("compare", tmp_path / "a", tmp_path / "nowhere")[0] == 2

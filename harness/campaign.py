@@ -308,6 +308,7 @@ def open_folder(
         "seeds": list(seeds),
         "searchers": list(rows.values()),
         "space": scoring.space_summary(setting.benchmark),
+        "cloud": scoring.cloud(setting.benchmark),
     } | ({"ablations": ablations} if ablations else {})
 
 

@@ -303,13 +303,18 @@ def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Campaign folders.")],
     out: Annotated[Path | None, typer.Option(help="Default: DIR/report.")] = None,
     published: Annotated[bool, typer.Option("--published", help="Add the literature's rows, marked.")] = False,
+    paired: Annotated[
+        bool, typer.Option("--paired", help="Wilcoxon signed-rank by seed, in place of Mann-Whitney U.")
+    ] = False,
+    margin: MarginOption = None,
 ) -> None:
     """Tables, tests, plots and report.html from what is stored; needs no table and no images."""
     from harness.report import write_report
+    from harness.tables import Asked
 
     if len(folders) > 1 and out is None:
         raise UserError("several campaigns: say with --out where the joint report goes")
-    for path in write_report(folders, out or folders[0] / "report", published=published):
+    for path in write_report(folders, out or folders[0] / "report", published, Asked(paired, margin)):
         typer.echo(path)
 
 

@@ -71,6 +71,7 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
     return {
         "cells": sample.tolist(),
         "losses": [round(float(loss), 5) for loss in losses],
+        "accuracies": [round(float(value), 4) for value in accuracy],
         "spearman": _spearman(-losses, accuracy),
         "spearman_good": _spearman(-losses[good], accuracy[good]),
     }

@@ -19,7 +19,7 @@ Campaign = dict[str, Any]
 class Note(str):
     """A sentence of ours with words from records in it, where `ours` has {}; as a str it is plain text.
 
-    Only the words are to be escaped in a format in which our own marks (`none`) mean something.
+    Only the words are to be escaped: brackets and dashes of ours are meant as they stand.
     """
 
     ours: str
@@ -62,6 +62,18 @@ def score_columns(records: Sequence[Record], campaign: Campaign) -> list[tuple[s
     return found + sorted(extra, key=lambda c: (c[0], SPLITS.index(c[1])))
 
 
+def comparisons_planned(records: Sequence[Record], campaign: Campaign) -> int:
+    """The size of the Holm family: the first searcher against each other one on every test split."""
+    tests = sum(split == "test" for _, split in score_columns(records, campaign))
+    return (len(searchers_of(records, campaign)) - 1) * tests
+
+
+def power(records: Sequence[Record], campaign: Campaign) -> str:
+    """What the planned seeds can show, all searchers of the folder counted."""
+    planned = [len(planned_seeds(s, campaign)) for s in searchers_of(records, campaign)]
+    return statistics.power_note(min(planned, default=0), comparisons_planned(records, campaign))
+
+
 def hardware(records: Sequence[Record]) -> list[str]:
     """The distinct machines of the runs, in words."""
     environments = [r["environment"] for r in records if r.get("environment")]
@@ -76,16 +88,20 @@ def footnotes(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     finished = {s["label"]: sum(r["label"] == s["label"] for r in done(records)) for s in searchers}
     notes = [
         Note(
-            "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our rows "
-            "in the column; whether it is distinguishable is in the tests."
+            "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our rows in "
+            "the column, underlined (in Markdown italic): second best. On the test columns ↑ and ↓ mark rows that are "
+            "better or worse than the first searcher (p ≤ 0.05 after Holm), ≈ equivalent ones."
         ),
         Note("Seeds: {}.", _ranges(seeds)),
         _protocol(records, campaign),
-        Note("search s is measured, simulated s is the benchmark's clock (queries); means per run, never added."),
+        Note(
+            "search s (days) is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
+            "means per run, never added."
+        ),
         *_made_by(records, campaign, searchers),
-        Note("Power: {}.", campaign["power_note"]),
+        Note("Power: {}.", power(records, campaign)),
     ]
-    family = (len(searchers) - 1) * sum(s == "test" for _, s in score_columns(records, campaign))
+    family = comparisons_planned(records, campaign)
     if finished and 0 < min(finished.values()) < min(len(planned_seeds(s, campaign)) for s in searchers):
         notes.append(Note("With the runs there are: {}.", statistics.power_note(min(finished.values()), family)))
     singles = [s["spec"] for s in searchers if finished[s["label"]] == 1]
@@ -129,7 +145,8 @@ def _protocol(records: Sequence[Record], campaign: Campaign) -> Note:
         named = "; ".join(f"{d} {split} from {record}" for d, split, record in origins if d != record)
         text += f", at {epochs} epochs, mean over the stored trials ({counts} a cell)"
         text += f" ({named})" if named else ""
-    return Note("{}. `none` kept in the derived cell. Table sha256 {}.", text, campaign["table_sha256"])
+    derived = "The derived cell is the arg-max over all five operations, none included; supernets use batch statistics."
+    return Note("{}. {} Table sha256 {}.", text, derived, campaign["table_sha256"])
 
 
 def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
@@ -137,7 +154,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     searchers = searchers_of(records, campaign)
     found = [Note("{}", w) for w in campaign.get("warnings", [])]
     if not any(s["searcher"] == "random" for s in searchers):
-        found.append(Note("no `random` searcher in this campaign: nothing shows that the search beats chance."))
+        found.append(Note("no random searcher in this campaign: nothing shows that the search beats chance."))
     for s in searchers:
         runs = [r for r in records if r["label"] == s["label"]]
         finished, planned = len(done(runs)), len(planned_seeds(s, campaign))

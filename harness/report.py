@@ -8,18 +8,33 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from benchmarks.base import UserError
-from harness import figures, remarks, statistics, tables
+from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
+from harness import drawing, figures, findings, remarks, statistics, tables
 from harness.ablations import ablation_table, readable_ablations
 from harness.remarks import Campaign, Record
+from harness.tables import UNPAIRED, Asked
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
 SHOULD_AGREE = ("precision", "threads", "versions")
+PLOTS = {
+    "accuracy": figures.accuracy,
+    "ranks": findings.ranks,
+    "convergence": figures.convergence,
+    "regret": figures.regret,
+    "space": findings.space,
+    "cells": findings.cells,
+    "operations": findings.operations,
+    "one-shot": findings.one_shot,
+}
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_report(folders: Sequence[Path], out: Path | None = None, published: bool = False) -> list[Path]:
+def write_report(
+    folders: Sequence[Path], out: Path | None = None, published: bool = False, asked: Asked = UNPAIRED
+) -> list[Path]:
     """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, ablations.csv where there are some,
     the plots and report.html; returns their paths.
 
@@ -39,19 +54,21 @@ def write_report(folders: Sequence[Path], out: Path | None = None, published: bo
         )
     out = Path(out) if out is not None else folders[0] / "report"
     out.mkdir(parents=True, exist_ok=True)
-    return write_files(records, campaign, out, published)
+    return write_files(records, campaign, out, published, asked)
 
 
-def write_files(records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False) -> list[Path]:
+def write_files(
+    records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False, asked: Asked = UNPAIRED
+) -> list[Path]:
     """The files of a report from loaded records, into the existing folder out."""
-    table = tables.readable_table(records, campaign, published)
-    tests = tables.comparisons(records, campaign)
+    tests = tables.comparisons(records, campaign, asked)
+    table = tables.readable_table(records, campaign, published, tests)
     ablations = ablation_table(records, campaign)
-    plots = {
-        "accuracy": figures.save(figures.accuracy(records, campaign), out / "accuracy"),
-        "convergence": figures.save(figures.convergence(records, campaign), out / "convergence"),
-        "operations": figures.save(figures.operations(records, campaign), out / "operations"),
-    }
+    plots = {}
+    for name, draw in PLOTS.items():
+        figure = draw(records, campaign)
+        if figure is not None:  # there may be nothing to show: no supernet, too few seeds for ranks
+            plots[name] = drawing.save(figure, out / name)
     texts = {
         "table.csv": tables.to_csv(tables.results_table(records, campaign)),
         "table.md": tables.to_markdown(table),
@@ -105,9 +122,7 @@ def join(
         "command": "\n".join(dict.fromkeys(c["command"] for c in campaigns)),
         "warnings": notes,
     }
-    smallest = min(len(s["seeds"]) for s in searchers.values())
-    tests = sum("test" in splits for splits in first["space"].values())
-    return joined | {"power_note": statistics.power_note(smallest, (len(searchers) - 1) * tests)}, list(kept.values())
+    return joined, list(kept.values())
 
 
 def _short(value: Any) -> str:
@@ -190,6 +205,8 @@ def to_html(
         table=table,
         ablations=readable_ablations(ablations) if len(ablations) else None,
         headline=headline(records, campaign, tests),
+        power=remarks.power(records, campaign),
+        standing=_standing_rows(tables.results_table(records, campaign), specs),
         diagnostics=_diagnostic_rows(tables.diagnostics(records, campaign)),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
         runs=[_run_row(r, table.scores) for r in runs],
@@ -209,12 +226,54 @@ def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     return [*names, *numbers, row["verdict"]]
 
 
+def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]]:
+    """Test split: where the answers stand among all cells, a row per searcher and data set; then over the data sets."""
+
+    def text(value: float, digits: str = ".2f") -> str:
+        return tables.EMPTY if value != value else format(value, digits)
+
+    def interval(low: float, high: float) -> str:
+        return "" if low != low else f" [{low:.2f}, {high:.2f}]"
+
+    rows = []
+    for label, spec in specs.items():
+        part = frame[(frame["label"] == label) & (frame["split"] == "test")]
+        for row in part.to_dict("records"):
+            median = text(row["median"]) + interval(row["ci_low"], row["ci_high"])
+            iqm = text(row["iqm"]) + interval(row["iqm_low"], row["iqm_high"])
+            shares = [text(row["regret"]), text(row["relative_improvement"], "+.2f"), text(row["beaten"])]
+            rows.append([spec, row["dataset"], str(row["n"]), median, text(row["ci_level"], ".3f"), iqm, *shares])
+        if len(part) > 1:
+            means = part[["regret", "relative_improvement", "beaten"]].mean()
+            shares = [text(means["regret"]), text(means["relative_improvement"], "+.2f"), text(means["beaten"])]
+            rows.append([spec, "mean of the data sets", str(int(part["n"].max())), *[tables.EMPTY] * 3, *shares])
+    return rows
+
+
+def cell_svg(cell: Cell) -> str:
+    """A small drawing of a cell: nodes 0 to 3 in a row, a coloured edge for each operation but none."""
+    bends = {(0, 2): -26, (1, 3): 26, (0, 3): 34}
+    parts = []
+    for op, (i, j) in zip(cell, EDGES, strict=True):
+        if op:
+            x, y = 12 + 50 * i, 12 + 50 * j
+            path = f"M{x} 32Q{(x + y) / 2:g} {32 + 2 * bends.get((i, j), 0) * 0.75:g} {y} 32"
+            colour = findings.OPERATION_COLOURS[OPERATIONS[op]]
+            parts.append(f'<path d="{path}" stroke="{colour}"><title>{i}→{j} {OPERATIONS[op]}</title></path>')
+    nodes = "".join(f'<circle cx="{12 + 50 * k}" cy="32" r="5"/>' for k in range(4))
+    return (
+        f'<svg width="174" height="64" viewBox="0 0 174 64" fill="none" stroke-width="2.5">{"".join(parts)}'
+        f'<g fill="#8a8a8a">{nodes}</g></svg>'
+    )
+
+
 def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of what the searches did, as they stand on the page."""
-    names = {"modal_cell": "commonest answer", "modal_share": "its share", "alpha_entropy": "α entropy",
+    names = {"modal_share": "share of the commonest", "alpha_entropy": "α entropy",
              "alpha_change": "α moved by", "one_shot_spearman": "one-shot ρ",
              "one_shot_spearman_good": "ρ in the better half"}  # fmt: skip
-    columns = [c for c in frame.columns if c != "label" and not frame[c].isna().all()]
+    hidden = ("label", "modal_cell")  # the commonest answer is drawn
+    columns = [c for c in frame.columns if c not in hidden and not frame[c].isna().all()]
 
     def text(value: Any) -> str:
         if isinstance(value, str):
@@ -242,6 +301,10 @@ def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, An
         "search": seconds("search_seconds", ",.1f"),
         "simulated": seconds("simulated_seconds", ",.0f"),
         "collapsed": bool(record["collapsed"]),
+        "drawing": None if record["index"] is None else Markup(cell_svg(from_index(record["index"]))),
+        "config": record["config"],
+        "answers": [(e["step"], e["index"]) for e in record["trajectory"]],
+        "environment": record.get("environment") or {},
         "status": record["status"],
         "error": record["error"] or "",
     }

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ BOOTSTRAP_MIN_N = 10
 BOOTSTRAP_SAMPLES = 2000
 EXACT = "Mann-Whitney U, exact"
 APPROXIMATE = "Mann-Whitney U, normal approximation"
+PAIRED = "Wilcoxon signed-rank, exact"
 
 Floats = NDArray[np.float64]
 
@@ -41,7 +43,7 @@ class Summary(NamedTuple):
 class Comparison(NamedTuple):
     """A two-sided test of a against b; `effect` is the Vargha-Delaney A = P(a > b) + P(a = b) / 2."""
 
-    test: str | None  # EXACT or APPROXIMATE; None where a group has fewer than two values
+    test: str | None  # EXACT, APPROXIMATE or PAIRED; None where a group has fewer than two values
     p: float | None
     effect: float | None
     effect_low: float | None  # only where both groups have at least BOOTSTRAP_MIN_N values
@@ -263,22 +265,148 @@ def regret(optimum: float, values: ArrayLike) -> float | None:
     return None if mean is None else optimum - mean
 
 
+def beaten(value: float, quantiles: Sequence[float]) -> float:
+    """Percent of all cells below a value, from equidistant quantiles (0 to 100 %), linear between them."""
+    q = np.asarray(quantiles, dtype=np.float64)
+    below = int(np.searchsorted(q, value, side="left"))  # quantiles under the value
+    if below == 0:
+        return 0.0
+    if below == len(q):
+        return 100.0
+    step = q[below] - q[below - 1]
+    return float(100 * (below - 1 + (value - q[below - 1]) / step) / (len(q) - 1))
+
+
 def smallest_p(n_a: int, n_b: int, family: int = 1) -> float:
     """Smallest p after Holm that n_a against n_b values can reach in a family of that many tests, no ties."""
     separated = np.arange(n_a + n_b, dtype=np.float64)
     return min(1.0, family * mann_whitney(separated[:n_a], separated[n_a:])[0])
 
 
+def smallest_paired_p(n: int, family: int = 1) -> float:
+    """The same for n pairs and the signed-rank test: all differences of one sign, 2 / 2^n."""
+    return min(1.0, family * 2.0 ** (1 - n))
+
+
+def detectable(n: int, family: int = 1, power: float = 0.8) -> float | None:
+    """The shift, in standard deviations of normal values, that n against n values detect with that power.
+
+    By simulation (fixed seed) of the unpaired test at level 0.05 / family, the level of Holm's first step; None where
+    no shift can reach that level.
+    """
+    if n < 2 or smallest_p(n, n, family) > ALPHA:
+        return None
+    critical = _critical_u(n, ALPHA / family)
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, max(400, 40_000 // n), n))
+    low, high = 0.0, 16.0
+    while high - low > 0.01:
+        shift = (low + high) / 2
+        order = np.argsort(np.concatenate([a + shift, b], axis=1), axis=1)
+        below = n**2 - (np.argsort(order, axis=1)[:, :n].sum(axis=1) - n * (n - 1) // 2)  # pairs with a < b
+        low, high = (low, shift) if (below <= critical).mean() >= power else (shift, high)
+    return round(high, 2)
+
+
+def _critical_u(n: int, level: float) -> int:
+    """Largest U of n against n values, no ties, whose two-sided p is at most `level`; -1 where there is none."""
+    if math.comb(2 * n, n) > EXACT_ARRANGEMENTS:
+        sd = math.sqrt(n * n * (2 * n + 1) / 12)
+        return math.floor(n * n / 2 - 0.5 + NormalDist().inv_cdf(level / 2) * sd)
+    return int((2 * _u_tails(n) <= level).sum()) - 1
+
+
+def _u_tails(n: int) -> Floats:
+    """P(U <= u) for u from 0 to n², n against n values without ties."""
+    ways = np.zeros((n + 1, n * n + n * (n + 1) // 2 + 1), dtype=np.int64)
+    ways[0, 0] = 1
+    for rank in range(1, 2 * n + 1):
+        ways[1:, rank:] = ways[1:, rank:] + ways[:-1, : ways.shape[1] - rank]
+    return np.asarray(np.cumsum(ways[n, n * (n + 1) // 2 :]) / math.comb(2 * n, n))
+
+
 def power_note(n: int, comparisons: int) -> str:
-    """Whether n seeds a searcher can reach 0.05 at all in the planned family, and if not, how many can."""
+    """What n seeds a searcher can show in the planned family, and if nothing, how many could."""
     if comparisons < 1:
         return f"n = {n}; one searcher: nothing is tested"
     family = f"{ALPHA} after Holm over {comparisons} comparison{'s' if comparisons > 1 else ''}"
-    enough = next((k for k in range(2, 500) if smallest_p(k, k, comparisons) <= ALPHA), None)
-    advice = f"{enough} seeds can" if enough else "fewer comparisons can"
+    unpaired = next((k for k in range(2, 500) if smallest_p(k, k, comparisons) <= ALPHA), None)
+    paired = next(k for k in range(2, 500) if smallest_paired_p(k, comparisons) <= ALPHA)
+    advice = f"{unpaired} seeds can unpaired, {paired} paired" if unpaired else "fewer comparisons can"
     if n < 2:
         return f"n = {n} gives no spread and no test; to reach {family}, {advice}"
     p = smallest_p(n, n, comparisons)
-    if p <= ALPHA:
-        return f"n = {n} can reach {family} (smallest p {p:.2g})"
-    return f"n = {n} cannot reach {family} (smallest p {p:.2g}); {advice}"
+    if p > ALPHA:
+        return f"n = {n} cannot reach {family} (smallest p {p:.2g}); {advice}"
+    shift = detectable(n, comparisons)
+    assert shift is not None
+    chance = 1 - _upper_tail(shift / math.sqrt(2))
+    return (
+        f"n = {n} can reach {family} (smallest p {p:.2g}{'' if n >= paired else f'; paired from {paired} seeds'}); "
+        f"with 80 % power it detects {shift:.2g} standard deviations, P(a > b) = {chance:.2g}"
+    )
+
+
+def iqm(values: ArrayLike) -> float | None:
+    """Interquartile mean: the mean of the middle half (Agarwal et al., NeurIPS 2021); empty without values."""
+    x = np.sort(np.asarray(values, dtype=np.float64))
+    cut = int(0.25 * len(x))
+    return None if len(x) == 0 else _clamped(x[cut : len(x) - cut].mean(), x)
+
+
+def iqm_interval(values: ArrayLike, seed: int = 0) -> tuple[float | None, float | None]:
+    """95 % percentile bootstrap interval of the interquartile mean; empty below BOOTSTRAP_MIN_N values."""
+    x = np.asarray(values, dtype=np.float64)
+    if len(x) < BOOTSTRAP_MIN_N:
+        return None, None
+    drawn = np.sort(np.random.default_rng(seed).choice(x, (BOOTSTRAP_SAMPLES, len(x))), axis=1)
+    cut = int(0.25 * len(x))
+    low, high = np.percentile(drawn[:, cut : len(x) - cut].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def compare_paired(a: ArrayLike, b: ArrayLike) -> Comparison:
+    """Signed-rank test and effect of a against b, (n,) each, pair by pair; empty below two pairs."""
+    d = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
+    p = signed_rank(d)
+    if p is None:
+        return Comparison(None, None, None, None, None)
+    wins = (np.sign(np.round(d, 9)) + 1) / 2
+    low, high = None, None
+    if len(d) >= BOOTSTRAP_MIN_N:
+        drawn = np.random.default_rng(0).choice(wins, (BOOTSTRAP_SAMPLES, len(d))).mean(axis=1)
+        low, high = (float(q) for q in np.percentile(drawn, [2.5, 97.5]))
+    return Comparison(PAIRED, p, float(wins.mean()), low, high)
+
+
+class Ranks(NamedTuple):
+    """Searchers ranked within blocks (the seeds of one data set); 1 is best."""
+
+    mean: Floats  # (k,)
+    blocks: int
+    friedman_p: float | None
+    critical_difference: float | None  # Nemenyi's, at 0.05
+    nemenyi_p: Floats | None  # (k, k)
+
+
+def rank_blocks(values: ArrayLike) -> Ranks:
+    """Mean ranks of k searchers over n blocks, (n, k), with Friedman's test and Nemenyi's comparisons.
+
+    Higher is better; ties at nine decimals, the resolution of the tables, share their rank. Friedman's statistic is the
+    one corrected for ties; Demšar, JMLR 7, 2006. No test where there are under two blocks or three searchers, or
+    where all are equal.
+    """
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+    x = np.round(np.asarray(values, dtype=np.float64), 9)
+    n, k = x.shape
+    ranks = rankdata(-x, axis=1) if n else np.zeros((0, k))
+    mean = ranks.mean(axis=0) if n else np.full(k, np.nan)
+    if n < 2 or k < 3 or (x == x[:, :1]).all():
+        return Ranks(mean, n, None, None, None)
+    p = max(float(friedmanchisquare(*(-x).T).pvalue), sys.float_info.min)
+    unit = math.sqrt(k * (k + 1) / (6 * n))
+    q = np.abs(mean[:, None] - mean[None, :]) / unit * math.sqrt(2)
+    nemenyi = np.maximum(studentized_range.sf(q, k, np.inf), sys.float_info.min)
+    critical = float(studentized_range.isf(ALPHA, k, np.inf)) / math.sqrt(2) * unit
+    return Ranks(mean, n, p, critical, np.minimum(nemenyi, 1.0))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from benchmarks.nb201.cell import OPERATIONS
@@ -33,7 +34,8 @@ from harness.remarks import (
 TABLE_COLUMNS = [
     "searcher", "label", "kind", "search_dataset", "dataset", "split", "epochs", "n", "mean", "std", "median",
     "ci_low", "ci_high", "ci_level", "regret", "mean_without_none", "std_without_none",
-    "search_seconds", "simulated_seconds", "evaluations",
+    "search_seconds", "simulated_seconds", "evaluations", "iqm", "iqm_low", "iqm_high",
+    "relative_improvement", "beaten",
 ]
 COMPARISON_COLUMNS = [
     "dataset", "split", "a", "b", "n_a", "n_b", "test", "p", "p_holm",
@@ -60,9 +62,10 @@ DIAGNOSTIC_COLUMNS = [
     "one_shot_spearman_good",
 ]
 COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "distinct_cells"}
-COSTS = {"search_seconds": "search s", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
+COSTS = {"search_seconds": "search s (days)", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
 PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
 EMPTY = "–"
+MARKS = {"better": " ↓", "worse": " ↑", "equivalent": " ≈"}  # the row against the first searcher
 
 Scores = dict[tuple[str, str, str, bool], list[float]]  # (label, dataset, split, without_none) -> a value a seed
 
@@ -109,26 +112,48 @@ def results_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame
                 | {"regret": statistics.regret(about["optimum"]["value"], values) if about else None}
                 | {"mean_without_none": without.mean, "std_without_none": without.std}
                 | costs
+                | _standing(values, about)
             )
     return _frame(rows, TABLE_COLUMNS)
 
 
-def comparisons(records: Sequence[Record], campaign: Campaign, margin: float | None = None) -> pd.DataFrame:
+def _standing(values: list[float], about: dict[str, Any] | None) -> dict[str, float | None]:
+    """Where the answers stand among all cells: relative improvement over their mean, % of them beaten (mean)."""
+    mean, (low, high) = statistics.summary(values).mean, statistics.iqm_interval(values)
+    found: dict[str, float | None] = {"iqm": statistics.iqm(values), "iqm_low": low, "iqm_high": high}
+    if about is None or mean is None:
+        return found | {"relative_improvement": None, "beaten": None}
+    beaten = [statistics.beaten(v, about["quantiles"]) for v in values]
+    return found | {
+        "relative_improvement": 100 * (mean - about["mean"]) / about["mean"],  # Yang et al., ICLR 2020
+        "beaten": sum(beaten) / len(beaten),
+    }
+
+
+class Asked(NamedTuple):
+    """Which test the user wants: pairs of the same seed or not, and a margin of equivalence in percent points."""
+
+    paired: bool = False
+    margin: float | None = None
+
+
+UNPAIRED = Asked()
+
+
+def comparisons(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> pd.DataFrame:
     """The first searcher against each other one, per dataset on the test split; all of it is one Holm family.
 
-    `margin` in percent points, where given, also asks whether the two are equivalent (two one-sided tests,
-    with a Holm family of their own).
+    A margin also asks whether the two are equivalent (two one-sided tests, with a Holm family of their own).
     """
-    groups = group_scores(records)
     reference, *others = [s["label"] for s in searchers_of(records, campaign)]
     datasets = [d for d, split in score_columns(records, campaign) if split == "test"]
-    pairs = [(d, o, groups.get((reference, d, "test", False), []), groups.get((o, d, "test", False), []))
-             for o in others for d in datasets]  # fmt: skip
-    tests = [statistics.compare(a, b) for _, _, a, b in pairs]
+    pairs = [(d, o, *_groups_to_compare(records, (reference, o), d, asked)) for o in others for d in datasets]
+    compare = statistics.compare_paired if asked.paired else statistics.compare
+    tests = [compare(a, b) for _, _, a, b in pairs]
     adjusted = statistics.holm([t.p for t in tests])
     equivalence: list[float | None] = [None] * len(pairs)
-    if margin is not None:
-        equivalence = statistics.holm([statistics.equivalence_p(a, b, margin) for _, _, a, b in pairs])
+    if asked.margin is not None:
+        equivalence = statistics.holm([_equivalence(a, b, asked) for _, _, a, b in pairs])
     rows = [
         {"dataset": dataset, "split": "test", "a": reference, "b": other, "n_a": len(a), "n_b": len(b)}
         | test._asdict()
@@ -136,6 +161,39 @@ def comparisons(records: Sequence[Record], campaign: Campaign, margin: float | N
         for (dataset, other, a, b), test, p, same in zip(pairs, tests, adjusted, equivalence, strict=True)
     ]
     return _frame(rows, COMPARISON_COLUMNS)
+
+
+def _groups_to_compare(
+    records: Sequence[Record], labels: tuple[str, str], dataset: str, asked: Asked
+) -> tuple[list[float], list[float]]:
+    """Test scores of two searchers; paired ones at the seeds that both have, in the same order."""
+    a, b = (group_scores_by_seed([r for r in records if r["label"] == label], dataset, "test") for label in labels)
+    if not asked.paired:
+        return list(a.values()), list(b.values())
+    seeds = sorted(a.keys() & b.keys())
+    return [a[s] for s in seeds], [b[s] for s in seeds]
+
+
+def _equivalence(a: list[float], b: list[float], asked: Asked) -> float | None:
+    assert asked.margin is not None
+    if asked.paired:
+        return statistics.paired_equivalence_p([x - y for x, y in zip(a, b, strict=True)], asked.margin)
+    return statistics.equivalence_p(a, b, asked.margin)
+
+
+def rank_tests(records: Sequence[Record], campaign: Campaign) -> dict[str, statistics.Ranks]:
+    """Data set -> Friedman and Nemenyi over its seeds (test split), of the seeds at which every searcher has a score.
+
+    The data sets are no blocks of one test: their columns come from the same searches.
+    """
+    labels = [s["label"] for s in searchers_of(records, campaign)]
+    found = {}
+    for dataset in (d for d, split in score_columns(records, campaign) if split == "test"):
+        by_seed = [group_scores_by_seed([r for r in records if r["label"] == k], dataset, "test") for k in labels]
+        seeds = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
+        blocks = [[values[seed] for values in by_seed] for seed in seeds]
+        found[dataset] = statistics.rank_blocks(np.array(blocks).reshape(len(seeds), len(labels)))
+    return found
 
 
 def diagnostics(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
@@ -183,6 +241,7 @@ class Cell(NamedTuple):
 
     text: str
     bold: bool = False
+    second: bool = False  # second best: underlined, in Markdown italic
 
 
 class Row(NamedTuple):
@@ -222,14 +281,20 @@ class ReadableTable:
         return ["method", "n", *(f"{d} {s}" for d, s in self.scores), *self.costs]
 
 
-def readable_table(records: Sequence[Record], campaign: Campaign, published: bool = False) -> ReadableTable:
-    """One row per method, grouped by kind; then the space's bounds and, if asked, the published rows."""
+def readable_table(
+    records: Sequence[Record], campaign: Campaign, published: bool = False, tests: pd.DataFrame | None = None
+) -> ReadableTable:
+    """One row per method, grouped by kind; then the space's bounds and, if asked, the published rows.
+
+    `tests` are the comparisons that the marks stand for, by default the unpaired ones.
+    """
+    tests = comparisons(records, campaign) if tests is None else tests
     columns = score_columns(records, campaign)
     caption = (
         f"{campaign['benchmark']}, preset {campaign['preset']['name']}: accuracy in percent of the cells "
         f"that search on {campaign['search_dataset']} found, mean ± std over seeds"
     )
-    groups = [*_our_groups(records, campaign, columns), _space_group(columns, campaign)]
+    groups = [*_our_groups(records, campaign, columns, tests), _space_group(columns, campaign)]
     table = ReadableTable(caption, columns, groups)
     if published:
         _add_published(table, campaign)
@@ -238,18 +303,25 @@ def readable_table(records: Sequence[Record], campaign: Campaign, published: boo
     return table
 
 
-def _our_groups(records: Sequence[Record], campaign: Campaign, columns: list[tuple[str, str]]) -> list[Group]:
+def _our_groups(
+    records: Sequence[Record], campaign: Campaign, columns: list[tuple[str, str]], tests: pd.DataFrame
+) -> list[Group]:
     frame = results_table(records, campaign).set_index(["dataset", "split"])
     # compared as written, so that two rows that read the same are both bold
-    best = {c: _mean(m) for c, m in frame.groupby(level=[0, 1])["mean"].max().items()}
+    written = {c: sorted({float(_mean(m)) for m in part.dropna()}) for c, part in frame.groupby(level=[0, 1])["mean"]}
+    marks = {(row["b"], row["dataset"], "test"): MARKS[row["verdict"]] for row in tests.to_dict("records")
+             if row["verdict"] in MARKS}  # fmt: skip
     groups: dict[str, Group] = {}
     for searcher in searchers_of(records, campaign):
         rows = frame[frame["label"] == searcher["label"]].loc[columns]
         n, planned = int(rows["n"].max()), len(planned_seeds(searcher, campaign))
         cells = [Cell(str(n) if n >= planned else f"{n}/{planned}")]
         for column, mean, std in zip(columns, rows["mean"], rows["std"], strict=True):
-            cells.append(Cell(_spread(mean, std), EMPTY != _mean(mean) == best[column]))
-        cells += [Cell(_quantity(rows[cost].iloc[0])) for cost in COSTS]
+            text = _spread(mean, std) + marks.get((searcher["label"], *column), "")
+            place = written[column][::-1].index(float(_mean(mean))) if _mean(mean) != EMPTY else 9
+            cells.append(Cell(text, bold=place == 0, second=place == 1))
+        seconds, *others = (rows[cost].iloc[0] for cost in COSTS)
+        cells += [Cell(_with_days(seconds)), *(Cell(_quantity(value)) for value in others)]
         group = groups.setdefault(searcher["kind"], Group(searcher["kind"], []))
         group.rows.append(Row(searcher["spec"], "", cells))
     return list(groups.values())
@@ -283,9 +355,10 @@ def _add_published(table: ReadableTable, campaign: Campaign) -> None:
         for dataset, split in table.scores:
             name = f"{PUBLISHED_PREFIX.get(dataset)}_{split}"
             cells.append(Cell(_spread(entry.get(f"{name}_mean"), entry.get(f"{name}_std"))))
-        seconds = Cell(_quantity(entry["search_seconds"]))
+        seconds = entry["search_seconds"]
         # table-query methods state the benchmark's clock, weight-sharing ones a GPU's
-        clocks = [Cell(EMPTY), seconds] if "simulated" in entry["source"] else [seconds, Cell(EMPTY)]
+        simulated = "simulated" in entry["source"]
+        clocks = [Cell(EMPTY), Cell(_quantity(seconds))] if simulated else [Cell(_with_days(seconds)), Cell(EMPTY)]
         note = f"published [{table.sources.index(entry['source']) + 1}]"
         rows.append(Row(entry["method"], note, [*cells, *clocks, Cell(EMPTY)]))
     table.groups.append(Group("published (other people's runs, protocols and hardware; not tested against ours)", rows))
@@ -311,6 +384,12 @@ def _quantity(value: Any) -> str:
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
+def _with_days(seconds: Any) -> str:
+    """Seconds, and the days of the device that they are, as papers state GPU-days."""
+    number = _number(seconds)
+    return EMPTY if number is None else f"{_quantity(number)} ({number / 86_400:.2g})"
+
+
 def to_markdown(table: ReadableTable) -> str:
     """GitHub's Markdown: a bold line opens each group; footnotes, sources and warnings below."""
     width = len(table.headings)
@@ -322,11 +401,16 @@ def to_markdown(table: ReadableTable) -> str:
         lines.append(_markdown_row([f"**{markdown_text(group.title)}**", *[""] * (width - 1)]))
         for row in group.rows:
             method = markdown_text(f"{row.method} ({row.note})" if row.note else row.method)
-            lines.append(_markdown_row([method, *(f"**{c.text}**" if c.bold else c.text for c in row.cells)]))
+            lines.append(_markdown_row([method, *map(_markdown_cell, row.cells)]))
     notes = [f"- **Warning:** {w.escaped(markdown_text)}" for w in table.warnings]
     notes += [f"- {f.escaped(markdown_text)}" for f in table.footnotes]
     notes += [f"- [{i}] {markdown_text(s)}" for i, s in enumerate(table.sources, 1)]
     return "\n".join([f"{markdown_text(table.caption)}", "", *lines, "", *notes, ""])
+
+
+def _markdown_cell(cell: Cell) -> str:
+    mark = "**" if cell.bold else "*" if cell.second else ""
+    return f"{mark}{cell.text}{mark}"
 
 
 def _markdown_row(cells: Iterable[str]) -> str:
@@ -337,6 +421,7 @@ def markdown_text(text: str) -> str:
     """Text that stays text in a Markdown table: no markup, no HTML, no line breaks, no cell ends."""
     for mark in "\\|*`":
         text = text.replace(mark, "\\" + mark)
+    text = text.replace("](", "]\\(").replace("__", "\\_\\_")  # a link, bold; a single underscore is neither
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
 
 
@@ -351,6 +436,10 @@ LATEX = {c: "\\" + c for c in "&%$#_{}"} | {
     "±": r"$\pm$",
     "−": r"$-$",
     "×": r"$\times$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "≈": r"$\approx$",
+    "≤": r"$\leq$",
     "–": "--",
 }
 
@@ -376,8 +465,9 @@ def to_latex(table: ReadableTable) -> str:
     notes += [f"[{i}] {s}" for i, s in enumerate(table.sources, 1)]
     head = [r"\begin{table}", r"\centering", rf"\caption{{{latex_text(table.caption)}}}"]
     head += [r"\resizebox{\linewidth}{!}{%", rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}", r"\toprule"]
-    tail = [r"\bottomrule", r"\end{tabular}}", r"\par\smallskip\footnotesize\raggedright"]
-    tail += [*(latex_text(note) + r"\par" for note in notes), r"\end{table}", ""]
+    # the notes stand after the float: with the published sources they are longer than a page may be
+    tail = [r"\bottomrule", r"\end{tabular}}", r"\end{table}", r"{\footnotesize\raggedright"]
+    tail += [*(latex_text(note) + r"\par" for note in notes), "}", ""]
     return "\n".join(head + lines + tail)
 
 
@@ -386,5 +476,10 @@ def _latex_row(cells: Iterable[str]) -> str:
 
 
 def _latex_method(row: Row) -> str:
-    cells = [rf"\textbf{{{latex_text(c.text)}}}" if c.bold else latex_text(c.text) for c in row.cells]
+    cells = [_latex_cell(c) for c in row.cells]
     return " & ".join([latex_text(f"{row.method} ({row.note})" if row.note else row.method), *cells]) + r" \\"
+
+
+def _latex_cell(cell: Cell) -> str:
+    text = latex_text(cell.text)
+    return rf"\textbf{{{text}}}" if cell.bold else rf"\underline{{{text}}}" if cell.second else text

@@ -171,10 +171,14 @@ def test_regret():
 def test_power_note_says_what_can_be_reached_before_anything_runs():
     assert s.smallest_p(5, 5, 9) == pytest.approx(9 * 2 / 252)
     assert s.power_note(5, 9) == (
-        "n = 5 cannot reach 0.05 after Holm over 9 comparisons (smallest p 0.071); 6 seeds can"
+        "n = 5 cannot reach 0.05 after Holm over 9 comparisons (smallest p 0.071); 6 seeds can unpaired, 9 paired"
     )
-    assert s.power_note(6, 9) == "n = 6 can reach 0.05 after Holm over 9 comparisons (smallest p 0.019)"
-    assert s.power_note(3, 1) == "n = 3 cannot reach 0.05 after Holm over 1 comparison (smallest p 0.1); 4 seeds can"
+    assert s.power_note(6, 9).startswith(
+        "n = 6 can reach 0.05 after Holm over 9 comparisons (smallest p 0.019; paired from 9 seeds); with 80 % power it"
+    )
+    assert s.power_note(3, 1) == (
+        "n = 3 cannot reach 0.05 after Holm over 1 comparison (smallest p 0.1); 4 seeds can unpaired, 6 paired"
+    )
     assert s.power_note(4, 1).startswith("n = 4 can reach")
     assert s.power_note(1, 3).startswith("n = 1 gives no spread and no test")
     assert "nothing is tested" in s.power_note(5, 0)
@@ -183,3 +187,61 @@ def test_power_note_says_what_can_be_reached_before_anything_runs():
 def test_the_planned_minimum_is_what_a_separated_campaign_gets():
     a, b = [94.0, 94.1, 94.2, 94.3, 94.35], [50.0, 51.0, 52.0, 53.0, 54.0]
     assert s.holm([s.mann_whitney(a, b)[0]] * 9) == pytest.approx([s.smallest_p(5, 5, 9)] * 9)
+
+
+@pytest.mark.parametrize(("n", "family"), [(8, 1), (10, 9), (40, 3)])
+def test_the_detectable_shift_has_the_power_that_is_said(n, family):
+    """By scipy's test on fresh normal values; 80 % within the error of 1,500 repetitions."""
+    shift = s.detectable(n, family)
+    a, b = np.random.default_rng(5).standard_normal((2, 1500, n))
+    p = stats.mannwhitneyu(a + shift, b, axis=1, method="exact" if n <= 10 else "asymptotic").pvalue
+    assert (p <= 0.05 / family).mean() == pytest.approx(0.8, abs=0.035)
+    assert s.detectable(5, 9) is None
+
+
+def test_tails_of_u_are_scipy_s():
+    for n in (2, 5, 8):
+        tails = s._u_tails(n)
+        assert tails[-1] == 1
+        assert tails[0] == 1 / math.comb(2 * n, n)
+    # U of 1 3 5 against 2 4 6 is 3 of 9: P(U <= 3) from scipy
+    assert s._u_tails(3)[3] == pytest.approx(stats.mannwhitneyu([1, 3, 5], [2, 4, 6], alternative="less").pvalue)
+
+
+def test_interquartile_mean_is_scipy_s_trimmed_mean():
+    rng = np.random.default_rng(0)
+    for n in (1, 2, 5, 8, 13, 40):
+        x = rng.normal(90, 3, n)
+        assert s.iqm(x) == pytest.approx(stats.trim_mean(x, 0.25))
+    assert s.iqm([]) is None
+    assert s.iqm_interval(x[:9]) == (None, None)
+    low, high = s.iqm_interval(x)
+    assert low < s.iqm(x) < high
+
+
+def test_share_of_cells_beaten():
+    quantiles = [10.0, 50.0, 50.0, 80.0, 90.0]  # 0, 25, 50, 75, 100 %
+    for value, expected in ((5, 0), (10, 0), (30, 12.5), (50, 25), (65, 62.5), (90, 100), (99, 100)):
+        assert s.beaten(value, quantiles) == expected
+
+
+def test_friedman_is_scipy_s_and_the_critical_differences_are_demsar_s():
+    """q at 0.05 of Demšar (2006), table 5a, for 2 to 10 methods; here from 3 on."""
+    q = {3: 2.343, 4: 2.569, 5: 2.728, 6: 2.850, 7: 2.949, 8: 3.031, 9: 3.102, 10: 3.164}
+    rng = np.random.default_rng(0)
+    for k, constant in q.items():
+        x = rng.normal(size=(12, k))
+        x[:, 0] += 1
+        ranks = s.rank_blocks(x)
+        assert ranks.critical_difference == pytest.approx(constant * (k * (k + 1) / 72) ** 0.5, rel=3e-4)
+        assert ranks.friedman_p == pytest.approx(stats.friedmanchisquare(*x.T).pvalue)
+        gap = np.abs(ranks.mean[:, None] - ranks.mean[None])
+        np.testing.assert_array_equal(ranks.nemenyi_p < 0.05, gap > ranks.critical_difference)
+        assert ranks.mean.sum() == pytest.approx(k * (k + 1) / 2)
+
+
+def test_ranks_without_a_test():
+    assert s.rank_blocks(np.ones((6, 3))).friedman_p is None  # all equal
+    assert s.rank_blocks(np.eye(2)).friedman_p is None  # two methods
+    assert s.rank_blocks(np.zeros((0, 4))).blocks == 0
+    assert s.rank_blocks([[90.1 + 0.2, 90.3, 1.0]] * 2).mean.tolist() == [1.5, 1.5, 3]  # rounding is no difference

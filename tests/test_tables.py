@@ -118,7 +118,8 @@ def test_results_table_is_the_contract_with_hand_worked_numbers():
     frame = tables.results_table(records, campaign)
     assert ",".join(frame.columns) == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
-        "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations"
+        "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
+        "iqm,iqm_low,iqm_high,relative_improvement,beaten"
     )
     assert len(frame) == 2 * 3 * 2
     row = frame.query("label == 'gicso' and dataset == 'cifar10' and split == 'test'").iloc[0]
@@ -132,6 +133,9 @@ def test_results_table_is_the_contract_with_hand_worked_numbers():
     assert row["std"] == pytest.approx(1.5811388)
     assert row["ci_level"] == 0.9375
     assert row["regret"] == pytest.approx(94.37 - 92)
+    assert (row["iqm"], row["relative_improvement"]) == (92.0, pytest.approx(100 * (92 - 87.06) / 87.06))
+    assert row["beaten"] == pytest.approx(100 * (92 - 10) / (94.37 - 10))  # of cells spread evenly from 10 to 94.37
+    assert np.isnan(row["iqm_low"])  # five values: no bootstrap
     assert (row["search_dataset"], row["epochs"]) == ("cifar10", 200)
     assert (row["search_seconds"], row["simulated_seconds"], row["evaluations"]) == (302.0, 0.0, 1500)
     valid = frame.query("label == 'gicso' and dataset == 'ImageNet16-120' and split == 'valid'").iloc[0]
@@ -193,7 +197,7 @@ def test_margin_makes_equivalence_possible():
     records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
     campaign = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8)))
     assert set(tables.comparisons(records, campaign)["verdict"]) == {"not distinguishable"}
-    assert set(tables.comparisons(records, campaign, margin=0.5)["verdict"]) == {"equivalent"}
+    assert set(tables.comparisons(records, campaign, tables.Asked(margin=0.5))["verdict"]) == {"equivalent"}
 
 
 def cells_of(table: tables.ReadableTable, method: str) -> dict[str, tables.Cell]:
@@ -206,9 +210,9 @@ def test_readable_table_groups_by_kind_and_marks_the_best():
     table = tables.readable_table(records, campaign)
     assert [g.title for g in table.groups] == ["one-shot", "multi-trial", "the space"]
     gicso, rand = cells_of(table, "gicso"), cells_of(table, "random")
-    assert gicso["cifar10 test"] == tables.Cell("92.00 ± 1.58", False)
+    assert gicso["cifar10 test"] == tables.Cell("92.00 ± 1.58", second=True)
     assert rand["cifar10 test"] == tables.Cell("93.34 ± 0.88", True)
-    assert (gicso["n"].text, gicso["search s"].text, rand["simulated s"].text) == ("5", "302", "12,000")
+    assert (gicso["n"].text, gicso["search s (days)"].text, rand["simulated s"].text) == ("5", "302 (0.0035)", "12,000")
     assert cells_of(table, "optimum (of each column)")["ImageNet16-120 test"].text == "47.31"
     notes = " ".join(table.footnotes)
     assert "gicso (one-shot) against random" in notes
@@ -217,7 +221,7 @@ def test_readable_table_groups_by_kind_and_marks_the_best():
     assert "at 200 epochs, mean over the stored trials (3 a cell) (cifar10 valid from cifar10-valid)" in notes
     assert campaign["table_sha256"] in notes
     assert "cpu, Example CPU, torch 2.13.0" in notes
-    assert f"Power: {campaign['power_note']}" in notes
+    assert f"Power: {statistics.power_note(5, 3)}" in notes
     assert table.warnings == []
 
 
@@ -239,7 +243,7 @@ def test_failed_collapsed_and_missing_random_are_warned_of():
     assert cells_of(table, "gicso")["n"].text == "4/5"
     assert any("gicso: 4/5 seeds: 1 failed (out)" in w for w in table.warnings)
     assert any("2 of 4 runs collapsed" in w for w in table.warnings)
-    assert any("no `random` searcher" in w for w in table.warnings)
+    assert any("no random searcher" in w for w in table.warnings)
 
 
 def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
@@ -250,12 +254,12 @@ def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
     assert all(re.fullmatch(r"published \[\d+\]", r.note) for r in group.rows)
     assert not any(c.bold for r in group.rows for c in r.cells)
     darts, rea = cells_of(table, "DARTS-V1"), cells_of(table, "REA")
-    assert (darts["cifar10 test"].text, darts["search s"].text, darts["n"].text) == (
+    assert (darts["cifar10 test"].text, darts["search s (days)"].text, darts["n"].text) == (
         "54.30 ± 0.00",
-        "10,890",
+        "10,890 (0.13)",
         "3",
     )
-    assert (rea["search s"].text, rea["simulated s"].text) == (tables.EMPTY, "12,000")
+    assert (rea["search s (days)"].text, rea["simulated s"].text) == (tables.EMPTY, "12,000")
     assert rea["ImageNet16-120 valid"].text == "45.15 ± 0.89"
     assert len(table.sources) == len({r["source"] for r in tables.published_rows()})
     assert set(tables.comparisons(records, campaign)["b"]) == {"random"}
@@ -268,7 +272,7 @@ def test_imported_cells_join_as_a_group():
     clocks = dict.fromkeys(["search_seconds", "simulated_seconds", "evaluations"])
     records += [make_record("mine", s, 93.0, "imported", trajectory=[], **clocks) for s in range(2)]
     table = tables.readable_table(records, campaign)
-    assert cells_of(table, "mine")["search s"].text == tables.EMPTY
+    assert cells_of(table, "mine")["search s (days)"].text == tables.EMPTY
     assert cells_of(table, "mine")["n"].text == "2"
     assert "imported" in [g.title for g in table.groups]
     assert set(tables.comparisons(records, campaign)["b"]) == {"random", "mine"}
@@ -295,11 +299,13 @@ def test_hostile_text_stays_text():
 
 
 def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
-    records = [make_record("gicso", 0, 93.0), failed("gicso", 1, "no `x` in {a|b}")]
+    records = [make_record("gicso", 0, 93.0), failed("gicso", 1, "no `x` in {a|b} [c](d) __e__")]
     markdown = tables.to_markdown(tables.readable_table(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
-    assert ". `none` kept in the derived cell." in markdown
-    assert "- **Warning:** no `random` searcher in this campaign" in markdown
-    assert r"- **Warning:** gicso: 1/2 seeds: 1 failed (no \`x\` in {a\|b}); the rest is reported." in markdown
+    assert "- **Warning:** no random searcher in this campaign" in markdown
+    assert (
+        r"- **Warning:** gicso: 1/2 seeds: 1 failed (no \`x\` in {a\|b} [c]\(d) \_\_e\_\_); the rest is reported."
+        in markdown
+    )
 
 
 def test_latex_is_a_booktabs_table_of_equal_rows():
@@ -312,3 +318,39 @@ def test_latex_is_a_booktabs_table_of_equal_rows():
     rows = [line for line in latex.splitlines() if line.endswith(r"\\") and "multicolumn{11}" not in line]
     assert {line.replace(r"\&", "").count("&") for line in rows if not line.startswith(" & ")} == {10}
     assert latex.count("{") == latex.count("}")
+
+
+def test_significance_is_marked_in_the_row_that_is_not_the_first():
+    records = [make_record(k, s, v + s / 10) for k, v in {"a": 93.0, "b": 54.0, "c": 94.0}.items() for s in range(8)]
+    table = tables.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), list(range(8))))
+    assert cells_of(table, "a")["cifar10 test"].text == "93.35 ± 0.24"
+    assert cells_of(table, "b")["cifar10 test"].text == "54.35 ± 0.24 ↓"
+    assert cells_of(table, "c")["cifar10 test"].text == "94.35 ± 0.24 ↑"
+    assert cells_of(table, "c")["cifar10 valid"].text == "92.35 ± 0.24"  # the validation columns are not tested
+    assert r"\underline{93.35 $\pm$ 0.24}" in tables.to_latex(table)
+    assert "*93.35 ± 0.24*" in tables.to_markdown(table)
+
+
+def test_paired_comparisons_meet_at_the_same_seed():
+    """a is 0.1 above b at every seed but in no order of its own: seen in pairs, lost without."""
+    base = [90.0, 93.0, 91.0, 94.0, 92.0, 90.5, 93.5]
+    records = [make_record("a", s, v + 0.1) for s, v in enumerate(base)]
+    records += [make_record("b", s, v) for s, v in enumerate(base)] + [make_record("b", 9, 10.0)]
+    campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(7)))
+    paired = tables.comparisons(records, campaign, tables.Asked(paired=True)).iloc[0]
+    assert (paired["n_a"], paired["n_b"], paired["effect"], paired["test"]) == (7, 7, 1.0, statistics.PAIRED)
+    assert paired["p"] == pytest.approx(2 / 2**7)
+    assert (paired["p_holm"], paired["verdict"]) == (pytest.approx(6 / 2**7), "better")
+    assert tables.comparisons(records, campaign).iloc[0]["verdict"] == "not distinguishable"
+    within = tables.comparisons(records, campaign, tables.Asked(paired=True, margin=0.5)).iloc[0]
+    assert within["verdict"] == "equivalent"
+
+
+def test_ranks_are_over_the_seeds_that_all_have():
+    values = {"a": [93.0, 94.0, 92.0], "b": [92.0, 93.0, 92.0], "c": [91.0, 94.0, 90.0]}
+    records = [make_record(k, s, v) for k, found in values.items() for s, v in enumerate(found)]
+    records.append(make_record("a", 7, 10.0))
+    ranks = tables.rank_tests(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0, 1, 2, 7]))["cifar10"]
+    assert ranks.blocks == 3
+    # seed 0: 1 2 3; seed 1: a and c share 1 and 2; seed 2: a and b share 1 and 2
+    np.testing.assert_allclose(ranks.mean, [(1 + 1.5 + 1.5) / 3, (2 + 3 + 1.5) / 3, (3 + 1.5 + 3) / 3])

@@ -1,0 +1,106 @@
+"""What all plots share: colours, marks, frames, legends, files.
+
+Figures are built without pyplot, so no global state is touched and no display is needed. Colours are Okabe
+and Ito's (colour-blind safe), doubled by line styles and marks for print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from harness.remarks import Campaign, Record, done, score_columns
+
+COLOURS = [
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+    "#6E6E6E",
+]  # Okabe-Ito, no yellow
+LINES = ["-", "--", ":"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+INK, GREY = "#222222", "#8A8A8A"
+RASTER_FROM = 100  # seeds; above, dots are pixels in the svg too, or the file grows to megabytes
+
+Floats = NDArray[np.float64]
+
+
+def save(fig: Figure, stem: Path) -> list[Path]:
+    """Writes stem.png and stem.svg; the same figure gives the same bytes."""
+    paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
+    fig.savefig(paths[0], dpi=160)
+    with mpl.rc_context({"svg.hashsalt": "harness"}):  # otherwise ids, and so the file, differ in each process
+        fig.savefig(paths[1], dpi=160, metadata={"Date": None})
+    return paths
+
+
+def figure(width: float, height: float) -> Figure:
+    fig = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+    FigureCanvasAgg(fig)
+    return fig
+
+
+def legend(fig: Figure, handles: list[Line2D]) -> None:
+    """Below the panels, in as many columns as fit; the figure grows by its rows."""
+    widths = np.array([0.7 + 0.065 * len(str(h.get_label())) for h in handles])  # inches at 8 points
+
+    def width(columns: int) -> float:  # entries run down the columns, each as wide as its widest
+        return sum(float(part.max()) for part in np.array_split(widths, columns))
+
+    columns = next((k for k in range(len(handles), 1, -1) if width(k) <= fig.get_figwidth()), 1)
+    fig.set_figheight(fig.get_figheight() + 0.17 * -(-len(handles) // columns))
+    fig.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=8, frameon=False)
+
+
+def make_panels(fig: Figure, across: int, down: int = 1) -> list[Axes]:
+    axes = list(fig.subplots(down, max(across, 1), squeeze=False).flat)
+    for ax in axes:
+        ax.grid(color="#E4E4E4", lw=0.6)
+        ax.set_axisbelow(True)
+        ax.tick_params(labelsize=8, length=2)
+        for side in ("top", "right"):
+            ax.spines[side].set_visible(False)
+    return axes[: across * down]
+
+
+def test_datasets(records: Sequence[Record], campaign: Campaign) -> list[str]:
+    return [d for d, split in score_columns(records, campaign) if split == "test"]
+
+
+def table_optimum(campaign: Campaign, dataset: str) -> float | None:
+    about = campaign["space"].get(dataset, {}).get("test")
+    return None if about is None else float(about["optimum"]["value"])
+
+
+def runs_of(records: Sequence[Record], searcher: dict[str, Any]) -> int:
+    return sum(r["label"] == searcher["label"] for r in done(records))
+
+
+def short_name(searcher: dict[str, Any]) -> str:
+    """The spec, short enough for a legend; a dollar would start matplotlib's mathematics."""
+    spec = " ".join(searcher["spec"].split())
+    return (spec if len(spec) <= 34 else spec[:33] + "…").replace("$", r"\$")
+
+
+def colour(i: int) -> str:
+    return COLOURS[i % len(COLOURS)]
+
+
+def style(i: int) -> str:
+    return LINES[i // len(COLOURS) % len(LINES)]
+
+
+def handle(i: int, label: str) -> Line2D:
+    return Line2D([], [], color=colour(i), ls=style(i), lw=1.6, label=label)

@@ -1,0 +1,217 @@
+"""What was found, and what the searches did: cells, operations, ranks, what the supernet knew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from benchmarks.nb201.cell import EDGES, OPERATIONS, from_index
+from harness.drawing import (
+    GREY,
+    INK,
+    MARKERS,
+    RASTER_FROM,
+    Floats,
+    colour,
+    figure,
+    legend,
+    make_panels,
+    runs_of,
+    short_name,
+)
+from harness.figures import GRID, held_entries, phase_changes
+from harness.remarks import Campaign, Record, done, searchers_of
+from harness.statistics import ALPHA, Ranks
+from harness.tables import rank_tests
+
+OPERATION_COLOURS = dict(zip(OPERATIONS, ("#D9D9D9", "#E69F00", "#56B4E9", "#0072B2", "#009E73"), strict=True))
+
+
+def operations(records: Sequence[Record], campaign: Campaign) -> Figure:
+    """Mean number of edges with each operation in the current answer, out of six; a panel per searcher."""
+    searchers = searchers_of(records, campaign)
+    across = min(4, max(len(searchers), 2))
+    down = -(-len(searchers) // across)
+    fig = figure(2.6 * across, 2.1 * down + 0.3)
+    panels = make_panels(fig, across, down)
+    for ax, searcher in zip(panels, searchers, strict=False):
+        runs = [r for r in done(records) if r["label"] == searcher["label"] and r["trajectory"]]
+        if runs:
+            counts = np.mean([_operation_counts(run) for run in runs], axis=0)  # nan until every run has an answer
+            counts, fractions = counts[~np.isnan(counts[:, 0])], GRID[~np.isnan(counts[:, 0])]
+            # steps, as the answer changes from one epoch to the next
+            x, y = np.repeat(fractions, 2)[1:], np.repeat(counts, 2, axis=0)[:-1]
+            ax.stackplot(x, y.T, colors=list(OPERATION_COLOURS.values()), lw=0)
+            for at in phase_changes(runs):
+                ax.axvline(at, color=INK, lw=0.8, ls=":")
+        ax.set_xlim(0, 1)
+        ax.set_ylim(0, len(EDGES))
+        ax.set_title(f"{short_name(searcher)} (n = {runs_of(records, searcher)})", fontsize=8)
+    for ax in panels[len(searchers) :]:
+        ax.set_axis_off()
+    panels[min((down - 1) * across + across // 2, len(searchers) - 1)].set_xlabel("fraction of the search", fontsize=9)
+    panels[(down - 1) // 2 * across].set_ylabel("edges of the answer", fontsize=9)
+    handles = [Line2D([], [], color=c, lw=6, label=name) for name, c in OPERATION_COLOURS.items()]
+    if any(r.get("phases") for r in records):
+        handles.append(Line2D([], [], color=INK, lw=0.8, ls=":", label="change of phase"))
+    legend(fig, handles)
+    return fig
+
+
+def _operation_counts(run: Record) -> Floats:
+    """(len(GRID), 5) edges of the answer held at each fraction; nan before the first."""
+    entries = run["trajectory"]
+    cells = [from_index(e["index"]) for e in entries]
+    counts = np.array([[cell.count(op) for op in range(len(OPERATIONS))] for cell in cells], dtype=np.float64)
+    held = held_entries(run)
+    return np.where((held >= 0)[:, None], counts[held], np.nan)
+
+
+def space(records: Sequence[Record], campaign: Campaign) -> Figure | None:
+    """Validation against test accuracy of all cells (grey) and of the cells found; a panel per data set."""
+    cloud = campaign.get("cloud")
+    if not cloud or not done(records):
+        return None
+    fig = figure(3.6 * len(cloud["bins"]) + 0.4, 3.6)
+    searchers = searchers_of(records, campaign)
+    for ax, (dataset, bins) in zip(make_panels(fig, len(cloud["bins"])), cloud["bins"].items(), strict=True):
+        places = np.array(bins, dtype=np.float64)
+        at = (places[:, :2] + 0.5) * cloud["width"]
+        shade = 0.15 + 0.6 * np.log1p(places[:, 2]) / np.log1p(places[:, 2].max())
+        ax.scatter(at[:, 0], at[:, 1], s=5, color=GREY, alpha=shade, lw=0, rasterized=True)
+        for i, searcher in enumerate(searchers):
+            found = [r for r in done(records) if r["label"] == searcher["label"]]
+            values = [
+                [s["value"] for s in r["scores"] if s["dataset"] == dataset and not s["without_none"]] for r in found
+            ]
+            points = np.array([v for v in values if len(v) == 2 and None not in v]).reshape(-1, 2)
+            size, raster = (22 if len(points) <= 30 else 8), len(points) > RASTER_FROM
+            mark = MARKERS[i % len(MARKERS)]
+            x, y = points.T
+            ax.scatter(x, y, s=size, rasterized=raster, color=colour(i), marker=mark, alpha=0.7, lw=0, zorder=3)
+        ax.set_title(dataset, fontsize=10)
+        ax.set_xlabel("validation accuracy, %", fontsize=9)
+    fig.axes[0].set_ylabel("test accuracy, %", fontsize=9)
+    handles = [
+        Line2D([], [], color=colour(i), marker=MARKERS[i % len(MARKERS)], ls="", ms=5, label=short_name(s))
+        for i, s in enumerate(searchers)
+    ]
+    legend(fig, [*handles, Line2D([], [], color=GREY, marker="o", ls="", ms=3, label="all cells")])
+    return fig
+
+
+def cells(records: Sequence[Record], campaign: Campaign) -> Figure | None:
+    """The commonest answer of each searcher, drawn: nodes 0 to 3, an arrow an edge, `none` left out."""
+    shown = []
+    for searcher in searchers_of(records, campaign):
+        answers = Counter(r["index"] for r in done(records) if r["label"] == searcher["label"])
+        if answers:
+            shown.append((searcher, *answers.most_common(1)[0], sum(answers.values())))
+    if not shown:
+        return None
+    across = min(4, max(len(shown), 2))
+    fig = figure(3.0 * across, 1.75 * -(-len(shown) // across))
+    panels = make_panels(fig, across, -(-len(shown) // across))
+    for ax, (searcher, index, times, of) in zip(panels, shown, strict=False):
+        draw_cell(ax, from_index(index))
+        ax.set_title(f"{short_name(searcher)}: cell {index}, {times} of {of}", fontsize=8)
+    for ax in panels:
+        ax.set_axis_off()
+    names = list(OPERATION_COLOURS.items())[1:]
+    legend(fig, [Line2D([], [], color=c, lw=2, label=name) for name, c in names])
+    return fig
+
+
+def draw_cell(ax: Axes, cell: Sequence[int]) -> None:
+    """Edges between neighbours are straight, the longer ones bend above and below the nodes."""
+    bends = {(0, 1): 0.0, (1, 2): 0.0, (2, 3): 0.0, (0, 2): -0.45, (1, 3): 0.45, (0, 3): 0.55}
+    for op, (i, j) in zip(cell, EDGES, strict=True):
+        if op:
+            ax.annotate("", (j, 0), (i, 0), arrowprops={
+                "arrowstyle": "-|>", "lw": 1.8, "color": OPERATION_COLOURS[OPERATIONS[op]], "shrinkA": 7, "shrinkB": 7,
+                "connectionstyle": f"arc3,rad={bends[i, j]}"})  # fmt: skip
+    for node in range(4):
+        ax.plot(node, 0, "o", ms=13, color="white", mec=INK, mew=1)
+        ax.annotate(str(node), (node, 0), ha="center", va="center", fontsize=7)
+    ax.set_xlim(-0.3, 3.3)
+    ax.set_ylim(-1.1, 1.0)
+
+
+def ranks(records: Sequence[Record], campaign: Campaign) -> Figure | None:
+    """Critical-difference diagram: mean ranks over seeds, bars over what Nemenyi's test cannot tell apart.
+
+    None where no data set has a Friedman test.
+    """
+    tests = {d: r for d, r in rank_tests(records, campaign).items() if r.critical_difference is not None}
+    if not tests:
+        return None
+    searchers = searchers_of(records, campaign)
+    fig = figure(3.6 * len(tests) + 0.4, 1.3 + 0.24 * len(searchers))
+    for ax, (dataset, found) in zip(make_panels(fig, len(tests)), tests.items(), strict=True):
+        order = np.argsort(found.mean, kind="stable")
+        for place, i in enumerate(order):
+            ax.plot([found.mean[i]] * 2, [0, place + 1], color=colour(i), lw=0.8)
+            ax.plot(found.mean[i], 0, "o", color=colour(i), ms=5, clip_on=False, zorder=4)
+            ax.annotate(
+                short_name(searchers[i]), (found.mean[i], place + 1), (3, -2), textcoords="offset points", fontsize=7
+            )
+        for height, (first, last) in enumerate(_cliques(found, order)):
+            y = -0.35 - 0.3 * height
+            ax.plot([found.mean[order[first]], found.mean[order[last]]], [y, y], color=INK, lw=2.5)
+        critical = found.critical_difference or 0.0
+        ax.plot([1, 1 + critical], [-1.6 - 0.2 * len(searchers) / 5] * 2, color=GREY, lw=1.5)
+        ax.annotate(f"CD {critical:.2f}", (1, -1.6 - 0.2 * len(searchers) / 5), (0, -9), textcoords="offset points",
+                    fontsize=7, color=GREY)  # fmt: skip
+        ax.set_xlim(0.8, len(searchers) + 0.9)
+        ax.set_ylim(len(searchers) + 0.8, -2.6 - 0.2 * len(searchers) / 5)
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+        p = "p < 0.001" if (found.friedman_p or 0) < 0.001 else f"p = {found.friedman_p:.2g}"
+        ax.set_title(f"{dataset}: {found.blocks} seeds, Friedman {p}", fontsize=9)
+        ax.set_xlabel("mean rank (1 is best)", fontsize=9)
+    return fig
+
+
+def _cliques(found: Ranks, order: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Longest stretches (first, last) of the rank order in which no two differ by Nemenyi's test."""
+    assert found.nemenyi_p is not None
+    stretches: list[tuple[int, int]] = []
+    for first in range(len(order)):
+        last = first
+        while last + 1 < len(order) and found.nemenyi_p[order[first], order[last + 1]] > ALPHA:
+            last += 1
+        if last > first and not any(last <= end for _, end in stretches):
+            stretches.append((first, last))
+    return stretches
+
+
+def one_shot(records: Sequence[Record], campaign: Campaign) -> Figure | None:
+    """One-shot loss against table accuracy of the sampled cells, first finished run of each supernet searcher."""
+    shown = [
+        (i, s, run)
+        for i, s in enumerate(searchers_of(records, campaign))
+        if (run := next((r for r in done(records) if r["label"] == s["label"] and r.get("one_shot")), None))
+        and "accuracies" in run["one_shot"]
+    ]
+    if not shown:
+        return None
+    across = min(4, max(len(shown), 2))
+    down = -(-len(shown) // across)
+    fig = figure(2.6 * across, 2.3 * down)
+    panels = make_panels(fig, across, down)
+    for ax, (i, searcher, run) in zip(panels, shown, strict=False):
+        found = run["one_shot"]
+        ax.scatter(found["losses"], found["accuracies"], s=8, color=colour(i), alpha=0.6, lw=0)
+        rho = "–" if found["spearman"] is None else f"{found['spearman']:.2f}"
+        ax.set_title(f"{short_name(searcher)}, seed {run['seed']}: ρ = {rho}", fontsize=8)
+        ax.set_xlabel("one-shot validation loss", fontsize=8)
+    for ax in panels[len(shown) :]:
+        ax.set_axis_off()
+    panels[0].set_ylabel("table validation accuracy, %", fontsize=8)
+    return fig

@@ -35,8 +35,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 def write_report(
     folders: Sequence[Path], out: Path | None = None, published: bool = False, asked: Asked = UNPAIRED
 ) -> list[Path]:
-    """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, ablations.csv where there are some,
-    the plots and report.html; returns their paths.
+    """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, runs.csv, ablations.csv where there
+    are some, the plots and report.html; returns their paths.
 
     out: a folder, by default `report` in the first campaign folder. Reads nothing but the campaign folders.
     UserError where there are no runs, or where the campaigns cannot stand in one table.
@@ -74,6 +74,7 @@ def write_files(
         "table.md": tables.to_markdown(table),
         "table.tex": tables.to_latex(table),
         "comparisons.csv": tables.to_csv(tests),
+        "runs.csv": tables.to_csv(tables.runs_table(records, campaign)),
         "diagnostics.csv": tables.to_csv(tables.diagnostics(records, campaign)),
         "report.html": to_html(records, campaign, table, tests, ablations, {k: svg for k, (_, svg) in plots.items()}),
     }
@@ -81,6 +82,8 @@ def write_files(
         texts["ablations.csv"] = tables.to_csv(ablations)
         texts["table.md"] += "\n" + tables.to_markdown(readable_ablations(ablations))
         texts["table.tex"] += "\n" + tables.to_latex(readable_ablations(ablations))
+    if table.sources:
+        texts["published.bib"] = tables.published_bibtex()
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]

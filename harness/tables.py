@@ -181,6 +181,19 @@ def _equivalence(a: list[float], b: list[float], asked: Asked) -> float | None:
     return statistics.equivalence_p(a, b, asked.margin)
 
 
+def runs_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
+    """runs.csv: one row per run with its answer, its final scores (columns `<dataset> <split>`) and what it cost."""
+    about = ["searcher", "label", "spec", "kind", "seed", "status", "index", "cell", "collapsed", "search_seconds",
+             "simulated_seconds", "evaluations", "train_images", "eval_images"]  # fmt: skip
+    columns = score_columns(records, campaign)
+    rows = []
+    for r in records:
+        scores = {(s["dataset"], s["split"]): s["value"] for s in r["scores"] if not s["without_none"]}
+        rows.append([*(r.get(name) for name in about), *(scores.get(column) for column in columns)])
+    frame = pd.DataFrame(rows, columns=[*about, *(f"{d} {s}" for d, s in columns)])
+    return frame.astype(dict.fromkeys(("index", "evaluations", "train_images", "eval_images"), "Int64"))
+
+
 def rank_tests(records: Sequence[Record], campaign: Campaign) -> dict[str, statistics.Ranks]:
     """Data set -> Friedman and Nemenyi over its seeds (test split), of the seeds at which every searcher has a score.
 
@@ -250,6 +263,7 @@ class Row(NamedTuple):
     method: str
     note: str
     cells: list[Cell]
+    cite: str = ""  # BibTeX key in published.bib, where we know the entry
 
 
 class Group(NamedTuple):
@@ -343,6 +357,11 @@ def published_rows() -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
+def published_bibtex() -> str:
+    """The BibTeX entries that published rows cite; rows without a key have a source but no entry of ours."""
+    return resources.files("benchmarks.nb201").joinpath("published.bib").read_text(encoding="utf-8")
+
+
 def _add_published(table: ReadableTable, campaign: Campaign) -> None:
     if campaign["benchmark"] != "nb201":
         table.footnotes.append(Note("There are no published rows for {}.", campaign["benchmark"]))
@@ -360,7 +379,7 @@ def _add_published(table: ReadableTable, campaign: Campaign) -> None:
         simulated = "simulated" in entry["source"]
         clocks = [Cell(EMPTY), Cell(_quantity(seconds))] if simulated else [Cell(_with_days(seconds)), Cell(EMPTY)]
         note = f"published [{table.sources.index(entry['source']) + 1}]"
-        rows.append(Row(entry["method"], note, [*cells, *clocks, Cell(EMPTY)]))
+        rows.append(Row(entry["method"], note, [*cells, *clocks, Cell(EMPTY)], entry["bibkey"]))
     table.groups.append(Group("published (other people's runs, protocols and hardware; not tested against ours)", rows))
 
 
@@ -477,7 +496,8 @@ def _latex_row(cells: Iterable[str]) -> str:
 
 def _latex_method(row: Row) -> str:
     cells = [_latex_cell(c) for c in row.cells]
-    return " & ".join([latex_text(f"{row.method} ({row.note})" if row.note else row.method), *cells]) + r" \\"
+    method = latex_text(f"{row.method} ({row.note})" if row.note else row.method)
+    return " & ".join([method + (rf"~\cite{{{row.cite}}}" if row.cite else ""), *cells]) + r" \\"
 
 
 def _latex_cell(cell: Cell) -> str:

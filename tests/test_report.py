@@ -25,6 +25,7 @@ FILES = {
         "table.tex",
         "comparisons.csv",
         "diagnostics.csv",
+        "runs.csv",
         "operations.png",
         "operations.svg",
         "report.html",
@@ -79,7 +80,7 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
     records, campaign = two_searchers()
     folder = write_campaign(tmp_path / "c", records, campaign)
     paths = report.write_report([folder], published=True)
-    assert {p.name for p in paths} == FILES
+    assert {p.name for p in paths} == FILES | {"published.bib"}
     assert {p.parent for p in paths} == {folder / "report"}
     assert all(p.stat().st_size > 200 for p in paths)
     text = (folder / "report" / "report.html").read_text(encoding="utf-8")

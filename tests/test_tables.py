@@ -354,3 +354,21 @@ def test_ranks_are_over_the_seeds_that_all_have():
     assert ranks.blocks == 3
     # seed 0: 1 2 3; seed 1: a and c share 1 and 2; seed 2: a and b share 1 and 2
     np.testing.assert_allclose(ranks.mean, [(1 + 1.5 + 1.5) / 3, (2 + 3 + 1.5) / 3, (3 + 1.5 + 3) / 3])
+
+
+def test_published_rows_cite_entries_that_there_are():
+    known = set(re.findall(r"^@\w+\{([^,]+),", tables.published_bibtex(), re.MULTILINE))
+    cited = {row["bibkey"] for row in tables.published_rows()} - {""}
+    assert cited <= known
+    assert known - cited == {"dong2021natsbench"}
+    latex = tables.to_latex(tables.readable_table(*two_searchers(), published=True))
+    assert r"~\cite{liu2019darts} & 3 &" in latex
+
+
+def test_runs_table_has_a_row_a_run():
+    records = [make_record("a", 3, 93.0), failed("a", 4, "boom")]
+    first, second = tables.to_csv(tables.runs_table(records, make_campaign({"a": "one-shot"}, [3, 4]))).splitlines()[1:]
+    assert first.startswith("a,a,a,one-shot,3,done,9930,|nor_conv_3x3~0|")
+    assert first.endswith(",91,93,71,73,44,46")
+    assert second.startswith("a,a,a,one-shot,4,failed,,")
+    assert second.endswith(",,,,,,")

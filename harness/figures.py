@@ -174,7 +174,7 @@ def _draw_regret(ax: Axes, runs: Sequence[Record], clock: str, dataset: str, opt
 
 
 def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:
-    """Test score of each seed as a dot, its median as a bar; a panel per data set, a row per searcher."""
+    """Test score of each seed as a dot over the box of their quartiles; a panel per data set, a row per searcher."""
     datasets = test_datasets(records, campaign)
     searchers = searchers_of(records, campaign)
     fig = figure(3.1 * len(datasets) + 2.2, 1.4 + 0.38 * len(searchers))
@@ -213,6 +213,8 @@ def _draw_dots(ax: Axes, found: list[tuple[float, bool]], i: int) -> None:
     ax.scatter(values[ok], y[ok], s=size, color=colour(i), alpha=0.65, lw=0, rasterized=raster, zorder=3)
     ax.scatter(values[collapsed], y[collapsed], s=size, color=colour(i), marker="x", lw=1, rasterized=raster,
                zorder=3)  # fmt: skip
+    low, high = np.percentile(values, [25, 75])
+    ax.barh(i, high - low, 0.6, low, color="none", ec=GREY, lw=0.8, zorder=2)
     ax.plot([np.median(values)] * 2, [i - 0.36, i + 0.36], color=INK, lw=2, solid_capstyle="butt", zorder=4)
 
 
@@ -234,6 +236,7 @@ def _accuracy_legend() -> list[Line2D]:
         mark("o", "a seed"),
         mark("x", "a seed, collapsed"),
         mark("|", "median", 10),
+        Line2D([], [], color=GREY, marker="s", mfc="none", ls="", ms=6, label="quartiles of the seeds"),
         Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label="optimum"),
         Line2D([], [], color=GREY, lw=0.8, ls=":", label="quartiles of all cells"),
     ]

@@ -135,7 +135,8 @@ def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
     head = (out / "report" / "table.csv").read_text().splitlines()[0]
     assert head == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
-        "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations"
+        "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
+        "iqm,iqm_low,iqm_high,relative_improvement,beaten"
     )
     names = {"table.csv", "table.md", "table.tex", "comparisons.csv", "report.html", "convergence.png", "accuracy.svg"}
     assert names <= {p.name for p in (out / "report").iterdir()}

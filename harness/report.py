@@ -64,19 +64,21 @@ def write_files(
     tests = tables.comparisons(records, campaign, asked)
     table = tables.readable_table(records, campaign, published, tests)
     ablations = ablation_table(records, campaign)
+    behaviour = tables.diagnostics(records, campaign)
     plots = {}
     for name, draw in PLOTS.items():
         figure = draw(records, campaign)
         if figure is not None:  # there may be nothing to show: no supernet, too few seeds for ranks
             plots[name] = drawing.save(figure, out / name)
+    drawn = {name: svg for name, (_, svg) in plots.items()}
     texts = {
         "table.csv": tables.to_csv(tables.results_table(records, campaign)),
         "table.md": tables.to_markdown(table),
         "table.tex": tables.to_latex(table),
         "comparisons.csv": tables.to_csv(tests),
         "runs.csv": tables.to_csv(tables.runs_table(records, campaign)),
-        "diagnostics.csv": tables.to_csv(tables.diagnostics(records, campaign)),
-        "report.html": to_html(records, campaign, table, tests, ablations, {k: svg for k, (_, svg) in plots.items()}),
+        "diagnostics.csv": tables.to_csv(behaviour),
+        "report.html": to_html(records, campaign, table, tests, ablations, behaviour, drawn),
     }
     if len(ablations):
         texts["ablations.csv"] = tables.to_csv(ablations)
@@ -188,6 +190,7 @@ def to_html(
     table: tables.ReadableTable,
     tests: pd.DataFrame,
     ablations: pd.DataFrame,
+    behaviour: pd.DataFrame,
     plots: dict[str, Path],
 ) -> str:
     """The page, standing alone: style and plots are inside, nothing is fetched, all text is escaped."""
@@ -210,7 +213,7 @@ def to_html(
         headline=headline(records, campaign, tests),
         power=remarks.power(records, campaign),
         standing=_standing_rows(tables.results_table(records, campaign), specs),
-        diagnostics=_diagnostic_rows(tables.diagnostics(records, campaign)),
+        diagnostics=_diagnostic_rows(behaviour),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
         runs=[_run_row(r, table.scores) for r in runs],
         plots={name: _data_uri(path) for name, path in plots.items()},

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import NamedTuple
 
@@ -288,6 +289,7 @@ def smallest_paired_p(n: int, family: int = 1) -> float:
     return min(1.0, family * 2.0 ** (1 - n))
 
 
+@lru_cache(maxsize=32)  # a report states it more than once
 def detectable(n: int, family: int = 1, power: float = 0.8) -> float | None:
     """The shift, in standard deviations of normal values, that n against n values detect with that power.
 

@@ -12,7 +12,6 @@ step, and the answer is the best cell seen, as for all multi-trial searchers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -21,9 +20,9 @@ from pydantic import Field
 
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import Cell, derive
-from searchers.base import Searcher, Step
+from searchers.base import Step
 from searchers.multi_trial import BestSeen
-from searchers.one_shot import DIMENSIONS, SHAPE, WeightSettings, WeightTraining, initial_alphas
+from searchers.one_shot import DIMENSIONS, SHAPE, EitherOracle, WeightSettings, WeightTraining, initial_alphas
 
 
 class CMAESSettings(WeightSettings):
@@ -54,34 +53,6 @@ class Strategy:
         self.cma, self.told = self.make(), []
         for errors in told:
             self.tell(self.ask(), errors)
-
-
-class CMAES(Searcher):
-    name = "cmaes"
-    kind = "one-shot"
-    Config = CMAESSettings
-    reference_epochs = 50  # INFERRED: DARTS'
-
-    @classmethod
-    def kind_of(cls, config: CMAESSettings) -> str:
-        return "one-shot" if config.oracle == "supernet" else "multi-trial"
-
-    def __init__(self, task: Any, config: CMAESSettings):
-        super().__init__(task, config)
-        self.search = OneShot(task, config) if config.oracle == "supernet" else OnTable(task, config)
-
-    def step(self) -> Step | None:
-        return self.search.step()
-
-    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
-        training = getattr(self.search, "training", None)
-        return None if training is None else training.mean_losses(candidates, images)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.search.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.search.load_state_dict(state)
 
 
 class OneShot:
@@ -161,3 +132,11 @@ class OnTable:
         self.strategy.replay(state["told"])
         self.samples, self.errors = self.strategy.ask(), list(state["errors"])
         self.best.load_state_dict(state["best"])
+
+
+class CMAES(EitherOracle):
+    name = "cmaes"
+    Config = CMAESSettings
+    reference_epochs = 50  # INFERRED: DARTS'
+    on_supernet = OneShot
+    on_table = OnTable

@@ -10,20 +10,20 @@ searcher is multi-trial, a query a step.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.cell import Cell, derive
-from searchers.base import Searcher, Step
+from benchmarks.nb201.cell import derive
+from searchers.base import Step
 from searchers.multi_trial import BestSeen
 from searchers.one_shot import (
     DIMENSIONS,
     SHAPE,
     AlphaSwarm,
+    EitherOracle,
     SwarmSettings,
     WeightSettings,
     WeightTraining,
@@ -35,34 +35,6 @@ from searchers.swarm import Swarm
 class CSOSettings(WeightSettings, SwarmSettings):
     oracle: Literal["supernet", "table"] = "supernet"
     phi: float = Field(0.1, ge=0)  # DOC, PlatEMO
-
-
-class CompetitiveSwarm(Searcher):
-    name = "cso"
-    kind = "one-shot"
-    Config = CSOSettings
-    reference_epochs = 50  # INFERRED: DARTS'
-
-    @classmethod
-    def kind_of(cls, config: CSOSettings) -> str:
-        return "one-shot" if config.oracle == "supernet" else "multi-trial"
-
-    def __init__(self, task: Any, config: CSOSettings):
-        super().__init__(task, config)
-        self.search = SupernetSwarm(task, config) if config.oracle == "supernet" else TableSwarm(task, config)
-
-    def step(self) -> Step | None:
-        return self.search.step()
-
-    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
-        training = getattr(self.search, "training", None)
-        return None if training is None else training.mean_losses(candidates, images)
-
-    def state_dict(self) -> dict[str, Any]:
-        return self.search.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.search.load_state_dict(state)
 
 
 class SupernetSwarm:
@@ -135,3 +107,11 @@ class TableSwarm:
         self.errors = np.array(state["errors"])
         self.waiting = list(state["waiting"])
         self.best.load_state_dict(state["best"])
+
+
+class CompetitiveSwarm(EitherOracle):
+    name = "cso"
+    Config = CSOSettings
+    reference_epochs = 50  # INFERRED: DARTS'
+    on_supernet = SupernetSwarm
+    on_table = TableSwarm

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch import Tensor
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, derive
 from benchmarks.nb201.supernet import Choice, MixedCell, Supernet, cross_entropy
-from searchers.base import Searcher, SearchTask, Settings
+from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.swarm import Swarm
 
 SHAPE = (len(EDGES), len(OPERATIONS))
@@ -186,6 +186,39 @@ class OneShotSearcher(Searcher):
 
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
         return self.training.mean_losses(candidates, images)
+
+
+class EitherOracle(Searcher):
+    """A searcher with an `oracle` setting: `on_supernet` searches by epochs, `on_table` by queries of the proxy.
+
+    Both are made of (task, config) and have `step`, `state_dict` and `load_state_dict`; the first has `training`.
+    """
+
+    kind = "one-shot"
+    on_supernet: ClassVar[type]
+    on_table: ClassVar[type]
+
+    @classmethod
+    def kind_of(cls, config: Any) -> str:
+        return "one-shot" if config.oracle == "supernet" else "multi-trial"
+
+    def __init__(self, task: SearchTask, config: Any):
+        super().__init__(task, config)
+        self.search = (self.on_supernet if config.oracle == "supernet" else self.on_table)(task, config)
+
+    def step(self) -> Step | None:
+        return self.search.step()
+
+    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        if self.config.oracle == "table":
+            return None
+        return self.search.training.mean_losses(candidates, images)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.search.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.search.load_state_dict(state)
 
 
 def softmax_rows(alphas: Tensor) -> Tensor:

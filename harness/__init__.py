@@ -18,7 +18,7 @@ def load(folder: str | PathLike[str]) -> pd.DataFrame:
     Columns: searcher, label, spec, kind, seed, status, cell, index, collapsed, disconnected, search_dataset,
     search_seconds, simulated_seconds, evaluations, train_images, eval_images, alpha_entropy, alpha_change,
     one_shot_spearman; then dataset, split, without_none, epochs, trials, value (accuracy in percent). A failed run is
-    one row without score. Raises benchmarks.base.UserError where there is no campaign.
+    one row without score, a damaged record none. Raises benchmarks.base.UserError where there is no campaign.
     """
     from pathlib import Path
 
@@ -31,7 +31,7 @@ def load(folder: str | PathLike[str]) -> pd.DataFrame:
              "alpha_entropy", "alpha_change")  # fmt: skip
     scores = ("dataset", "split", "without_none", "epochs", "trials", "value")
     rows = []
-    for record in store.load_records(Path(folder)):
+    for record in store.load_records(Path(folder))[0]:
         row = {name: record.get(name) for name in about}
         row["one_shot_spearman"] = (record.get("one_shot") or {}).get("spearman")
         rows += [row | {name: score[name] for name in scores} for score in record["scores"] or [dict.fromkeys(scores)]]

@@ -9,7 +9,7 @@ import shlex
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -78,6 +78,29 @@ MarginOption = Annotated[
 PrecisionOption = Annotated[Precision, typer.Option(help="auto is fp32 on a CPU, bf16 on CUDA.")]
 
 
+ShardOption = Annotated[
+    str | None, typer.Option(metavar="I/N", help="Make only the I-th of N parts of the campaign, e.g. in a job array.")
+]
+
+
+class Execution(NamedTuple):
+    """How runs are to be executed."""
+
+    workers: int | None  # None: the cores, or 1 on a GPU
+    shard: tuple[int, int] | None  # part, parts
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    part, mark, parts = text.partition("/")
+    if not (mark and part.isascii() and part.isdigit() and parts.isascii() and parts.isdigit()):
+        raise UserError(f"--shard {text!r}: expected I/N, the I-th of N parts, e.g. 1/4")
+    if not 1 <= int(part) <= int(parts):
+        raise UserError(f"--shard {text}: the first number goes from 1 to the second")
+    return int(part), int(parts)
+
+
 def open_benchmark(
     asked: BenchmarkName, table: Path | None, data: Path | None
 ) -> tuple[Any, Path | None, list[Path], str]:
@@ -119,16 +142,20 @@ def run(
     threads: ThreadsOption = 1,
     device: DeviceOption = "auto",
     precision: PrecisionOption = Precision.auto,
+    shard: ShardOption = None,
 ) -> None:
     """Search with every searcher at every seed, score the cells from the table, and report.
 
     The same command again continues where it stopped; more seeds or searchers extend the campaign.
     """
-    from harness.campaign import parse_seeds, parse_specs
+    from harness.campaign import Order
+    from harness.specs import parse_seeds, parse_specs
 
+    execution = Execution(workers, _part(shard))
     specs, numbers = parse_specs(searchers, set_ or []), parse_seeds(seeds)
     setting, how = _setting(benchmark, table, data, search_dataset, preset, device, precision, threads, specs)
-    _campaign(setting, how, specs, numbers, out or Path(f"results/{setting.benchmark.name}-{preset}"), fresh, workers)
+    folder = out or Path(f"results/{setting.benchmark.name}-{preset}")
+    _campaign(setting, how, specs, numbers, folder, execution, Order(_say, fresh))
 
 
 @app.command()
@@ -149,65 +176,64 @@ def ablate(
     threads: ThreadsOption = 1,
     device: DeviceOption = "auto",
     precision: PrecisionOption = Precision.auto,
+    shard: ShardOption = None,
 ) -> None:
     """Run a searcher without each of its parts, paired by seed with the whole, and report the differences.
 
     Which parts those are the searcher declares; `harness list searchers` shows them.
     """
-    from harness.campaign import parse_ablations, parse_seeds
+    from harness.campaign import Order
+    from harness.specs import parse_ablations, parse_seeds
 
+    execution = Execution(workers, _part(shard))
     (specs, rows), numbers = parse_ablations(searcher, set_ or []), parse_seeds(seeds)
     setting, how = _setting(benchmark, table, data, search_dataset, preset, device, precision, threads, specs)
     folder = out or Path(f"results/{setting.benchmark.name}-{preset}-ablate-{specs[0].label}")
     ablations = {"of": specs[0].label, "rows": rows}
-    _campaign(setting, how, specs, numbers, folder, fresh, workers, ablations)
+    _campaign(setting, how, specs, numbers, folder, execution, Order(_say, fresh, ablations))
 
 
 def _campaign(
-    setting: Any,
-    how: str,
-    specs: list[Any],
-    numbers: list[int],
-    folder: Path,
-    fresh: bool,
-    workers: int | None,
-    ablations: dict[str, Any] | None = None,
+    setting: Any, how: str, specs: list[Any], numbers: list[int], folder: Path, how_to_run: Execution, order: Any
 ) -> None:
     """Make or finish a campaign in its folder, and its report."""
     from harness import executors, store
-    from harness.campaign import left_to_do, open_folder, plans
+    from harness.campaign import left_to_do, plans, prepare, shard
     from harness.progress import Progress
     from harness.report import write_report
 
     chosen = _chosen(how, setting)
-    planned = plans(setting, specs, numbers)
-    if fresh and folder.exists():  # only now that nothing in the command is wrong
-        _move_aside(folder)
-    campaign = open_folder(folder, setting, specs, numbers, ablations)
-    folder.mkdir(parents=True, exist_ok=True)
-    campaign |= _provenance(chosen, setting.device, specs, numbers, setting)
-    store.write_json(folder / "campaign.json", campaign)
-    left = left_to_do(folder, planned)
+    planned = all_runs = plans(setting, specs, numbers)
+    if how_to_run.shard is not None:
+        planned = shard(all_runs, *how_to_run.shard)
+    about = _provenance(chosen, setting.device, specs, numbers, setting)
+    campaign = prepare(folder, setting, specs, numbers, about, order)
+    left = left_to_do(folder, planned, _say)
     typer.echo(chosen)
     typer.echo(campaign["power_note"])
-    count = workers or _default_workers(setting.device)
-    typer.echo(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}", err=True)
+    _say(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
     jobs = [(plan, store.run_folder(folder, plan.label, plan.seed)) for plan in left]
+    count = how_to_run.workers or _default_workers(setting.device)
     try:
         with Progress(left) as progress:
             if min(count, len(jobs)) <= 1:
                 executors.here(jobs, progress.report)
             else:
                 executors.processes(jobs, count, progress.report)
+        with store.campaign_lock(folder):
+            write_report([folder], folder / "report")
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command again continues from here", err=True)
+        _say("stopped; the same command again continues from here")
         raise typer.Exit(130) from None
-    write_report([folder], folder / "report")
     typer.echo((folder / "report" / "table.md").read_text(encoding="utf-8"))
-    typer.echo(f"report: {folder / 'report' / 'report.html'}", err=True)
+    _say(f"report: {folder / 'report' / 'report.html'}")
     if progress.failed:
-        typer.echo(f"{progress.failed} of {len(jobs)} runs failed; see record.json and error.txt there", err=True)
+        _say(f"{progress.failed} of {len(jobs)} runs failed; see record.json and error.txt there")
         raise typer.Exit(1)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _setting(
@@ -290,14 +316,6 @@ def _command() -> str:
     return shlex.join(["harness", *sys.argv[1:]])
 
 
-def _move_aside(folder: Path) -> None:
-    number = 1
-    while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():
-        number += 1
-    folder.rename(target)
-    typer.echo(f"moved the old {folder} to {target}", err=True)
-
-
 @app.command()
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Campaign folders.")],
@@ -325,9 +343,10 @@ def table(
     published: Annotated[bool, typer.Option("--published", help="Add the literature's rows, marked.")] = False,
 ) -> None:
     """Print a campaign's table."""
-    from harness import store, tables
+    from harness import tables
+    from harness.report import load
 
-    campaign, records = store.load_campaign(folder), store.load_records(folder)
+    campaign, records = load([folder])
     if format is Format.csv:
         typer.echo(tables.to_csv(tables.results_table(records, campaign)), nl=False)
     else:
@@ -359,7 +378,7 @@ def import_(
 ) -> None:
     """Score cells that you found with your own code, and test and plot them beside runs, marked imported."""
     from harness import importing, store
-    from harness.campaign import Setting, open_folder
+    from harness.campaign import Setting, campaign_of
     from harness.report import write_report
 
     exists = (folder / "campaign.json").exists()
@@ -372,14 +391,15 @@ def import_(
         preset = {"name": importing.KIND}
         setting = Setting(bench, path, tuple(places), dataset, preset, "none", "none", 0)
         rows = importing.read_cells(cells, dataset)
-        campaign = open_folder(folder, setting, [], [row["seed"] for row in rows])
+        campaign = campaign_of(folder, None, setting, [], [row["seed"] for row in rows])
         campaign |= _provenance(_chosen(how, setting), "none", [], [row["seed"] for row in rows], setting)
     elif campaign["table_sha256"] != bench.version:
         raise UserError(f"{folder} is scored from another table (sha256 {campaign['table_sha256'][:12]})")
     importing.check_name(name, campaign)
     records = importing.records_of(name, importing.read_cells(cells, dataset), campaign, bench)
     folder.mkdir(parents=True, exist_ok=True)
-    store.write_json(folder / "campaign.json", campaign)
+    if not exists:
+        store.write_sealed(folder / "campaign.json", campaign)
     importing.write_records(folder, records)
     write_report([folder], folder / "report")
     typer.echo((folder / "report" / "table.md").read_text(encoding="utf-8"))

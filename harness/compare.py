@@ -18,7 +18,7 @@ SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision"
 def compare(first: Path, second: Path, margin: float | None = None) -> str:
     """The text of `harness compare`. `margin` in accuracy points also asks whether the two are equivalent."""
     campaigns = [store.load_campaign(folder) for folder in (first, second)]
-    records = [store.load_records(folder) for folder in (first, second)]
+    records = [store.load_records(folder)[0] for folder in (first, second)]
     if campaigns[0]["table_sha256"] != campaigns[1]["table_sha256"]:
         raise UserError(f"{first} and {second} are scored from different tables: their numbers cannot be compared")
     lines = [f"a = {first}, b = {second}", "", "settings and environment"]

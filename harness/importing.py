@@ -15,7 +15,7 @@ from benchmarks.base import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
 from harness import scoring, store
-from harness.campaign import digest
+from harness.specs import digest
 from searchers.base import suggestion
 
 REQUIRED, OPTIONAL = ("seed", "cell"), ("search_seconds", "search_dataset")
@@ -111,10 +111,13 @@ def write_records(folder: Path, records: list[dict[str, Any]]) -> None:
     """Into the campaign's folder; an earlier import of the same name and seed is set aside where it differs."""
     for record in records:
         where = store.run_folder(folder, record["label"], record["seed"])
-        old = store.load_record(where)
+        try:
+            old = store.load_record(where)
+        except UserError:
+            old = {"key": "damaged"}
         if old is not None and old["key"] == record["key"]:
             continue
         if old is not None:
             store.set_aside(where)
         where.mkdir(parents=True, exist_ok=True)
-        store.write_json(where / "record.json", record)
+        store.write_sealed(where / "record.json", record)

@@ -30,6 +30,7 @@ from benchmarks.nb201.benchmark import SCORES, Benchmark, open_benchmark
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import cross_entropy
 from harness import campaign, runner, store
+from harness.specs import parse_specs
 from searchers.base import Budget, SearchTask
 from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, initial_alphas
 
@@ -240,12 +241,12 @@ def measure_campaign(bench: Benchmark, table: Path | None, seeds: int = 20) -> d
     """Multi-trial runs a second, records written and all, in this process."""
     preset = campaign.resolve_preset(bench, "small")
     setting = campaign.Setting(bench, table, (), bench.datasets[0], preset, "fp32", "cpu", 1)
-    planned = campaign.plans(setting, campaign.parse_specs("random,evolution"), range(seeds))
+    planned = campaign.plans(setting, parse_specs("random,evolution"), range(seeds))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         records = [runner.run(plan, store.run_folder(Path(folder), plan.label, plan.seed)) for plan in planned]
         spent = time.perf_counter() - start
-    searching = sum(record["search_seconds"] for record in records)
+    searching = sum(record["search_seconds"] for record in records if record is not None)
     return {"runs a second": len(planned) / spent, "of it inside the searcher, %": 100 * searching / spent}
 
 

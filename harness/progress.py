@@ -51,6 +51,7 @@ class Progress(AbstractContextManager["Progress"]):
         self.started: dict[int, float] = {}
         self.shares: dict[int, float] = {}
         self.done = self.failed = 0
+        self.elsewhere: set[int] = set()
         self.bars: Any = None
         self.tasks: dict[int, Any] = {}
 
@@ -74,6 +75,13 @@ class Progress(AbstractContextManager["Progress"]):
         plan = self.plans[number]
         if "record" in event:
             self._finished(number, plan, event["record"])
+        elif "note" in event:
+            self._say(f"{plan.spec} seed {plan.seed}: {event['note']}")
+        elif "elsewhere" in event:
+            self.shares.pop(number, None)
+            if number not in self.elsewhere:
+                self.elsewhere.add(number)
+                self._say(f"{plan.spec} seed {plan.seed}: being made by {event['elsewhere']}; looked at again later")
         elif "line" in event:
             self.shares[number] = fraction(plan, event["line"])
             self._running(number, plan, event["line"])
@@ -111,10 +119,17 @@ class Progress(AbstractContextManager["Progress"]):
                 self.bars.remove_task(self.tasks.pop(number))
             self.bars.update(self.total, completed=self.done, description=self.left())
             if not good:
-                self.bars.console.print(text.rstrip("; "), markup=False)
+                self._say(text.rstrip("; "))
         # Hundreds of short runs would drown what matters: a line a second, failures and the last one always.
         elif not good or self.done == len(self.plans) or time.monotonic() - self.printed > 1:
             self._print(text.rstrip("; "))
+
+    def _say(self, text: str) -> None:
+        """What must be seen, bars or not."""
+        if self.bars is not None:
+            self.bars.console.print(text, markup=False)
+        else:
+            self._print(text)
 
     def _print(self, text: str) -> None:
         self.printed = time.monotonic()

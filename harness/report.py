@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
-from harness import drawing, figures, findings, remarks, statistics, tables
+from harness import drawing, figures, findings, remarks, statistics, store, tables
 from harness.ablations import ablation_table, readable_ablations
 from harness.remarks import Campaign, Record
 from harness.tables import UNPAIRED, Asked
@@ -41,12 +41,8 @@ def write_report(
     out: a folder, by default `report` in the first campaign folder. Reads nothing but the campaign folders.
     UserError where there are no runs, or where the campaigns cannot stand in one table.
     """
-    from harness import store
-
     folders = [Path(f) for f in folders]
-    campaigns = [store.load_campaign(f) for f in folders]
-    per_folder = [store.load_records(f) for f in folders]
-    campaign, records = join(campaigns, per_folder, [str(f) for f in folders])
+    campaign, records = load(folders)
     if not records:
         raise UserError(
             f"no runs in {', '.join(map(str, folders))} yet: nothing to report.\n"
@@ -55,6 +51,15 @@ def write_report(
     out = Path(out) if out is not None else folders[0] / "report"
     out.mkdir(parents=True, exist_ok=True)
     return write_files(records, campaign, out, published, asked)
+
+
+def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
+    """One or several campaigns' folders as one campaign; damaged records are named in its warnings."""
+    campaigns = [store.load_campaign(f) for f in folders]
+    loaded = [store.load_records(f) for f in folders]
+    campaign, records = join(campaigns, [found for found, _ in loaded], [str(f) for f in folders])
+    damaged = [text for _, texts in loaded for text in texts]
+    return campaign | {"warnings": [*campaign.get("warnings", []), *damaged]}, records
 
 
 def write_files(

@@ -6,8 +6,6 @@ failures are here once for all searchers.
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import platform
 import subprocess
@@ -80,23 +78,48 @@ def build_task(plan: Plan, benchmark: Benchmark) -> SearchTask:
     return task
 
 
-def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> dict[str, Any]:
-    """Make or finish one run in its folder; its record, also where it failed.
+def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> dict[str, Any] | None:
+    """Make or finish one run in its folder; its record, also where it failed. None where somebody else is making it.
 
-    KeyboardInterrupt passes through after the last step boundary has been saved.
+    A run that somebody has finished meanwhile is not made again. KeyboardInterrupt passes through after the last step
+    boundary has been saved.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    record = identity(plan)
     try:
-        record |= _search(plan, folder, progress) | {"status": "done", "error": None}
+        with store.claim(folder) as mine:
+            if not mine:
+                return None
+            found = store.load_record(folder)
+            if found is not None and found["key"] == plan.key:
+                return found
+            return _made(plan, folder, progress)
+    except (
+        OSError,
+        UserError,
+    ) as error:  # a full disk, a folder taken away: nothing could be kept, so it is still to do
+        return failure(plan, _one_line(error))
+
+
+def _made(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.tmp"):  # half-written files of a killed process
+        left.unlink()
+    try:
+        record = identity(plan) | _search(plan, folder, progress) | {"status": "done", "error": None}
+    except OSError:
+        raise
     except Exception as error:
-        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8")
-        record |= FAILED | {"status": "failed", "error": _one_line(error)}
+        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
+        record = failure(plan, _one_line(error))
     record["environment"] = environment(plan.device, uses_torch=plan.kind == "one-shot")
-    store.write_json(folder / "record.json", record)  # last: its existence means that the run is over
+    store.write_sealed(folder / "record.json", record)  # last: its existence means that the run is over
     if record["status"] == "done":
         (folder / "checkpoint.pt").unlink(missing_ok=True)
     return record
+
+
+def failure(plan: Plan, error: str) -> dict[str, Any]:
+    """The record of a run that gave no answer, but for its environment."""
+    return identity(plan) | FAILED | {"status": "failed", "error": error, "environment": {}}
 
 
 FAILED: dict[str, Any] = {
@@ -109,8 +132,9 @@ FAILED: dict[str, Any] = {
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    if type(error).__name__ == "OutOfMemoryError":
-        text += "; a smaller batch, --precision bf16 or fewer --workers would need less"
+    out_of_memory = isinstance(error, MemoryError) or "alloc" in text.lower() or "out of memory" in text.lower()
+    if out_of_memory and isinstance(error, (MemoryError, RuntimeError)):  # torch's OutOfMemoryError is a RuntimeError
+        text += "; fewer --workers, --precision bf16 or a smaller --preset need less memory"
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
 
 
@@ -122,23 +146,48 @@ def _search(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
         import torch
 
         torch.set_num_threads(plan.threads)
-    task = build_task(plan, benchmark)
-    searcher_class = base.find(plan.searcher)
-    searcher = searcher_class(task, base.configure(searcher_class, plan.config))
-    state = Progressed(0, 0.0)
-    saved = _load_checkpoint(folder, plan.key)
-    if not store.cut_trace(folder / "trace.jsonl", saved["steps"] if saved else 0):
-        store.set_aside(folder / "checkpoint.pt")  # it knows of steps that the trace has lost
-        store.cut_trace(folder / "trace.jsonl", 0)
-        saved = None
-    if saved is not None:
-        task.load_state_dict(saved["task"])
-        searcher.load_state_dict(saved["searcher"])
-        state = Progressed(saved["steps"], saved["search_seconds"])
-    state = _loop(plan, task, searcher, state, folder, progress)
+    task, searcher, trace, state = _begin_or_resume(plan, benchmark, folder, progress)
+    try:
+        state = _loop(plan, task, searcher, trace, state, folder, progress)
+    finally:
+        trace.close()
     if state.steps == 0:
         raise UserError(f"{plan.spec} ended without an answer: its budget does not pay for one step")
     return _answer(benchmark, task, searcher, state, folder)
+
+
+def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]:
+    task = build_task(plan, benchmark)
+    searcher = base.find(plan.searcher)
+    return task, searcher(task, base.configure(searcher, plan.config))
+
+
+def _begin_or_resume(
+    plan: Plan, benchmark: Benchmark, folder: Path, progress: Progress
+) -> tuple[SearchTask, base.Searcher, store.Trace, Progressed]:
+    """Task and searcher where this very run's checkpoint was taken, and the trace to there; or all of them new.
+
+    A checkpoint that is damaged, another run's, or of steps that the trace has lost is set aside with the trace.
+    """
+    checkpoint, traced = folder / "checkpoint.pt", folder / "trace.jsonl"
+    if checkpoint.is_file():
+        task, searcher = _begin(plan, benchmark)
+        try:
+            saved = store.read_checkpoint(checkpoint)
+            if saved["key"] != plan.key:
+                raise UserError(f"{checkpoint}: of another run than this one")
+            trace = store.Trace.reopen(traced, *saved["trace"])
+            if trace is None:
+                raise UserError(f"{traced}: damaged: not the trace that its checkpoint knows")
+            task.load_state_dict(saved["task"])
+            searcher.load_state_dict(saved["searcher"])
+            return task, searcher, trace, Progressed(saved["steps"], saved["search_seconds"])
+        except Exception as error:
+            for path in (checkpoint, traced):
+                if path.exists():
+                    store.set_aside(path)
+            progress({"note": f"{_one_line(error)}; set aside, the run begins anew"})
+    return *_begin(plan, benchmark), store.Trace(traced), Progressed(0, 0.0)
 
 
 class Progressed(NamedTuple):
@@ -147,36 +196,42 @@ class Progressed(NamedTuple):
 
 
 def _loop(
-    plan: Plan, task: SearchTask, searcher: base.Searcher, state: Progressed, folder: Path, progress: Progress
+    plan: Plan,
+    task: SearchTask,
+    searcher: base.Searcher,
+    trace: store.Trace,
+    state: Progressed,
+    folder: Path,
+    progress: Progress,
 ) -> Progressed:
     snapshot: bytes | None = None
     snapped = saved = shown = time.monotonic()
-    with open(folder / "trace.jsonl", "a", encoding="utf-8") as trace:
-        try:
-            while True:
-                start = time.perf_counter()
-                step = searcher.step()
-                seconds = time.perf_counter() - start
-                if step is None:
-                    return Progressed(state.steps, state.search_seconds + seconds)
-                state = Progressed(state.steps + 1, state.search_seconds + seconds)
-                line = trace_line(state, step, task)
-                trace.write(json.dumps(line) + "\n")
-                now = time.monotonic()
-                if now - snapped > SNAPSHOT_SECONDS:
-                    trace.flush()
-                    snapshot, snapped = _snapshot(plan, task, searcher, state), now
-                if snapshot is not None and now - saved > CHECKPOINT_SECONDS:
-                    store.write_bytes(folder / "checkpoint.pt", snapshot)
-                    snapshot, saved = None, now
-                if now - shown > 0.2:
-                    progress({"line": line})
-                    shown = now
-        except KeyboardInterrupt:
-            trace.flush()
-            if snapshot is not None:
+    try:
+        while True:
+            start = time.perf_counter()
+            step = searcher.step()
+            seconds = time.perf_counter() - start
+            if step is None:
+                trace.flush()
+                return Progressed(state.steps, state.search_seconds + seconds)
+            state = Progressed(state.steps + 1, state.search_seconds + seconds)
+            line = trace_line(state, step, task)
+            trace.append(line)
+            now = time.monotonic()
+            if now - snapped > SNAPSHOT_SECONDS:
+                trace.flush()
+                snapshot, snapped = _snapshot(plan, task, searcher, trace, state), now
+            if snapshot is not None and now - saved > CHECKPOINT_SECONDS:
                 store.write_bytes(folder / "checkpoint.pt", snapshot)
-            raise
+                snapshot, saved = None, now
+            if now - shown > 0.2:
+                progress({"line": line})
+                shown = now
+    except KeyboardInterrupt:
+        trace.flush()
+        if snapshot is not None:
+            store.write_bytes(folder / "checkpoint.pt", snapshot)
+        raise
 
 
 def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any]:
@@ -232,36 +287,17 @@ def _answer(
     }
 
 
-def _snapshot(plan: Plan, task: SearchTask, searcher: base.Searcher, state: Progressed) -> bytes:
-    import torch
-
-    buffer = io.BytesIO()
-    content = {
-        "key": plan.key,
-        "steps": state.steps,
-        "search_seconds": state.search_seconds,
-        "task": task.state_dict(),
-        "searcher": searcher.state_dict(),
-    }
-    torch.save(content, buffer)
-    return buffer.getvalue()
-
-
-def _load_checkpoint(folder: Path, key: str) -> dict[str, Any] | None:
-    """The checkpoint of this very run; another run's or a damaged one is set aside and the run starts anew."""
-    path = folder / "checkpoint.pt"
-    if not path.is_file():
-        return None
-    import torch
-
-    try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        if saved["key"] == key:
-            return saved
-    except Exception:
-        pass
-    store.set_aside(path)
-    return None
+def _snapshot(plan: Plan, task: SearchTask, searcher: base.Searcher, trace: store.Trace, state: Progressed) -> bytes:
+    return store.checkpoint_bytes(
+        {
+            "key": plan.key,
+            "steps": state.steps,
+            "search_seconds": state.search_seconds,
+            "trace": [trace.size, trace.sum.hexdigest()],
+            "task": task.state_dict(),
+            "searcher": searcher.state_dict(),
+        }
+    )
 
 
 def environment(device: str, uses_torch: bool) -> dict[str, Any]:

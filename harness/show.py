@@ -15,6 +15,7 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, digits
 from benchmarks.nb201.benchmark import Benchmark, find_table, open_benchmark
 from harness import campaign
+from harness.specs import show_value
 from searchers import base
 
 
@@ -68,7 +69,7 @@ def searchers() -> str:
         module = sys.modules[searcher.__module__].__doc__ or ""
         lines.append(f"{name}  ({searcher.kind}) {module.strip().splitlines()[0] if module.strip() else ''}")
         for key, field in searcher.Config.model_fields.items():
-            lines.append(f"    {key}={campaign._show(field.default)}")
+            lines.append(f"    {key}={show_value(field.default)}")
         lines += [f"    ablation: {what}" for what in searcher.ablations]
     return "\n".join(lines)
 

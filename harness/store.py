@@ -1,47 +1,83 @@
-"""A campaign's folder on disk: written atomically, readable by anybody, nothing ever deleted.
+"""A campaign's folder on disk: written atomically, checked when read, nothing ever deleted.
 
 DIR/campaign.json
 DIR/runs/<label>/seed-<n>/   trace.jsonl, checkpoint.pt (while unfinished), record.json (written last)
+DIR/runs/<label>/claim-<n>   while somebody makes that run: host and process
 DIR/aside/                   what was replaced: runs under other settings, damaged files, --fresh
 DIR/report/
+DIR.lock                     while campaign.json or the report is being written
+
+Several commands may work on one folder, also from several machines that share a disk. The locks are the operating
+system's, so that a holder's end, however it comes, frees them.
 """
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import io
 import json
 import os
+import platform
 from collections.abc import Iterator
-from itertools import islice
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
+
+DIGEST = "sha256"  # the last key of our JSON files: of their content without it
 
 
 def run_folder(folder: Path, label: str, seed: int) -> Path:
     return folder / "runs" / label / f"seed-{seed}"
 
 
-def write_json(path: Path, value: Any, indent: int | None = 1) -> None:
-    """Write all of it or nothing: a reader sees the old file or the new one."""
-    write_bytes(path, (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode())
+# -------------------------------------------------------------------------------------------------- writing
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def read_json(path: Path) -> Any:
-    """The content of a JSON file; UserError naming it where it is damaged."""
+    """Write all of it or nothing: a reader sees the old file or the new one, also after a power cut."""
+    temporary = path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.tmp")
     try:
-        return json.loads(path.read_bytes())
-    except (ValueError, OSError) as error:
-        raise UserError(f"{path}: not readable as JSON ({error}); move it away and run again") from None
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    # Names of files that are no UTF-8 hold surrogates; json.loads takes them back.
+    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass"))
+
+
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
+    """A JSON object with its own checksum, so that a changed byte is found when it is read."""
+    write_json(path, value | {DIGEST: _digest(value)})
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return sha256(json.dumps({k: v for k, v in value.items() if k != DIGEST}).encode()).hexdigest()
+
+
+# -------------------------------------------------------------------------------------------------- reading
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """What `write_sealed` wrote; UserError naming the file where it was damaged or changed since."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, OSError, RecursionError) as error:
+        raise UserError(f"{path}: damaged, not readable as JSON ({error})") from None
+    if not isinstance(value, dict) or value.get(DIGEST) != _digest(value):
+        raise UserError(f"{path}: damaged or changed since it was written: its checksum does not fit")
+    del value[DIGEST]
+    return value
 
 
 def load_campaign(folder: Path) -> dict[str, Any]:
@@ -49,55 +85,109 @@ def load_campaign(folder: Path) -> dict[str, Any]:
     path = folder / "campaign.json"
     if not path.is_file():
         raise UserError(f"{folder}: no campaign here (looked for {path.name}); make one with harness run --out")
-    return read_json(path)
+    try:
+        return read_sealed(path)
+    except UserError as error:
+        raise UserError(f"{error}; the command that made the campaign, given again, writes it anew") from None
 
 
 def load_record(folder: Path) -> dict[str, Any] | None:
-    """The record in a run's folder, or None where there is none or it is damaged (then it is set aside)."""
+    """The record in a run's folder, or None where there is none; UserError where it is damaged."""
     path = folder / "record.json"
-    if not path.is_file():
-        return None
-    try:
-        record = read_json(path)
-        if isinstance(record, dict) and "key" in record and "status" in record:
-            return record
-    except UserError:
-        pass
-    set_aside(path)
-    return None
+    return read_sealed(path) if path.is_file() else None
 
 
-def load_records(folder: Path) -> list[dict[str, Any]]:
-    """All records of a campaign, in the order of its searchers, then of the seeds."""
+def load_records(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """All records of a campaign, in the order of its searchers, then of the seeds; what is wrong with damaged ones."""
     order = {s["label"]: k for k, s in enumerate(load_campaign(folder)["searchers"])}
-    records = [r for path in folder.glob("runs/*/seed-*") if (r := load_record(path)) is not None]
-    return sorted(records, key=lambda r: (order.get(r["label"], len(order)), r["label"], r["seed"]))
+    records, damaged = [], []
+    for path in folder.glob("runs/*/seed-*"):
+        try:
+            record = load_record(path)
+        except UserError as error:
+            damaged.append(f"{error}; the same harness run again repeats it")
+        else:
+            records += [record] if record is not None else []
+    return sorted(records, key=lambda r: (order.get(r["label"], len(order)), r["label"], r["seed"])), sorted(damaged)
 
 
 def read_trace(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of a trace; a torn last line, left by a kill, is not one."""
-    if not path.is_file():
-        return
-    with open(path, encoding="utf-8") as file:
+    with open(path, "rb") as file:
         for line in file:
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 return
-            try:
-                yield json.loads(line)
-            except ValueError:
-                return
+            yield json.loads(line)
 
 
-def cut_trace(path: Path, steps: int) -> bool:
-    """Keep the first `steps` lines, those that the checkpoint knows of; False where they are not all there."""
-    if steps == 0:
-        path.unlink(missing_ok=True)
-        return True
-    kept = [json.dumps(line) for line in islice(read_trace(path), steps)]
-    if len(kept) < steps:
-        return False
-    write_bytes(path, "".join(line + "\n" for line in kept).encode())
-    return True
+# -------------------------------------------------------------------------------------- trace and checkpoint
+
+
+class Trace:
+    """The trace of a running search: appended to, and known by its length and checksum at any moment."""
+
+    def __init__(self, path: Path):
+        """Begin an empty one; what another search left there is replaced."""
+        self.file: Any = open(path, "wb")  # noqa: SIM115 - open as long as the search
+        self.size, self.sum = 0, sha256()
+
+    @classmethod
+    def reopen(cls, path: Path, size: int, digest: str) -> Trace | None:
+        """Go on after the first `size` bytes, the later ones dropped; None where they are not those of the digest."""
+        if not path.is_file():
+            return None
+        trace = cls.__new__(cls)
+        trace.file = open(path, "r+b")  # noqa: SIM115
+        kept = trace.file.read(size)
+        trace.size, trace.sum = size, sha256(kept)
+        if len(kept) != size or trace.sum.hexdigest() != digest:
+            trace.file.close()
+            return None
+        trace.file.truncate(size)
+        trace.file.seek(size)
+        return trace
+
+    def append(self, line: dict[str, Any]) -> None:
+        data = (json.dumps(line) + "\n").encode()
+        self.file.write(data)
+        self.size += len(data)
+        self.sum.update(data)
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Tensors, numbers, strings, and lists and dicts of these; torch.load(weights_only=True) reads the file too."""
+    write_bytes(path, checkpoint_bytes(content))
+
+
+def checkpoint_bytes(content: dict[str, Any]) -> bytes:
+    """The bytes of a checkpoint's file. torch does not check what it reads, so a checksum follows its bytes."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue() + sha256(buffer.getbuffer()).digest()
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """UserError where the file is damaged; never executes what is in it."""
+    import torch
+
+    data = path.read_bytes()
+    if sha256(data[:-32]).digest() != data[-32:]:
+        raise UserError(f"{path}: damaged: its checksum does not fit")
+    try:
+        return torch.load(io.BytesIO(data[:-32]), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UserError(f"{path}: not a checkpoint ({type(error).__name__})") from None
+
+
+# ------------------------------------------------------------------------------------------ aside and locks
 
 
 def set_aside(path: Path) -> Path:
@@ -113,3 +203,95 @@ def set_aside(path: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(path, target)
     return target
+
+
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
+
+
+@contextmanager
+def lock(path: Path, wait: bool = False) -> Iterator[bool]:
+    """Hold a lock file; yields whether it is ours (with `wait`, after whatever time: yes).
+
+    On a file system without locks it is ours always: see `has_locks`.
+    """
+    while True:
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - open while held
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            file.close()
+            yield False
+            return
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                file.close()
+                raise
+        if _is(path, file.fileno()):
+            break
+        file.close()  # the last holder has just removed this file: the lock on it says nothing
+    try:
+        file.truncate(0)
+        file.write(f"{platform.node()} process {os.getpid()}\n")
+        file.flush()
+        yield True
+    finally:
+        path.unlink(missing_ok=True)
+        file.close()
+
+
+def _is(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def campaign_lock(folder: Path) -> Any:
+    """Context manager: campaign.json and the report are ours to read and write; waits for others."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return lock(folder.with_name(folder.name + ".lock"), wait=True)
+
+
+def claim_path(folder: Path) -> Path:
+    """The lock of the run in this folder; beside it, so that the folder can be moved while it is held."""
+    return folder.with_name(folder.name.replace("seed-", "claim-"))
+
+
+def claim(folder: Path) -> Any:
+    """Context manager: whether the run in this folder is ours to make, for as long as the context lasts."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return lock(claim_path(folder))
+
+
+def holder(path: Path) -> str | None:
+    """Who holds a lock file ("host process 123"), or None where nobody does."""
+    if not path.exists():
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return None
+    except BlockingIOError:
+        return path.read_text(encoding="utf-8").strip() or "somebody"
+    except OSError:
+        return None
+
+
+def running(folder: Path) -> dict[Path, str]:
+    """The runs of a campaign that are being made: their folders and by whom."""
+    claims = {path: holder(path) for path in folder.glob("runs/*/claim-*")}
+    return {p.with_name(p.name.replace("claim-", "seed-")): who for p, who in claims.items() if who is not None}
+
+
+def has_locks(folder: Path) -> bool:
+    """Whether the file system of a folder has locks; where not, nothing keeps two commands from one run."""
+    try:
+        with open(folder / f"lock.{os.getpid()}.tmp", "a", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return False
+        raise
+    finally:
+        (folder / f"lock.{os.getpid()}.tmp").unlink(missing_ok=True)
+    return True

@@ -1,8 +1,10 @@
-"""The harness with two more searchers, one that raises and one whose process is killed; run as a script."""
+"""The harness with more searchers: one that raises, one whose process is killed, one that is slow; run as a script."""
 
 import os
 import signal
 import sys
+import time
+from pathlib import Path
 
 from harness.cli import main
 from searchers import base
@@ -27,9 +29,20 @@ class Dying(RandomSearch):
         return super().step()
 
 
+class Slow(RandomSearch):
+    name = "slow"
+
+    def step(self):
+        if self.task.evaluations == 0:
+            with open(Path(sys.argv[-1]) / f"made-{self.task.seed}", "a") as file:
+                print(os.getpid(), file=file)
+            time.sleep(0.5)
+        return super().step()
+
+
 # At import, so that worker processes know them too.
 sys.modules.setdefault("faulty", sys.modules[__name__])
-base.SEARCHERS |= {"broken": "faulty:Broken", "dying": "faulty:Dying"}
+base.SEARCHERS |= {"broken": "faulty:Broken", "dying": "faulty:Dying", "slow": "faulty:Slow"}
 
 if __name__ == "__main__":
     main()

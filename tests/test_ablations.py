@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from benchmarks.base import UserError
-from harness import campaign, statistics, tables
+from harness import statistics, tables
 from harness.ablations import ablation_table, readable_ablations
+from harness.specs import parse_ablations
 from searchers import base
 
 
@@ -46,13 +47,13 @@ def test_every_declared_ablation_is_a_valid_and_different_setting():
     able = [name for name in base.names() if base.find(name).ablations]
     assert {"gicso", "darts"} <= set(able)
     for name in able:
-        specs, rows = campaign.parse_ablations(name)
+        specs, rows = parse_ablations(name)
         assert [s.label for s in specs[1:]] == list(rows)
         assert list(rows.values()) == list(base.find(name).ablations)
 
 
 def test_an_ablated_spec_keeps_its_other_settings_and_leaves_out_what_it_lacks_already():
-    specs, rows = campaign.parse_ablations("gicso[population=12,diversity=0]")
+    specs, rows = parse_ablations("gicso[population=12,diversity=0]")
     assert all(spec.config["population"] == 12 for spec in specs)
     assert "no diversity term" not in rows.values()
     assert "no warm-up" in rows.values()
@@ -64,7 +65,7 @@ def test_an_ablated_spec_keeps_its_other_settings_and_leaves_out_what_it_lacks_a
 )
 def test_what_cannot_be_ablated(text, message):
     with pytest.raises(UserError, match=message):
-        campaign.parse_ablations(text)
+        parse_ablations(text)
 
 
 def record(label, seed, value, status="done"):

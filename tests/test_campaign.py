@@ -22,6 +22,7 @@ from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import digits
 from benchmarks.nb201.benchmark import PRESETS, Benchmark, open_nb201
 from harness import campaign, runner, store
+from harness.specs import parse_seeds, parse_specs
 
 HERE = Path(__file__).parent
 TIMES = ("search_seconds", "environment")
@@ -30,7 +31,7 @@ TIMES = ("search_seconds", "environment")
 def records(folder):
     found = {}
     for path in folder.glob("runs/*/*/record.json"):
-        record = json.loads(path.read_text())
+        record = store.read_sealed(path)
         found[record["spec"], record["seed"]] = record
     return found
 
@@ -46,7 +47,7 @@ def timeless(record):
 
 
 def test_specs():
-    specs = campaign.parse_specs("darts, gicso[population={12,24},swarm=cso],random", ["gicso.diversity=0"])
+    specs = parse_specs("darts, gicso[population={12,24},swarm=cso],random", ["gicso.diversity=0"])
     assert [s.text for s in specs] == [
         "darts",
         "gicso[diversity=0.0,population=12,swarm=cso]",
@@ -55,8 +56,8 @@ def test_specs():
     ]
     assert [s.label for s in specs][::3] == ["darts", "random"]
     assert all(s.label.startswith("gicso-") and len(s.label) == 14 for s in specs[1:3])
-    assert campaign.parse_specs("gicso[population=24]")[0].label == "gicso"  # the default, spelled out
-    assert campaign.parse_specs("cso[oracle=table]")[0].kind == "multi-trial"
+    assert parse_specs("gicso[population=24]")[0].label == "gicso"  # the default, spelled out
+    assert parse_specs("cso[oracle=table]")[0].kind == "multi-trial"
 
 
 @pytest.mark.parametrize(
@@ -76,17 +77,17 @@ def test_specs():
 )
 def test_wrong_specs_are_named(text, overrides, message):
     with pytest.raises(UserError, match=message):
-        campaign.parse_specs(text, overrides)
+        parse_specs(text, overrides)
 
 
 def test_seeds():
-    assert campaign.parse_seeds("5") == [0, 1, 2, 3, 4]
-    assert campaign.parse_seeds("3,7,11") == [3, 7, 11]
-    assert campaign.parse_seeds("3,") == [3]
-    assert len(set(campaign.parse_seeds("500"))) == 500
+    assert parse_seeds("5") == [0, 1, 2, 3, 4]
+    assert parse_seeds("3,7,11") == [3, 7, 11]
+    assert parse_seeds("3,") == [3]
+    assert len(set(parse_seeds("500"))) == 500
     for wrong in ("0", "-1", "a", "1,1", "1.5", "", "1,,2", ","):
         with pytest.raises(UserError):
-            campaign.parse_seeds(wrong)
+            parse_seeds(wrong)
 
 
 # ------------------------------------------------------------------------------------------ multi-trial runs
@@ -209,10 +210,15 @@ def test_a_record_of_other_settings_or_a_damaged_one_is_set_aside(harness, table
     assert harness(*common)[0] == 0
     good = records(out)
     path = out / "runs/random/seed-0/record.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps(record | {"key": "another"}))
-    (out / "runs/random/seed-1/record.json").write_text("{")
-    assert harness(*common)[0] == 0
+    store.write_sealed(path, store.read_sealed(path) | {"key": "another"})
+    other = out / "runs/random/seed-1/record.json"
+    other.write_bytes(other.read_bytes().replace(b'"status": "done"', b'"status": "dOne"'))
+    assert harness("report", out)[0] == 0  # which changes nothing in the folder, and says it
+    assert "seed-1/record.json: damaged" in (out / "report/table.md").read_text()
+    assert other.exists()
+    code, _, err = harness(*common)
+    assert code == 0
+    assert "seed-1/record.json: damaged or changed since it was written" in err
     assert {k: timeless(v) for k, v in records(out).items()} == {k: timeless(v) for k, v in good.items()}
     assert sorted(p.name for p in (out / "aside").iterdir()) == ["runs-random-seed-0", "runs-random-seed-1-record.json"]
 
@@ -244,6 +250,64 @@ def test_failures_are_recorded_and_the_others_go_on(table, tmp_path):
     assert "out of luck &lt;b&gt;&amp;&lt;/b&gt;" in page
     assert "<b>&</b>" not in page
     assert "1/2" in (out / "report/table.md").read_text()
+
+
+def test_two_commands_on_one_folder_share_the_work_and_both_end_with_all_of_it(table, tmp_path):
+    """The second takes over the run that the first was making when it was killed."""
+    out = tmp_path / "out"
+    arguments = ["run", "--searchers", "slow", "--seeds", 8, "--table", table, "--data", tmp_path, "--workers", 1]
+    command = [sys.executable, HERE / "faulty.py", *map(str, [*arguments, "--out", out])]
+    first, second, third = (subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3))
+    limit = time.monotonic() + 60
+    while len(list(out.glob("runs/*/*/record.json"))) < 2:
+        assert time.monotonic() < limit
+        time.sleep(0.01)
+    first.kill()
+    first.wait()
+    said = [process.communicate(timeout=60)[1] for process in (second, third)]
+    assert (second.returncode, third.returncode) == (0, 0), said
+    found = records(out)
+    assert {r["status"] for r in found.values()} == {"done"}
+    assert len(found) == 8
+    # Each run was made once: a line a step in its trace and a process that says so in its record.
+    makers = [(out / f"made-{seed}").read_text().split() for seed in range(8)]
+    assert all(len(m) == 1 or str(first.pid) in m for m in makers)
+    assert len({m[-1] for m in makers}) > 1
+    assert list(out.glob("runs/*/claim-*")) == []
+    assert not (out.parent / "out.lock").exists()
+
+
+def test_fresh_does_not_take_a_running_campaign_away(harness, table, tmp_path):
+    out = tmp_path / "out"
+    common = ["run", "--searchers", "random", "--seeds", 1, "--table", table, "--data", tmp_path, "--out", out]
+    assert harness(*common)[0] == 0
+    with store.claim(store.run_folder(out, "random", 0)) as mine:
+        assert mine
+        code, _, err = harness(*common, "--fresh")
+    assert code == 2
+    assert "is being made by" in err
+    assert (out / "runs/random/seed-0/record.json").exists()
+
+
+def test_shards_are_the_whole_and_each_has_its_share_of_every_searcher(harness, table, tmp_path):
+    setting = campaign.Setting(open_nb201(table, ()), table, (), "cifar10", {"epochs": 1}, "fp32", "cpu", 1)
+    planned = campaign.plans(setting, parse_specs("random,evolution,local,reinforce"), range(10))
+    for parts in (1, 3, 4, 7):
+        dealt = [campaign.shard(planned, part, parts) for part in range(1, parts + 1)]
+        runs = [(plan.label, plan.seed) for part in dealt for plan in part]
+        assert sorted(runs) == sorted((plan.label, plan.seed) for plan in planned)
+        for label in ("random", "evolution", "local", "reinforce"):
+            shares = [sum(plan.label == label for plan in part) for part in dealt]
+            assert max(shares) - min(shares) <= 1
+        assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+    out = tmp_path / "out"
+    common = ["run", "--searchers", "random,evolution", "--seeds", 2, "--table", table, "--data", tmp_path]
+    code, stdout, _ = harness(*common, "--out", out, "--shard", "1/2")
+    assert code == 0
+    assert set(records(out)) == {("random", 0), ("evolution", 0)}
+    assert "1/2 seeds: not finished" in stdout
+    assert harness(*common, "--out", out, "--shard", "2/2")[0] == 0
+    assert len(records(out)) == 4
 
 
 # -------------------------------------------------------------------------------------- one-shot runs, resume
@@ -298,7 +362,7 @@ def test_a_damaged_or_foreign_checkpoint_is_set_aside(table, cifar10_root, tmp_p
         folder = out / "runs" / label / "seed-0"
         folder.mkdir(parents=True)
         if content is None:
-            torch.save({"key": "of another run"}, folder / "checkpoint.pt")
+            (folder / "checkpoint.pt").write_bytes(store.checkpoint_bytes({"key": "of another run"}))
         else:
             (folder / "checkpoint.pt").write_bytes(content)
     subprocess.run(one_shot(table, cifar10_root, out), check=True, capture_output=True)
@@ -348,7 +412,7 @@ def plan_for(table, data, text, preset="smoke"):
     setting = campaign.Setting(
         bench, table, (data,), "cifar10", campaign.resolve_preset(bench, preset), "fp32", "cpu", 1
     )
-    (plan,) = campaign.plans(setting, campaign.parse_specs(text), [0])
+    (plan,) = campaign.plans(setting, parse_specs(text), [0])
     return plan, bench
 
 
@@ -398,6 +462,8 @@ def test_search_images_are_the_official_halves(table, cifar10_root, shared):
     ("arguments", "message"),
     [
         (["--searchers", "random", "--seeds", "0"], "--seeds 0"),
+        (["--searchers", "random", "--seeds", "1", "--shard", "3/2"], "--shard 3/2: the first number"),
+        (["--searchers", "random", "--seeds", "1", "--shard", "half"], "expected I/N"),
         (["--searchers", "darts", "--seeds", "1"], "cifar-10-batches-py"),
         (["--searchers", "random", "--seeds", "1", "--preset", "smal"], "did you mean 'small'"),
         (["--searchers", "random", "--seeds", "1", "--search-dataset", "cifar"], "did you mean 'cifar10'"),
@@ -527,22 +593,3 @@ def test_data_convert_and_info(harness, shared, table, tmp_path):
 def test_debug_shows_the_traceback(harness, tmp_path):
     with pytest.raises(UserError):
         harness("report", tmp_path, "--debug")
-
-
-def test_store_never_deletes(tmp_path):
-    for content in ("one", "two"):
-        path = tmp_path / "runs/darts/seed-0/record.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content)
-        store.set_aside(path)
-    kept = sorted((tmp_path / "aside").iterdir())
-    assert [p.read_text() for p in kept] == ["one", "two"]
-
-
-def test_a_torn_last_line_is_not_a_step(tmp_path):
-    path = tmp_path / "trace.jsonl"
-    path.write_text('{"step": 0}\n{"step": 1}\n{"st')
-    assert [line["step"] for line in store.read_trace(path)] == [0, 1]
-    assert not store.cut_trace(path, 3)
-    assert store.cut_trace(path, 1)
-    assert path.read_text() == '{"step": 0}\n'

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import html
-import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from test_tables import failed, make_campaign, make_record, two_searchers
 
 from benchmarks.base import UserError
-from harness import drawing, figures, report, tables
+from harness import drawing, figures, report, store, tables
 
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
 FILES = {
@@ -41,11 +40,11 @@ FILES = {
 def write_campaign(folder: Path, records: list[dict], campaign: dict) -> Path:
     """A campaign's folder as the program leaves it."""
     folder.mkdir()
-    (folder / "campaign.json").write_text(json.dumps(campaign))
+    store.write_sealed(folder / "campaign.json", campaign)
     for r in records:
         run = folder / "runs" / r["label"] / f"seed-{r['seed']}"
         run.mkdir(parents=True)
-        (run / "record.json").write_text(json.dumps({"key": "0" * 16} | r))
+        store.write_sealed(run / "record.json", {"key": "0" * 16} | r)
     return folder
 
 

@@ -1,0 +1,155 @@
+"""What a command asks for, read: searcher specs, settings, seeds.
+
+A spec is a name with optional settings, `darts[order=2]`, `gicso[diversity=0,population=18]`; a list in braces
+expands, `gicso[population={12,24}]`. Commas inside brackets do not split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.base import UserError
+from searchers import base
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A searcher with resolved settings. `label` names its folder: the name alone for default settings."""
+
+    name: str
+    label: str
+    text: str
+    kind: str
+    config: dict[str, Any]
+    reference_epochs: int
+
+
+def split_outside(text: str, separator: str = ",") -> list[str]:
+    """Split at separators that are in no bracket; UserError for unbalanced brackets."""
+    parts, start = [], 0
+    pairs = {"]": "[", "}": "{"}
+    stack: list[str] = []
+    for k, character in enumerate(text):
+        if character in "[{":
+            stack.append(character)
+        elif character in pairs:
+            if not stack or stack.pop() != pairs[character]:
+                raise UserError(f"{text!r}: unbalanced {character!r} at character {k + 1}")
+        elif character == separator and not stack:
+            parts.append(text[start:k])
+            start = k + 1
+    if stack:
+        raise UserError(f"{text!r}: {stack[-1]!r} is not closed")
+    return [part.strip() for part in [*parts, text[start:]]]
+
+
+def parse_value(text: str) -> Any:
+    """A setting's value: JSON where it is JSON (numbers, true, false), otherwise the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def parse_specs(text: str, overrides: Sequence[str] = ()) -> list[Spec]:
+    """The searchers of `--searchers`, with `--set searcher.key=value` applied, lists in braces expanded."""
+    settings_of: dict[str, dict[str, Any]] = {}
+    for override in overrides:
+        target, mark, value = override.partition("=")
+        name, dot, key = target.strip().partition(".")
+        if not (mark and dot and key):
+            raise UserError(f"--set {override!r}: expected searcher.key=value")
+        settings_of.setdefault(name, {})[key] = parse_value(value.strip())
+    specs: list[Spec] = []
+    for part in split_outside(text):
+        if not part:
+            raise UserError(f"--searchers {text!r}: an empty name between commas")
+        name, bracket, rest = part.partition("[")
+        if bracket and not rest.endswith("]"):
+            raise UserError(f"searcher {part!r}: expected name[key=value,…]")
+        specs += _expand(name.strip(), rest[:-1] if bracket else "", settings_of.get(name.strip(), {}))
+    unused = sorted(set(settings_of) - {spec.name for spec in specs})
+    if unused:
+        raise UserError(f"--set {unused[0]}.…: {unused[0]!r} is not among the searchers of this campaign")
+    labels = [spec.label for spec in specs]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise UserError(f"--searchers {text!r}: {label!r} is given twice")
+    return specs
+
+
+def _expand(name: str, inside: str, extra: Mapping[str, Any]) -> list[Spec]:
+    options: list[list[tuple[str, Any]]] = []
+    for item in split_outside(inside) if inside.strip() else []:
+        key, mark, value = item.partition("=")
+        if not mark or not key.strip() or not value.strip():
+            raise UserError(f"searcher {name}[{inside}]: expected key=value, found {item!r}")
+        value = value.strip()
+        values = split_outside(value[1:-1]) if value.startswith("{") and value.endswith("}") else [value]
+        options.append([(key.strip(), parse_value(v)) for v in values])
+    return [resolve(name, {**extra, **dict(choice)}) for choice in itertools.product(*options)]
+
+
+def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
+    """A searcher and settings to a spec; UserError for unknown names and values out of range."""
+    searcher = base.find(name)
+    config = base.configure(searcher, settings)
+    values = config.model_dump(mode="json")
+    defaults = searcher.Config().model_dump(mode="json")
+    changed = {key: value for key, value in values.items() if value != defaults[key]}
+    label, text = name, name
+    if changed:
+        label = f"{name}-{digest(changed)[:8]}"
+        text = f"{name}[{','.join(f'{k}={show_value(v)}' for k, v in sorted(changed.items()))}]"
+    return Spec(name, label, text, searcher.kind_of(config), values, searcher.reference_epochs)
+
+
+def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec], dict[str, str]]:
+    """A searcher's spec and those of its declared ablations; label -> what is taken away.
+
+    UserError where the text names several searchers or one that declares none.
+    """
+    specs = parse_specs(text, overrides)
+    if len(specs) != 1:
+        raise UserError(f"{text!r}: one searcher is ablated at a time, found {len(specs)}")
+    default = specs[0]
+    declared = base.find(default.name).ablations
+    if not declared:
+        able = [name for name in base.names() if base.find(name).ablations]
+        raise UserError(f"searcher {default.name!r} declares no ablations (those that do: {', '.join(able)})")
+    rows: dict[str, str] = {}
+    for what, settings in declared.items():
+        spec = resolve(default.name, {**default.config, **settings})
+        if spec.label != default.label and spec.label not in rows:  # the spec may already leave it out
+            specs.append(spec)
+            rows[spec.label] = what
+    return specs, rows
+
+
+def show_value(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def digest(value: Any) -> str:
+    """sha256 (hex) of a JSON value, independent of key order."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def parse_seeds(text: str) -> list[int]:
+    """`5` is 0 to 4; `3,7,11` are these, `3,` is 3 alone. UserError for repeats and anything else."""
+    parts = [part.strip() for part in text.removesuffix(",").split(",")]
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise UserError(f"--seeds {text!r}: expected a count (5) or a list (3,7,11) of whole numbers")
+    numbers = [int(part) for part in parts]
+    if len(numbers) == 1 and "," not in text:
+        if not 1 <= numbers[0] <= 100_000:
+            raise UserError(f"--seeds {text}: a count from 1 to 100000; the single seed {text} is --seeds {text},")
+        return list(range(numbers[0]))
+    if len(set(numbers)) != len(numbers):
+        raise UserError(f"--seeds {text!r}: a seed is given twice")
+    return numbers

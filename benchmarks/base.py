@@ -1,8 +1,11 @@
-"""The words that benchmarks share: an error for wrong input, a score and where it comes from, the processor."""
+"""What benchmarks share: an error for wrong input, a bound on hostile files, a score and its origin, the processor."""
 
 from __future__ import annotations
 
 import platform
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +14,12 @@ from typing import NamedTuple
 class UserError(Exception):
     """Wrong usage or data. The message is one or two lines: what is wrong, where, and what to do.
 
-    The command line prints it without a traceback and exits with code 2.
+    The command line prints it without a traceback and exits with code 2. What it quotes may be anything that was
+    found in a file, so a long message loses its middle.
     """
+
+    def __init__(self, text: str):
+        super().__init__(text if len(text) <= 1500 else f"{text[:1000]} […] {text[-400:]}")
 
 
 class Score(NamedTuple):
@@ -33,6 +40,28 @@ class Space:
     cells: int  # a stage (N)
     in_channels: int
     num_classes: int
+
+
+@contextmanager
+def bounded_memory(megabytes: int) -> Iterator[None]:
+    """What is read inside may take that much more address space: beyond it, MemoryError (Linux; elsewhere no bound).
+
+    A few bytes of a hostile file can ask for any amount of memory.
+    """
+    try:
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    bound = used + megabytes * 2**20
+    if soft != resource.RLIM_INFINITY:
+        bound = min(bound, soft)
+    resource.setrlimit(resource.RLIMIT_AS, (bound, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
 def cpu_name() -> str:

@@ -7,7 +7,6 @@ on a batch of it: no worker processes, no per-image Python. All randomness comes
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -274,7 +273,7 @@ def _read_batch(dataset: str, path: Path) -> dict[str, Any]:
             f"put it anew from {SOURCES[dataset].origin}"
         )
     # Python 2 wrote these files; latin1 maps its byte strings to text and back without loss
-    return safe_pickle.load(io.BytesIO(content), what=str(path), encoding="latin1")
+    return safe_pickle.loads(content, what=str(path), encoding="latin1")
 
 
 # -------------------------------------------------------------------------------------------- splits

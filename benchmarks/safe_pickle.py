@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, bounded_memory
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
@@ -118,19 +118,24 @@ def load(
     what: str,
     encoding: str = "ASCII",
     allowed: Mapping[tuple[str, str], Any] = ARRAYS,
+    megabytes: int = 512,
 ) -> Any:
     """The next object of a binary file of pickles; the file is left just after it.
 
     Numpy arrays and numbers are read, other numpy types are not (pickle protocols up to 4).
     `what` names the file in errors; `encoding` is `pickle`'s, for files written by Python 2 ("bytes",
-    "latin1"). Raises UserError for a name that is not in `allowed` and for what is not a whole pickle.
+    "latin1"); reading may take so many megabytes. Raises UserError for a name that is not in `allowed`, for what is
+    not a whole pickle, and for one that takes more memory.
     """
     try:
-        return _plain(_Unpickler(file, what, encoding, allowed).load())
+        with bounded_memory(megabytes):
+            return _plain(_Unpickler(file, what, encoding, allowed).load())
     except UserError:
         raise
     except MemoryError:
-        raise UserError(f"{what}: does not fit into memory") from None
+        raise UserError(
+            f"{what}: takes more than {megabytes:,} MB of memory; damaged, or not an official file"
+        ) from None
     except Exception as error:  # a damaged pickle can make the unpickler raise anything
         reason = str(error) or type(error).__name__
         raise UserError(f"{what}: not a readable pickle, truncated or damaged ({reason})") from None
@@ -154,4 +159,4 @@ def loads(
     allowed: Mapping[tuple[str, str], Any] = ARRAYS,
 ) -> Any:
     """`load` from bytes."""
-    return load(io.BytesIO(data), what, encoding, allowed)
+    return load(io.BytesIO(data), what, encoding, allowed, 512 + (8 * len(data) >> 20))

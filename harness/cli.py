@@ -6,6 +6,7 @@ Exit codes: 0 all done; 1 some runs failed; 2 wrong usage or data, said before a
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -571,3 +572,6 @@ def main() -> None:
             raise
         print(f"error: {error}; --debug shows where", file=sys.stderr)
         sys.exit(2)
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # from here on there is nothing to save: end at once
+            signal.signal(number, signal.SIG_DFL)

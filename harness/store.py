@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
+from harness import schema
 
 DIGEST = "sha256"  # the last key of our JSON files: of their content without it
 
@@ -86,7 +87,7 @@ def load_campaign(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{folder}: no campaign here (looked for {path.name}); make one with harness run --out")
     try:
-        return read_sealed(path)
+        return schema.check(read_sealed(path), schema.CAMPAIGN, path)
     except UserError as error:
         raise UserError(f"{error}; the command that made the campaign, given again, writes it anew") from None
 
@@ -94,7 +95,7 @@ def load_campaign(folder: Path) -> dict[str, Any]:
 def load_record(folder: Path) -> dict[str, Any] | None:
     """The record in a run's folder, or None where there is none; UserError where it is damaged."""
     path = folder / "record.json"
-    return read_sealed(path) if path.is_file() else None
+    return schema.check(read_sealed(path), schema.RECORD, path) if path.is_file() else None
 
 
 def load_records(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:

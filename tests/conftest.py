@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -61,10 +62,14 @@ def harness(monkeypatch, capsys):
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
         code = 0
+        handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
         try:
             cli.main()
         except SystemExit as exit_:
             code = exit_.code
+        finally:
+            for number, handler in handlers:  # a command leaves them as befits a process that ends
+                signal.signal(number, handler)
         out = capsys.readouterr()
         return code, out.out, out.err
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from records import records, timeless
 
 from benchmarks import images
 from benchmarks.base import UserError
@@ -25,23 +26,6 @@ from harness import campaign, runner, store
 from harness.specs import parse_seeds, parse_specs
 
 HERE = Path(__file__).parent
-TIMES = ("search_seconds", "environment")
-
-
-def records(folder):
-    found = {}
-    for path in folder.glob("runs/*/*/record.json"):
-        record = store.read_sealed(path)
-        found[record["spec"], record["seed"]] = record
-    return found
-
-
-def timeless(record):
-    kept = {key: value for key, value in record.items() if key not in TIMES}
-    for point in kept["trajectory"]:
-        point.pop("search_seconds")
-    return kept
-
 
 # ----------------------------------------------------------------------------------------- specs and seeds
 

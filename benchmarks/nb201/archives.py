@@ -166,14 +166,14 @@ def _from_whole(place: Path) -> Iterator[Read]:
 def read_whole(place: Path) -> dict[str, Any]:
     """The object in a file of all cells, its meta part checked."""
     packed = kind_of(place) == "nats-file"
-    _check_memory(place, 24 if packed else 6)
+    megabytes = _check_memory(place, 24 if packed else 6)
     if packed:
         with bz2.open(place) as file:
-            whole = safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE)
+            whole = safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE, megabytes=megabytes)
     elif zipfile.is_zipfile(place):
-        whole = _torch_zip(place)
+        whole = _torch_zip(place, megabytes)
     else:
-        whole = _torch_legacy(place)
+        whole = _torch_legacy(place, megabytes)
     if isinstance(whole, dict) and {"full", "less"} & set(whole):
         raise UserError(f"{place}: one cell of an archive folder; convert NAS-Bench-201-v1_1-096897.pth instead")
     if not isinstance(whole, dict) or not isinstance(whole.get("arch2infos"), dict):
@@ -184,42 +184,49 @@ def read_whole(place: Path) -> dict[str, Any]:
     return whole
 
 
-def _torch_zip(place: Path) -> Any:
+def _torch_zip(place: Path, megabytes: int) -> Any:
     """torch >= 1.6: a zip with the pickle in <name>/data.pkl."""
     try:
         with zipfile.ZipFile(place) as archive:
             name = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
             with archive.open(name) as file:
-                return safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE)
+                return safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE, megabytes=megabytes)
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{place}: truncated or damaged ({error}); get it again") from None
 
 
-def _torch_legacy(place: Path) -> Any:
+def _torch_legacy(place: Path, megabytes: int) -> Any:
     """torch < 1.6: five pickles in a row: magic number, protocol, system, the object, keys of tensors."""
     with open(place, "rb") as file:
         start = [safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE)]
         if start != [_TORCH_MAGIC]:
             raise UserError(f"{place}: a pickle, but not a file of torch; expected NAS-Bench-201-v1_1-096897.pth")
-        protocol, _, whole, _ = (safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE) for _ in range(4))
+        protocol, _, whole, _ = (
+            safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE, megabytes=megabytes) for _ in range(4)
+        )
     if protocol != _TORCH_PROTOCOL:
         raise UserError(f"{place}: torch file protocol {protocol!r}, expected {_TORCH_PROTOCOL}")
     return whole
 
 
-def _check_memory(place: Path, factor: int) -> None:
-    """Refuse what would be killed halfway: one pickle becomes objects of `factor` times the file's size."""
+def _check_memory(place: Path, factor: int) -> int:
+    """Megabytes to read a file with: one pickle becomes objects of `factor` times the file's size.
+
+    UserError where so much is not free: what would be killed halfway is refused.
+    """
     needed = factor * place.stat().st_size
+    allowed = 512 + (2 * needed >> 20)
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
-        return  # not Linux: a MemoryError is reported all the same
+        return allowed  # not Linux: a MemoryError is reported all the same
     if needed > max(free, 2**30):
         raise UserError(
             f"{place}: reading it takes about {needed / 1e9:.0f} GB of memory, {free / 1e9:.1f} GB are free; "
             "use a larger machine, or NATS-tss-v1_0-3ffb9-simple (same cells, read one by one)"
         )
+    return allowed
 
 
 # ---- checking

@@ -15,6 +15,7 @@ import hashlib
 import json
 import operator
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.base import Score, Space, UserError
+from benchmarks.base import Score, Space, UserError, bounded_memory
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
 
@@ -350,15 +351,17 @@ def _kind_of_zip(path: Path) -> str:
 #: What gzip, zipfile, numpy, json and csv raise on truncated or altered files.
 _DAMAGE = (
     *(EOFError, OSError, zlib.error, zipfile.BadZipFile, csv.Error, ValueError, LookupError),
-    *(TypeError, NotImplementedError, MemoryError),
+    *(TypeError, NotImplementedError, MemoryError, AttributeError, RecursionError, tokenize.TokenError),
 )
+_MEGABYTES = 512  # that any of these files may take
 
 
 @contextlib.contextmanager
 def damage(path: Path, what: str) -> Iterator[None]:
-    """Turn what the readers of compressed files raise into one line."""
+    """Turn what the readers of compressed files raise into one line, and let them take only so much memory."""
     try:
-        yield
+        with bounded_memory(_MEGABYTES):
+            yield
     except _DAMAGE as error:
         raise UserError(f"{path}: a truncated or damaged {what} ({error}); copy or convert it again") from None
 

@@ -1,0 +1,146 @@
+"""What a record and a campaign hold, checked when they are read: files may come from other people.
+
+Only what tables, tests and plots read is named here; further keys are let through, so that a later version's files
+can be read.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from benchmarks.base import UserError
+from benchmarks.nb201.cell import NUM_CELLS
+
+Name = Annotated[str, Field(max_length=1000)]
+Text = Annotated[str, Field(max_length=20_000)]
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Seconds = Annotated[float, Field(ge=0, le=1e12)]
+Percent = Annotated[float, Field(ge=-1e6, le=1e6)]
+Index = Annotated[int, Field(ge=0, lt=NUM_CELLS)]
+Seed = Annotated[int, Field(ge=0)]
+
+
+class Checked(BaseModel):
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class Score(Checked):
+    dataset: Name
+    split: Name
+    epochs: Count
+    value: Percent
+    trials: Count
+    record: Name
+
+
+class LabelledScore(Score):
+    without_none: bool
+
+
+class Point(Checked):
+    index: Index
+    search_seconds: Seconds
+    simulated_seconds: Seconds
+    evaluations: Count
+    scores: list[Score]
+
+
+class Phase(Checked):
+    phase: Name
+    step: Count
+
+
+class OneShot(Checked):
+    spearman: float | None
+    spearman_good: float | None
+    accuracies: list[Percent] = []
+    losses: list[Annotated[float, Field(allow_inf_nan=True)]] = []  # of a supernet that diverged, nan
+
+
+class Record(Checked):
+    key: Name
+    searcher: Name
+    label: Name
+    spec: Name
+    kind: Name
+    config: dict[str, Any]
+    seed: Seed
+    search_dataset: Name
+    cell: Name | None
+    index: Index | None
+    index_without_none: Index | None
+    scores: list[LabelledScore]
+    trajectory: list[Point]
+    steps: Count
+    search_seconds: Seconds | None
+    simulated_seconds: Seconds | None
+    evaluations: Count | None
+    train_images: Count | None
+    eval_images: Count | None
+    collapsed: bool
+    status: Name
+    error: Text | None
+    environment: dict[str, str | int]
+    disconnected: bool = False
+    phases: list[Phase] = []
+    alpha_entropy: float | None = None
+    alpha_change: float | None = None
+    one_shot: OneShot | None = None
+
+
+class Optimum(Checked):
+    index: Index
+    value: Percent
+
+
+class Column(Checked):
+    epochs: Count
+    optimum: Optimum
+    mean: Percent
+    quantiles: Annotated[list[Percent], Field(min_length=2, max_length=20_000)]
+
+
+class Row(Checked):
+    label: Name
+    searcher: Name
+    spec: Name
+    kind: Name
+    config: dict[str, Any]
+
+
+class Preset(Checked):
+    name: Name
+
+
+class Campaign(Checked):
+    benchmark: Name
+    table_sha256: Name
+    table_source: Text
+    search_dataset: Name
+    preset: Preset
+    precision: Name
+    threads: Count
+    seeds: list[Seed]
+    searchers: list[Row]
+    space: dict[str, dict[str, Column]]
+    power_note: Text
+    chosen: Text
+    command: Text
+    created: Name
+    versions: dict[str, str | int]
+
+
+RECORD, CAMPAIGN = TypeAdapter(Record), TypeAdapter(Campaign)
+
+
+def check(value: dict[str, Any], adapter: TypeAdapter[Any], where: object) -> dict[str, Any]:
+    """The value as it is; UserError naming the first key that is not what it must be."""
+    try:
+        adapter.validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{where}: damaged or not of this program: {key}: {first['msg']}") from None
+    return value

@@ -1,0 +1,20 @@
+"""Records of a campaign without what no two runs share: times, and where they were made."""
+
+from harness import store
+
+TIMES = ("search_seconds", "environment", "sha256")
+
+
+def records(folder):
+    """(spec, seed) -> record of every run that has one; a damaged record raises."""
+    found = {}
+    for path in folder.glob("runs/*/*/record.json"):
+        record = store.read_sealed(path)
+        found[record["spec"], record["seed"]] = record
+    return found
+
+
+def timeless(record):
+    kept = {key: value for key, value in record.items() if key not in TIMES}
+    kept["trajectory"] = [{k: v for k, v in point.items() if k != "search_seconds"} for point in kept["trajectory"]]
+    return kept

@@ -1,14 +1,18 @@
-"""What benchmarks share: an error for wrong input, a bound on hostile files, a score and its origin, the processor."""
+"""What benchmarks share: an error for wrong input, a bound on hostile files, a score and its origin, processes."""
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import platform
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class UserError(Exception):
@@ -62,6 +66,18 @@ def bounded_memory(megabytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def end_with_parent() -> None:
+    """Called by a worker process: it ends when its parent does, however that ends, and never works for nobody."""
+
+    def watch(parent: Any) -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=watch, args=(parent,), daemon=True).start()
 
 
 def cpu_name() -> str:

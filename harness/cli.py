@@ -5,6 +5,8 @@ Exit codes: 0 all done; 1 some runs failed; 2 wrong usage or data, said before a
 
 from __future__ import annotations
 
+import logging
+import re
 import shlex
 import signal
 import sys
@@ -94,12 +96,13 @@ class Execution(NamedTuple):
 def _part(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    part, mark, parts = text.partition("/")
-    if not (mark and part.isascii() and part.isdigit() and parts.isascii() and parts.isdigit()):
+    found = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    if found is None:
         raise UserError(f"--shard {text!r}: expected I/N, the I-th of N parts, e.g. 1/4")
-    if not 1 <= int(part) <= int(parts):
+    part, parts = int(found[1]), int(found[2])
+    if not 1 <= part <= parts:
         raise UserError(f"--shard {text}: the first number goes from 1 to the second")
-    return int(part), int(parts)
+    return part, parts
 
 
 def open_benchmark(
@@ -556,6 +559,7 @@ def perf(
 def main() -> None:
     """Entry point: errors of the user are one line and exit code 2; --debug shows the traceback."""
     debug = "--debug" in sys.argv
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its font cache where home cannot be written
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
     try:
         app()

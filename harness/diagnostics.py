@@ -41,11 +41,14 @@ class Watch:
         self.change: float | None = None  # largest distance of any alpha from where it was after the first step
         self.entropy: float | None = None
         self.phases: list[dict[str, Any]] = []
+        self.queried: set[int] = set()
 
     def see(self, line: dict[str, Any]) -> None:
         phase = line.get("phase")
         if phase is not None and (not self.phases or phase != self.phases[-1]["phase"]):
             self.phases.append({"phase": phase, "step": line["step"]})
+        if "queried" in line:
+            self.queried.add(line["queried"])
         if "alphas" in line:
             alphas = np.array(line["alphas"])
             self.first = alphas if self.first is None else self.first
@@ -53,7 +56,13 @@ class Watch:
             self.entropy = line["alpha_entropy"]
 
     def found(self) -> dict[str, Any]:
-        return {"phases": self.phases, "alpha_entropy": self.entropy, "alpha_change": self.change}
+        return {
+            "phases": self.phases,
+            "alpha_entropy": self.entropy,
+            "alpha_change": self.change,
+            "queried_cells": len(self.queried) or None,
+            "queried_canonical": len({cells.canonical(cells.from_index(k)) for k in self.queried}) or None,
+        }
 
 
 def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str, Any] | None:

@@ -8,9 +8,7 @@ that another command on the same folder is making comes back to the end of the q
 from __future__ import annotations
 
 import multiprocessing
-import os
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,13 +16,14 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from benchmarks.base import end_with_parent
 from harness import runner, store
 from harness.runner import Plan
 
 Job = tuple[Plan, Path]
 Report = Callable[[int, dict[str, Any]], None]
 ELSEWHERE_SECONDS = 1.0  # until a run that somebody else is making is looked at again
-STOP_SECONDS = 1.5  # that workers have to save their last step boundary
+STOP_SECONDS = 1.0  # that workers have to save their last step boundary
 
 
 def here(jobs: Sequence[Job], report: Report) -> None:
@@ -116,21 +115,13 @@ def _work(pipe: Connection) -> None:
     """A worker: runs what it is sent until it is sent None."""
     signal.signal(signal.SIGTERM, interrupt)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent decides
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    end_with_parent()  # or it would hold its run from the same command given again
     try:
         while (job := pipe.recv()) is not None:
             plan, folder = job
             pipe.send(made(plan, folder, pipe.send))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
         return
-
-
-def _die_with_parent() -> None:
-    """A killed parent must not leave workers behind: they would hold their runs from the same command given again."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 def interrupt(signum: int, frame: Any) -> None:

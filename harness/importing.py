@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.base import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
-from harness import scoring, store
+from harness import diagnostics, scoring, store
 from harness.specs import digest
 from searchers.base import suggestion
 
@@ -100,8 +100,8 @@ def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], 
                 **{"scores": scores + unchanged, "trajectory": [], "steps": 0},
                 **{"search_seconds": row["search_seconds"], "simulated_seconds": None, "evaluations": None},
                 **{"train_images": None, "eval_images": None, "collapsed": cells.is_collapsed(row["cell"])},
-                **{"disconnected": not cells.is_connected(row["cell"]), "phases": [], "alpha_entropy": None},
-                **{"alpha_change": None, "one_shot": None, "status": "done", "error": None, "environment": {}},
+                **{"disconnected": not cells.is_connected(row["cell"]), **diagnostics.Watch().found()},
+                **{"one_shot": None, "status": "done", "error": None, "environment": {}},
             }
         )
     return made

@@ -126,7 +126,7 @@ FAILED: dict[str, Any] = {
     **dict.fromkeys(("cell", "index", "cell_without_none", "index_without_none")),
     **{"scores": [], "trajectory": [], "steps": 0, "search_seconds": 0.0, "simulated_seconds": 0.0},
     **{"evaluations": 0, "train_images": 0, "eval_images": 0, "collapsed": False},
-    **{"disconnected": False, "phases": [], "alpha_entropy": None, "alpha_change": None, "one_shot": None},
+    **{"disconnected": False, **diagnostics.Watch().found(), "one_shot": None},
 }
 
 

@@ -85,6 +85,8 @@ class Record(Checked):
     environment: dict[str, str | int]
     disconnected: bool = False
     phases: list[Phase] = []
+    queried_cells: Count | None = None
+    queried_canonical: Count | None = None
     alpha_entropy: float | None = None
     alpha_change: float | None = None
     one_shot: OneShot | None = None

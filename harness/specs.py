@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,7 +53,7 @@ def parse_value(text: str) -> Any:
     """A setting's value: JSON where it is JSON (numbers, true, false), otherwise the text itself."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -143,7 +144,7 @@ def digest(value: Any) -> str:
 def parse_seeds(text: str) -> list[int]:
     """`5` is 0 to 4; `3,7,11` are these, `3,` is 3 alone. UserError for repeats and anything else."""
     parts = [part.strip() for part in text.removesuffix(",").split(",")]
-    if not all(part.isascii() and part.isdigit() for part in parts):
+    if not all(re.fullmatch("[0-9]{1,15}", part) for part in parts):
         raise UserError(f"--seeds {text!r}: expected a count (5) or a list (3,7,11) of whole numbers")
     numbers = [int(part) for part in parts]
     if len(numbers) == 1 and "," not in text:

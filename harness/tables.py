@@ -56,11 +56,14 @@ DIAGNOSTIC_COLUMNS = [
     "modal_share",
     *OPERATIONS,
     "answer_changes",
+    "queried_cells",
+    "queried_canonical",
     "alpha_entropy",
     "alpha_change",
     "one_shot_spearman",
     "one_shot_spearman_good",
 ]
+AVERAGED = ("queried_cells", "queried_canonical", "alpha_entropy", "alpha_change")  # as they stand in a record
 COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "distinct_cells"}
 COSTS = {"search_seconds": "search s (days)", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
 PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
@@ -212,8 +215,9 @@ def rank_tests(records: Sequence[Record], campaign: Campaign) -> dict[str, stati
 def diagnostics(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
     """One row per searcher with the columns of diagnostics.csv: what its searches did, means over finished runs.
 
-    Operations are edges of the answered cells; `modal_*` is the commonest answer; NaN where a kind of searcher has no
-    such thing (multi-trial ones have no supernet, imported cells no search).
+    Operations are edges of the answered cells; `modal_*` is the commonest answer; `queried_*` are the different cells
+    that the proxy was asked for, and how many of them are not isomorphic (NATS-Bench's canonical form). NaN where a
+    kind of searcher has no such thing (multi-trial ones have no supernet, imported cells no search).
     """
     rows = []
     for searcher in searchers_of(records, campaign):
@@ -226,7 +230,7 @@ def diagnostics(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
         row |= {"distinct_cells": len(cells), "modal_cell": modal, "modal_share": times / len(runs) if runs else None}
         row |= {op: _average([r["cell"].count(op) for r in runs]) for op in OPERATIONS}
         row |= {"answer_changes": _average([len(r["trajectory"]) - 1 for r in runs if r["trajectory"]])}
-        row |= {name: _average([r.get(name) for r in runs]) for name in ("alpha_entropy", "alpha_change")}
+        row |= {name: _average([r.get(name) for r in runs]) for name in AVERAGED}
         row |= {f"one_shot_{k}": _average([o[k] for o in one_shot]) for k in ("spearman", "spearman_good")}
         rows.append(row)
     return _frame(rows, DIAGNOSTIC_COLUMNS)

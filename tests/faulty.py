@@ -33,10 +33,14 @@ class Slow(RandomSearch):
     name = "slow"
 
     def step(self):
-        if self.task.evaluations == 0:
-            with open(Path(sys.argv[-1]) / f"made-{self.task.seed}", "a") as file:
+        if self.task.evaluations == 0:  # wait until three commands are at it
+            out = Path(sys.argv[-1])
+            with open(out / f"made-{self.task.seed}", "a") as file:
                 print(os.getpid(), file=file)
-            time.sleep(0.5)
+            (out / f"here-{os.getpid()}").touch()
+            while len(list(out.glob("here-*"))) < 3:
+                time.sleep(0.01)
+            time.sleep(0.2)
         return super().step()
 
 

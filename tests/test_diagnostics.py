@@ -25,7 +25,9 @@ def test_operations_are_counted():
 
 def test_a_trace_s_phases_entropy_and_largest_change():
     watch = diagnostics.Watch()
-    assert watch.found() == {"phases": [], "alpha_entropy": None, "alpha_change": None}
+    assert watch.found() == dict.fromkeys(("alpha_entropy", "alpha_change", "queried_cells", "queried_canonical")) | {
+        "phases": []
+    }
     alphas = np.zeros((6, 5))
     for step, (phase, value) in enumerate([("a", 0.0), ("a", 2.0), ("b", -0.5)]):
         alphas[2, 3] = value
@@ -34,7 +36,18 @@ def test_a_trace_s_phases_entropy_and_largest_change():
         "phases": [{"phase": "a", "step": 0}, {"phase": "b", "step": 2}],
         "alpha_entropy": 0.8,
         "alpha_change": 2.0,
+        "queried_cells": None,
+        "queried_canonical": None,
     }
+
+
+def test_different_and_isomorphic_queries_are_counted():
+    """25 and 3 have one canonical form, #+#+#+0; 11 has another; 25 is asked for twice."""
+    watch = diagnostics.Watch()
+    for index in (25, 3, 25, 11):
+        watch.see({"step": 0, "queried": index})
+    assert watch.found()["queried_cells"] == 3
+    assert watch.found()["queried_canonical"] == 2
 
 
 class Column:

@@ -14,7 +14,7 @@ import pytest
 from test_tables import failed, make_campaign, make_record, two_searchers
 
 from benchmarks.base import UserError
-from harness import drawing, figures, report, store, tables
+from harness import drawing, figures, findings, report, statistics, store, tables
 
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
 FILES = {
@@ -286,3 +286,15 @@ def test_five_hundred_seeds_make_a_light_page(tmp_path):
     assert (tmp_path / "report.html").stat().st_size < 1_500_000
     assert "1000 runs: a row each in runs.csv" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert len((tmp_path / "runs.csv").read_text().splitlines()) == 1001
+
+
+def test_bars_join_what_the_test_cannot_tell_apart():
+    """Mean ranks 1, 2, 3 of which neighbours do not differ and the outer two do: two bars, {1, 2} and {2, 3}."""
+    p = np.array([[1.0, 0.3, 0.01], [0.3, 1.0, 0.3], [0.01, 0.3, 1.0]])
+    found = statistics.Ranks(np.array([3.0, 1.0, 2.0]), 12, 0.001, 1.2, p[[2, 0, 1]][:, [2, 0, 1]])
+    order = np.argsort(found.mean)
+    assert findings._cliques(found, order) == [(0, 1), (1, 2)]
+    same = found._replace(nemenyi_p=np.ones((3, 3)))
+    assert findings._cliques(same, order) == [(0, 2)]
+    apart = found._replace(nemenyi_p=np.zeros((3, 3)))
+    assert findings._cliques(apart, order) == []

@@ -10,6 +10,7 @@ the canonical form is the one of their `Structure.to_unique_str`.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import product
@@ -105,7 +106,7 @@ def from_string(text: str) -> Cell:
         found: dict[int, int] = {}
         for item in part[1:-1].split("|"):
             name, mark, source = item.rpartition("~")
-            if not mark or not (source.isascii() and source.isdigit()) or int(source) >= node:
+            if not mark or not re.fullmatch("[0-2]", source) or int(source) >= node:
                 raise UserError(f"cell {text!r}: node {node} has input {item!r}; expected op~i with i < {node}")
             edge = f"edge {int(source)}→{node}"
             if name not in OPERATIONS:
@@ -160,7 +161,7 @@ def parse(spelling: Any) -> Cell:
         if mark and dialect.strip().lower() != "naslib":
             raise UserError(f"cell {spelling!r}: unknown dialect {dialect.strip()!r}; only 'naslib:' is known")
         parts = rest.strip().strip("()[]").replace(",", " ").split()
-        if not parts or not all(p.isascii() and p.lstrip("-").isdigit() for p in parts):
+        if not parts or not all(re.fullmatch(r"-?[0-9]{1,9}", p) for p in parts):
             raise UserError(
                 f"cell {spelling!r}: expected an architecture string, an index (0-{NUM_CELLS - 1}), "
                 "six operation numbers, or naslib:six numbers"

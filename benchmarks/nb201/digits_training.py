@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.base import UserError, cpu_name
+from benchmarks.base import UserError, cpu_name, end_with_parent
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import digits
@@ -246,6 +246,7 @@ def save(counts: Counts, path: Path) -> None:
 
 def _start_worker() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent saves
+    end_with_parent()
     torch.set_num_threads(1)
     gc.disable()  # a tenth of the time of such small steps; _count_right_of collects
 

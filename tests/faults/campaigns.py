@@ -96,6 +96,11 @@ class Campaign:
             self.command, env=env, stdout=subprocess.DEVNULL, stderr=pipe, text=True, start_new_session=True
         )
 
+    def wait_for(self, text: str, process: subprocess.Popen[str]) -> None:
+        """Until a command has said that, or is over."""
+        while process.poll() is None and text not in (self.folder / "said").read_text(encoding="utf-8"):
+            time.sleep(0.02)
+
     def end(self, process: subprocess.Popen[str], seconds: float, whole: bool = True) -> int:
         """Wait for a command and (with `whole`) all its workers to end."""
         try:
@@ -164,6 +169,8 @@ def disturb(kind: str, campaign: Campaign, usual: float) -> None:
         return None
     process = campaign.start(f"hang:{draw.randint(1, 6)}" if kind == "hanging worker" else "none:0")
     time.sleep(SPAN_SECONDS if kind == "hanging worker" else delay)
+    if kind in ("SIGTERM", "SIGINT"):  # Python itself does not mind them before that
+        campaign.wait_for("to do ->", process)
     if kind == "full disk":
         filler = campaign.folder / "filler"
         with open(filler, "wb", buffering=0) as file:
@@ -182,7 +189,6 @@ def disturb(kind: str, campaign: Campaign, usual: float) -> None:
         campaign.end(process, 20 * usual + 60)
     elif kind in ("SIGTERM", "SIGINT", "hanging worker"):
         if process.poll() is None:
-            # Python needs a moment before it minds signals: what comes earlier simply ends it.
             process.send_signal(signal.SIGINT if kind == "SIGINT" else signal.SIGTERM)
             campaign.end(process, STOPPED_SECONDS)
         else:

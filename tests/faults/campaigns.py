@@ -36,17 +36,17 @@ SPAN_SECONDS = 10.0  # a command is disturbed within this time, so that all sear
 STOPPED_SECONDS = 2.0  # within which SIGTERM and Ctrl-C end everything
 GONE_SECONDS = 3.0  # within which a killed command's workers are gone
 KINDS = {
-    "SIGKILL": 12,
+    "SIGKILL": 30,
     "SIGKILL of a worker": 2,
-    "SIGTERM": 2,
-    "SIGINT": 2,
+    "SIGTERM": 3,
+    "SIGINT": 3,
     "hanging worker": 2,
     "out of memory": 2,
-    "failing writes": 3,
-    "full disk": 3,
-    "truncated file": 4,
-    "flipped byte": 4,
-    "removed folder": 3,
+    "failing writes": 2,
+    "full disk": 2,
+    "SIGKILL, then a truncated file": 4,
+    "SIGKILL, then a flipped bit": 4,
+    "SIGKILL, then a removed folder": 3,
     "damaged table": 1,
     "damaged images": 1,
 }
@@ -197,9 +197,9 @@ def disturb(kind: str, campaign: Campaign, usual: float) -> None:
         process.kill()
         campaign.end(process, 5)
     campaign.look()
-    if kind in ("truncated file", "flipped byte"):
+    if kind.endswith(("truncated file", "flipped bit")):
         _damage(kind, campaign)
-    if kind == "removed folder":
+    if kind.endswith("removed folder"):
         folders = [*campaign.out.glob("runs/*/seed-*"), *campaign.out.glob("runs/*"), *campaign.out.glob("report")]
         if folders:
             gone = draw.choice(sorted(folders))
@@ -220,7 +220,7 @@ def _damage(kind: str, campaign: Campaign) -> None:
         return
     place = campaign.random.randrange(len(data))
     flipped = data[:place] + bytes([data[place] ^ 1 << campaign.random.randrange(8)]) + data[place + 1 :]
-    path.write_bytes(data[:place] if kind == "truncated file" else flipped)
+    path.write_bytes(data[:place] if kind.endswith("truncated file") else flipped)
     campaign.forget(path)
     if name == "record.json":
         campaign.damaged[path] = path.read_bytes()

@@ -6,13 +6,11 @@ Exit codes: 0 all done; 1 some runs failed; 2 wrong usage or data, said before a
 from __future__ import annotations
 
 import logging
-import re
-import shlex
 import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
@@ -86,46 +84,41 @@ ShardOption = Annotated[
 ]
 
 
-class Execution(NamedTuple):
-    """How runs are to be executed."""
-
-    workers: int | None  # None: the cores, or 1 on a GPU
-    shard: tuple[int, int] | None  # part, parts
-
-
-def _part(text: str | None) -> tuple[int, int] | None:
-    if text is None:
-        return None
-    found = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
-    if found is None:
-        raise UserError(f"--shard {text!r}: expected I/N, the I-th of N parts, e.g. 1/4")
-    part, parts = int(found[1]), int(found[2])
-    if not 1 <= part <= parts:
-        raise UserError(f"--shard {text}: the first number goes from 1 to the second")
-    return part, parts
+class Executor(StrEnum):
+    local = "local"
+    ray = "ray"
+    slurm = "slurm"
 
 
-def open_benchmark(
-    asked: BenchmarkName, table: Path | None, data: Path | None
-) -> tuple[Any, Path | None, list[Path], str]:
-    """The benchmark, its table's file (None: embedded), the folders to look in, and how it was chosen."""
-    from benchmarks.nb201 import benchmark as benchmarks
-    from harness.campaign import places_for
-
-    places = places_for(data)
-    name, how = str(asked.value), "as asked"
-    if asked is BenchmarkName.auto:
-        name, reason = benchmarks.choose(table, places)
-        how = f"chosen by auto: {reason}"
-    elif table is not None and name != "nb201":
-        raise UserError(f"--table {table}: {name} brings its own table; leave one of the two out")
-    path = benchmarks.find_table(table, places) if name == "nb201" else None
-    try:
-        return benchmarks.open_benchmark(name, path or "", places), path, places, how
-    except UserError as error:
-        if asked is BenchmarkName.auto and name != "nb201":
-            raise UserError(f"{error}\n{name} was {how}") from None
-        raise
+CLUSTER = "On a cluster"
+ExecutorOption = Annotated[Executor, typer.Option(help="Where runs are made.", rich_help_panel=CLUSTER)]
+CpusOption = Annotated[
+    float | None, typer.Option(min=0.01, help="CPUs of a run; default --threads.", rich_help_panel=CLUSTER)
+]
+GpusOption = Annotated[
+    float | None,
+    typer.Option(
+        min=0, help="GPUs of a run, on Ray also a part of one; default 1 with --device cuda.", rich_help_panel=CLUSTER
+    ),
+]
+AddressOption = Annotated[
+    str | None, typer.Option(help="A Ray cluster to join; default: one is started here.", rich_help_panel=CLUSTER)
+]
+PartitionOption = Annotated[str | None, typer.Option("--slurm-partition", rich_help_panel=CLUSTER)]
+TimeOption = Annotated[
+    int,
+    typer.Option(
+        "--slurm-time", min=1, help="Minutes of a task, which then queues itself again.", rich_help_panel=CLUSTER
+    ),
+]
+SlurmOption = Annotated[
+    list[str] | None,
+    typer.Option("--slurm", metavar="KEY=VALUE", help="Any option of sbatch: account=nas.", rich_help_panel=CLUSTER),
+]
+WaitOption = Annotated[
+    bool,
+    typer.Option("--wait/--no-wait", help="Slurm: stay until the array is over, or return.", rich_help_panel=CLUSTER),
+]
 
 
 @app.command()
@@ -147,19 +140,20 @@ def run(
     device: DeviceOption = "auto",
     precision: PrecisionOption = Precision.auto,
     shard: ShardOption = None,
+    executor: ExecutorOption = Executor.local,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    address: AddressOption = None,
+    slurm_partition: PartitionOption = None,
+    slurm_time: TimeOption = 240,
+    slurm: SlurmOption = None,
+    wait: WaitOption = True,
 ) -> None:
     """Search with every searcher at every seed, score the cells from the table, and report.
 
     The same command again continues where it stopped; more seeds or searchers extend the campaign.
     """
-    from harness.campaign import Order
-    from harness.specs import parse_seeds, parse_specs
-
-    execution = Execution(workers, _part(shard))
-    specs, numbers = parse_specs(searchers, set_ or []), parse_seeds(seeds)
-    setting, how = _setting(benchmark, table, data, search_dataset, preset, device, precision, threads, specs)
-    folder = out or Path(f"results/{setting.benchmark.name}-{preset}")
-    _campaign(setting, how, specs, numbers, folder, execution, Order(_say, fresh))
+    _make(locals())
 
 
 @app.command()
@@ -181,143 +175,29 @@ def ablate(
     device: DeviceOption = "auto",
     precision: PrecisionOption = Precision.auto,
     shard: ShardOption = None,
+    executor: ExecutorOption = Executor.local,
+    cpus: CpusOption = None,
+    gpus: GpusOption = None,
+    address: AddressOption = None,
+    slurm_partition: PartitionOption = None,
+    slurm_time: TimeOption = 240,
+    slurm: SlurmOption = None,
+    wait: WaitOption = True,
 ) -> None:
     """Run a searcher without each of its parts, paired by seed with the whole, and report the differences.
 
     Which parts those are the searcher declares; `harness list searchers` shows them.
     """
-    from harness.campaign import Order
-    from harness.specs import parse_ablations, parse_seeds
-
-    execution = Execution(workers, _part(shard))
-    (specs, rows), numbers = parse_ablations(searcher, set_ or []), parse_seeds(seeds)
-    setting, how = _setting(benchmark, table, data, search_dataset, preset, device, precision, threads, specs)
-    folder = out or Path(f"results/{setting.benchmark.name}-{preset}-ablate-{specs[0].label}")
-    ablations = {"of": specs[0].label, "rows": rows}
-    _campaign(setting, how, specs, numbers, folder, execution, Order(_say, fresh, ablations))
+    _make(locals())
 
 
-def _campaign(
-    setting: Any, how: str, specs: list[Any], numbers: list[int], folder: Path, how_to_run: Execution, order: Any
-) -> None:
-    """Make or finish a campaign in its folder, and its report."""
-    from harness import executors, store
-    from harness.campaign import left_to_do, plans, prepare, shard
-    from harness.progress import Progress
-    from harness.report import write_report
+def _make(asked: dict[str, Any]) -> None:
+    """The two commands that make campaigns, with all their options by name."""
+    from harness.conduct import make
 
-    chosen = _chosen(how, setting)
-    planned = all_runs = plans(setting, specs, numbers)
-    if how_to_run.shard is not None:
-        planned = shard(all_runs, *how_to_run.shard)
-    about = _provenance(chosen, setting.device, specs, numbers, setting)
-    campaign = prepare(folder, setting, specs, numbers, about, order)
-    left = left_to_do(folder, planned, _say)
-    typer.echo(chosen)
-    typer.echo(campaign["power_note"])
-    _say(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
-    jobs = [(plan, store.run_folder(folder, plan.label, plan.seed)) for plan in left]
-    count = how_to_run.workers or _default_workers(setting.device)
-    try:
-        with Progress(left) as progress:
-            if min(count, len(jobs)) <= 1:
-                executors.here(jobs, progress.report)
-            else:
-                executors.processes(jobs, count, progress.report)
-        with store.campaign_lock(folder):
-            write_report([folder], folder / "report")
-    except KeyboardInterrupt:
-        _say("stopped; the same command again continues from here")
-        raise typer.Exit(130) from None
-    typer.echo((folder / "report" / "table.md").read_text(encoding="utf-8"))
-    _say(f"report: {folder / 'report' / 'report.html'}")
-    if progress.failed:
-        _say(f"{progress.failed} of {len(jobs)} runs failed; see record.json and error.txt there")
-        raise typer.Exit(1)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _setting(
-    asked: BenchmarkName,
-    table: Path | None,
-    data: Path | None,
-    search_dataset: str | None,
-    preset: str,
-    device: str,
-    precision: Precision,
-    threads: int,
-    specs: list[Any],
-) -> tuple[Any, str]:
-    from harness.campaign import Setting, resolve_preset
-    from searchers.base import suggestion
-
-    bench, path, places, how = open_benchmark(asked, table, data)
-    resolved = resolve_preset(bench, preset)
-    search_dataset = search_dataset or bench.datasets[0]
-    if search_dataset not in bench.datasets:
-        raise UserError(f"--search-dataset {search_dataset!r}{suggestion(search_dataset, list(bench.datasets))}")
-    one_shot = any(spec.kind == "one-shot" for spec in specs)
-    chosen_device = _device(device) if one_shot or device != "auto" else "cpu"
-    chosen_precision = str(precision.value)
-    if precision is Precision.auto:
-        chosen_precision = "bf16" if chosen_device.startswith("cuda") else "fp32"
-    if any(spec.kind == "multi-trial" for spec in specs):
-        bench.proxy(search_dataset)  # says so now if the table lacks what they need
-    setting = Setting(bench, path, tuple(places), search_dataset, resolved, chosen_precision, chosen_device, threads)
-    return setting, how
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
-        raise UserError(f"--device {name!r}: expected auto, cpu, cuda or cuda:N")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"--device {name}: torch {torch.__version__} finds no CUDA device here; use --device cpu")
-    if number and int(number) >= torch.cuda.device_count():
-        raise UserError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0")
-    return name
-
-
-def _default_workers(device: str) -> int:
-    import os
-
-    return 1 if device.startswith("cuda") else len(os.sched_getaffinity(0))
-
-
-def _chosen(how: str, setting: Any) -> str:
-    table = setting.benchmark.table
-    where = f"{setting.table}, {table.source}" if setting.table else table.source
-    return (
-        f"benchmark {setting.benchmark.name} ({how}): {where}, sha256 {table.sha256[:12]}; search on "
-        f"{setting.search_dataset}, preset {setting.preset['name']}, {setting.device}, {setting.precision}"
-    )
-
-
-def _provenance(chosen: str, device: str, specs: list[Any], numbers: list[int], setting: Any) -> dict[str, Any]:
-    from datetime import UTC, datetime
-
-    from harness import runner
-    from harness.statistics import power_note
-
-    return {
-        "power_note": power_note(len(numbers), (len(specs) - 1) * len(setting.benchmark.datasets)),
-        "chosen": chosen,
-        "command": _command(),
-        "device": device,
-        "versions": runner.environment(device, uses_torch=False),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
-def _command() -> str:
-    return shlex.join(["harness", *sys.argv[1:]])
+    code = make(asked)
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command()
@@ -359,6 +239,14 @@ def table(
 
 
 @app.command()
+def status(folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> None:
+    """How many runs of a campaign are done, running, failed and left, and where the running ones are."""
+    from harness.status import status as told
+
+    typer.echo(told(folder))
+
+
+@app.command()
 def compare(
     first: Annotated[Path, typer.Argument(metavar="DIR")],
     second: Annotated[Path, typer.Argument(metavar="DIR")],
@@ -383,20 +271,21 @@ def import_(
     """Score cells that you found with your own code, and test and plot them beside runs, marked imported."""
     from harness import importing, store
     from harness.campaign import Setting, campaign_of
+    from harness.conduct import open_benchmark, provenance
     from harness.report import write_report
 
     exists = (folder / "campaign.json").exists()
     campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
     if exists and benchmark is BenchmarkName.auto:
         benchmark = BenchmarkName(campaign["benchmark"])
-    bench, path, places, how = open_benchmark(benchmark, table, data)
+    bench, path, places, how = open_benchmark(str(benchmark), table, data)
     dataset = search_dataset or campaign.get("search_dataset", bench.datasets[0])
     if not exists:
         preset = {"name": importing.KIND}
         setting = Setting(bench, path, tuple(places), dataset, preset, "none", "none", 0)
         rows = importing.read_cells(cells, dataset)
         campaign = campaign_of(folder, None, setting, [], [row["seed"] for row in rows])
-        campaign |= _provenance(_chosen(how, setting), "none", [], [row["seed"] for row in rows], setting)
+        campaign |= provenance(how, [], [row["seed"] for row in rows], setting)
     elif campaign["table_sha256"] != bench.version:
         raise UserError(f"{folder} is scored from another table (sha256 {campaign['table_sha256'][:12]})")
     importing.check_name(name, campaign)
@@ -510,10 +399,11 @@ def build(
 ) -> None:
     """Train every distinct cell and keep right answers: hours; the same command again continues."""
     from benchmarks.nb201 import digits_training
+    from harness.conduct import cores
     from harness.show import build_progress
 
     try:
-        digits_training.build(out, workers or _default_workers("cpu"), build_progress())
+        digits_training.build(out, workers or cores(), build_progress())
     except KeyboardInterrupt:
         typer.echo("stopped; the same command again continues from here", err=True)
         raise typer.Exit(130) from None
@@ -541,10 +431,11 @@ def perf(
 ) -> None:
     """Measure the supernet against a plain one, the hardware's ceilings, table look-ups, campaign throughput."""
     from benchmarks.nb201.benchmark import find_table
+    from harness import conduct
     from harness import perf as measuring
     from harness.campaign import places_for
 
-    chosen, places = _device(device), places_for(data)
+    chosen, places = conduct.device(device), places_for(data)
     path: Path | None = None
     try:
         path = find_table(table, places)
@@ -552,7 +443,7 @@ def perf(
         typer.echo(f"table and campaign are left out: {error}", err=True)
     result = measuring.measure(chosen, threads, rounds, path)
     folder = out or Path("results/perf") / measuring.slug(result["environment"], threads)
-    typer.echo(measuring.write(result, folder, _command()))
+    typer.echo(measuring.write(result, folder, conduct.command()))
     typer.echo(f"written to {folder}", err=True)
 
 

@@ -1,8 +1,9 @@
-"""Where runs execute: in this process, or in local worker processes. They know nothing of what a run is made of.
+"""Where runs execute: in this process, in local worker processes, on Ray (on_ray.py), in a Slurm array (on_slurm.py).
 
-Each takes (plan, folder) pairs and calls `report(number, event)` with the number of the pair: a dict with `line` at
-steps, with `record` at the end. Runs share nothing, so their order and the number of workers change no result. A run
-that another command on the same folder is making comes back to the end of the queue, until it is made or free.
+They know nothing of what a run is made of. Each takes (plan, folder) pairs and calls `report(number, event)` with the
+number of the pair: a dict with `line` at steps, with `record` at the end. Runs share nothing, so their order and the
+number of workers change no result. A run that another command on the same folder is making comes back to the end of
+the queue, until it is made or free.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -22,30 +24,81 @@ from harness.runner import Plan
 
 Job = tuple[Plan, Path]
 Report = Callable[[int, dict[str, Any]], None]
+LOOK_SECONDS = 2.0  # between two looks at how far runs on other machines are
 ELSEWHERE_SECONDS = 1.0  # until a run that somebody else is making is looked at again
 STOP_SECONDS = 1.0  # that workers have to save their last step boundary
 
 
-def here(jobs: Sequence[Job], report: Report) -> None:
-    """One run after the other in this process."""
+@dataclass(frozen=True)
+class Execution:
+    """How runs are to be executed."""
+
+    executor: str = "local"
+    workers: int | None = None  # runs at a time; None: the cores, or 1 on a GPU; on Ray what fits, on Slurm all
+    shard: tuple[int, int] | None = None  # part, parts
+    cpus: float = 1.0  # that a run is given (Ray, Slurm)
+    gpus: float = 0.0
+    address: str | None = None  # of a Ray cluster; None starts one here
+    slurm_partition: str | None = None
+    slurm_time: int = 240  # minutes
+    slurm: dict[str, str] = field(default_factory=dict)  # further options of sbatch
+    wait: bool = True
+
+
+def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
+    """Make the runs as asked."""
+    if how.executor == "ray":
+        from harness import on_ray
+
+        on_ray.execute(jobs, how, report)
+    elif how.executor == "slurm":
+        from harness import on_slurm
+
+        on_slurm.execute(jobs, how, report)
+    elif min(how.workers or 1, len(jobs)) <= 1:
+        here(jobs, report)
+    else:
+        processes(jobs, how.workers or 1, report)
+
+
+def here(jobs: Sequence[Job], report: Report, patient: bool = True) -> None:
+    """One run after the other in this process; unless `patient`, those that others are making are left to them."""
     signal.signal(signal.SIGTERM, interrupt)
     waiting = deque(enumerate(jobs))
     while waiting:
         number, (plan, folder) = waiting.popleft()
         report(number, {"started": True})
-        event = made(plan, folder, lambda event, number=number: report(number, event))  # type: ignore[misc]
+        event = made(plan, folder, lambda event, number=number: report(number, event), patient)  # type: ignore[misc]
         report(number, event)
-        if "elsewhere" in event:
+        if "elsewhere" in event and patient:
             waiting.append((number, (plan, folder)))
 
 
-def made(plan: Plan, folder: Path, progress: runner.Progress) -> dict[str, Any]:
+def made(plan: Plan, folder: Path, progress: runner.Progress, patient: bool = True) -> dict[str, Any]:
     """The last event of a run: its record, or who else is making it."""
     record = runner.run(plan, folder, progress)
     if record is not None:
         return {"record": record}
-    time.sleep(ELSEWHERE_SECONDS)
+    if patient:
+        time.sleep(ELSEWHERE_SECONDS)
     return {"elsewhere": store.holder(store.claim_path(folder)) or "somebody"}
+
+
+def unseen(event: dict[str, Any]) -> None:
+    """The progress of a run on another machine: it stands in its trace, and `look` reads it there."""
+
+
+def campaign_folder(jobs: Sequence[Job]) -> Path:
+    return jobs[0][1].parents[2]
+
+
+def look(jobs: Sequence[Job], numbers: Sequence[int], report: Report) -> None:
+    """Report how far runs on other machines are: those of these numbers that are claimed."""
+    running = store.running(campaign_folder(jobs))
+    for number in numbers:
+        if jobs[number][1] in running:
+            line = store.last_line(jobs[number][1] / "trace.jsonl")
+            report(number, {"started": True} if line is None else {"line": line})
 
 
 def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
@@ -87,7 +140,7 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
                 except (EOFError, OSError):
                     process.join()
                     del pool[pipe]
-                    report(number, {"record": _died(jobs[number], process.exitcode)})
+                    report(number, {"record": lost(jobs[number], _cause(process.exitcode))})
                     if waiting:
                         start()
                     continue
@@ -128,13 +181,18 @@ def interrupt(signum: int, frame: Any) -> None:
     raise KeyboardInterrupt
 
 
-def _died(job: Job, code: int | None) -> dict[str, Any]:
-    """The record of a run whose process was killed: out of memory, most often. Its checkpoint stays."""
-    plan, folder = job
+def _cause(code: int | None) -> str:
     cause = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
-    record = runner.failure(plan, f"the worker process ended ({cause}); if memory ran out, use fewer --workers")
+    return f"the worker process ended ({cause}); if memory ran out, use fewer --workers"
+
+
+def lost(job: Job, why: str) -> dict[str, Any]:
+    """The record of a run whose process ended before it: out of memory, most often. Its checkpoint stays."""
+    plan, folder = job
+    record = runner.failure(plan, why)
     record["environment"] = runner.environment(plan.device, uses_torch=False)
     with store.claim(folder) as mine:
         if mine:  # nobody has taken the run over yet
+            folder.mkdir(parents=True, exist_ok=True)
             store.write_sealed(folder / "record.json", record)
     return record

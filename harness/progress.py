@@ -86,7 +86,7 @@ class Progress(AbstractContextManager["Progress"]):
             self.shares[number] = fraction(plan, event["line"])
             self._running(number, plan, event["line"])
         else:
-            self.started[number] = time.monotonic()
+            self.started.setdefault(number, time.monotonic())
 
     def left(self) -> str:
         work = self.done + sum(self.shares.values())
@@ -96,7 +96,7 @@ class Progress(AbstractContextManager["Progress"]):
         return f"about {duration(seconds)} left"
 
     def _running(self, number: int, plan: Plan, line: dict[str, Any]) -> None:
-        text = describe(plan, line, self.started[number])
+        text = describe(plan, line, self.started.setdefault(number, time.monotonic()))
         if self.bars is not None:
             total = plan.preset["epochs"] or None
             if number not in self.tasks:

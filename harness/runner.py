@@ -227,7 +227,7 @@ def _loop(
             if now - shown > 0.2:
                 progress({"line": line})
                 shown = now
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit):  # the latter ends a Slurm task that has queued itself again
         trace.flush()
         if snapshot is not None:
             store.write_bytes(folder / "checkpoint.pt", snapshot)

@@ -121,6 +121,17 @@ def read_trace(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+def last_line(path: Path) -> dict[str, Any] | None:
+    """The last whole line of a trace that somebody may be writing, or None."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.path.getsize(path) - 2**16))
+            lines = file.read().split(b"\n")[:-1]
+        return json.loads(lines[-1]) if lines else None
+    except (OSError, ValueError):
+        return None
+
+
 # -------------------------------------------------------------------------------------- trace and checkpoint
 
 

@@ -213,14 +213,14 @@ def _specs() -> list[bytes]:
 
 
 def _read_spec(data: bytes, folder: Path) -> object:
-    from harness import cli, specs
+    from harness import conduct, specs
 
     text, override, seeds, shard = (data.decode("utf-8", "surrogateescape") + "\0\0\0").split("\0")[:4]
     with suppress(UserError):
         specs.parse_specs(text, [override] if override else [])
     with suppress(UserError):
         specs.parse_seeds(seeds)
-    return cli._part(shard)
+    return conduct._part(shard)
 
 
 def _csv_cells() -> list[bytes]:

@@ -1,0 +1,219 @@
+"""From a command's options to a finished campaign and its report."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.base import UserError
+from benchmarks.nb201 import benchmark as benchmarks
+from benchmarks.nb201.benchmark import Benchmark
+from harness import executors, runner, store
+from harness.campaign import Order, Setting, left_to_do, places_for, plans, prepare, resolve_preset, shard
+from harness.executors import Execution
+from harness.progress import Progress
+from harness.report import write_report
+from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs
+from harness.statistics import power_note
+from searchers.base import suggestion
+
+
+def make(asked: Mapping[str, Any]) -> int:
+    """`harness run` or (with `searcher`) `harness ablate`, its options by their names; the exit code.
+
+    UserError before anything is written where an option is wrong.
+    """
+    seeds, overrides = parse_seeds(asked["seeds"]), asked["set_"] or []
+    ablations = None
+    if "searcher" in asked:
+        specs, rows = parse_ablations(asked["searcher"], overrides)
+        ablations = {"of": specs[0].label, "rows": rows}
+    else:
+        specs = parse_specs(asked["searchers"], overrides)
+    setting, how = _setting(asked, specs)
+    execution = _execution(asked, setting.device)
+    folder = asked["out"]
+    if folder is None:
+        suffix = "" if ablations is None else f"-ablate-{specs[0].label}"
+        folder = Path(f"results/{setting.benchmark.name}-{asked['preset']}{suffix}")
+    return _campaign(setting, how, specs, seeds, folder, execution, Order(say, asked["fresh"], ablations))
+
+
+def _campaign(
+    setting: Setting,
+    how: str,
+    specs: Sequence[Spec],
+    seeds: Sequence[int],
+    folder: Path,
+    execution: Execution,
+    order: Order,
+) -> int:
+    planned = plans(setting, specs, seeds)
+    if execution.shard is not None:
+        planned = shard(planned, *execution.shard)
+    about = provenance(how, specs, seeds, setting)
+    campaign = prepare(folder, setting, specs, seeds, about, order)
+    left = left_to_do(folder, planned, say)
+    print(f"{campaign['chosen']}\n{campaign['power_note']}", flush=True)
+    say(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
+    jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
+    if jobs and execution.executor == "slurm" and not execution.wait:
+        from harness import on_slurm
+
+        say(f"job {on_slurm.submit(jobs, execution)} is queued; harness status {folder}, then harness report {folder}")
+        return 0
+    try:
+        with Progress(left) as progress:
+            if jobs:
+                executors.execute(jobs, execution, progress.report)
+        with store.campaign_lock(folder):
+            write_report([folder], folder / "report")
+    except KeyboardInterrupt:
+        say("stopped; the same command again continues from here")
+        return 130
+    print((folder / "report" / "table.md").read_text(encoding="utf-8"))
+    say(f"report: {folder / 'report' / 'report.html'}")
+    if progress.failed:
+        say(f"{progress.failed} of {len(jobs)} runs failed; see record.json and error.txt there")
+        return 1
+    return 0
+
+
+def say(text: str) -> None:
+    """What is no result goes to stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+# ----------------------------------------------------------------------------------------- options, checked
+
+
+def open_benchmark(asked: str, table: Path | None, data: Path | None) -> tuple[Benchmark, Path | None, list[Path], str]:
+    """The benchmark, its table's file (None: embedded), the folders to look in, and how it was chosen."""
+    places = places_for(data)
+    name, how = asked, "as asked"
+    if asked == "auto":
+        name, reason = benchmarks.choose(table, places)
+        how = f"chosen by auto: {reason}"
+    elif table is not None and name != "nb201":
+        raise UserError(f"--table {table}: {name} brings its own table; leave one of the two out")
+    path = benchmarks.find_table(table, places) if name == "nb201" else None
+    try:
+        return benchmarks.open_benchmark(name, path or "", places), path, places, how
+    except UserError as error:
+        if asked == "auto" and name != "nb201":
+            raise UserError(f"{error}\n{name} was {how}") from None
+        raise
+
+
+def _setting(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, str]:
+    bench, path, places, how = open_benchmark(asked["benchmark"], asked["table"], asked["data"])
+    preset = resolve_preset(bench, asked["preset"])
+    dataset = asked["search_dataset"] or bench.datasets[0]
+    if dataset not in bench.datasets:
+        raise UserError(f"--search-dataset {dataset!r}{suggestion(dataset, list(bench.datasets))}")
+    named, one_shot = asked["device"], any(spec.kind == "one-shot" for spec in specs)
+    chosen = device(named, asked["executor"] == "local") if one_shot or named != "auto" else "cpu"
+    precision = str(asked["precision"])
+    if precision == "auto":
+        precision = "bf16" if chosen.startswith("cuda") else "fp32"
+    if any(spec.kind == "multi-trial" for spec in specs):
+        bench.proxy(dataset)  # says so now if the table lacks what they need
+    return Setting(bench, path, tuple(places), dataset, preset, precision, chosen, asked["threads"]), how
+
+
+def device(name: str, local: bool = True) -> str:
+    """cpu, cuda or cuda:N; UserError where this machine lacks it (unless the runs are made elsewhere)."""
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+        raise UserError(f"--device {name!r}: expected auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and local and not torch.cuda.is_available():
+        raise UserError(f"--device {name}: torch {torch.__version__} finds no CUDA device here; use --device cpu")
+    if number and local and int(number) >= torch.cuda.device_count():
+        raise UserError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0")
+    return name
+
+
+def cores() -> int:
+    """That this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _execution(asked: Mapping[str, Any], on: str) -> Execution:
+    executor, workers, on_gpu = str(asked["executor"]), asked["workers"], on.startswith("cuda")
+    for option, only in (("address", "ray"), ("slurm_partition", "slurm"), ("slurm", "slurm")):
+        if asked[option] and executor != only:
+            raise UserError(f"--{option.replace('_', '-')} belongs to --executor {only}")
+    if not asked["wait"] and executor != "slurm":
+        raise UserError("--no-wait belongs to --executor slurm")
+    if executor == "local":
+        for option in ("cpus", "gpus"):
+            if asked[option] is not None:
+                raise UserError(f"--{option} belongs to --executor ray or slurm; here use --threads and --workers")
+    if executor == "local" and workers is None:
+        workers = 1 if on_gpu else cores()
+    gpus = asked["gpus"] if asked["gpus"] is not None else float(on_gpu)
+    if executor == "slurm" and gpus != int(gpus):
+        raise UserError(f"--gpus {gpus:g}: Slurm gives whole GPUs; parts of one are for --executor ray")
+    return Execution(
+        executor=executor,
+        workers=workers,
+        shard=_part(asked["shard"]),
+        cpus=asked["cpus"] or asked["threads"],
+        gpus=gpus,
+        address=asked["address"],
+        slurm_partition=asked["slurm_partition"],
+        slurm_time=asked["slurm_time"],
+        slurm=dict(_pair(text) for text in asked["slurm"] or []),
+        wait=asked["wait"],
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, mark, value = text.removeprefix("--").partition("=")
+    if not (mark and key.strip() and value.strip()):
+        raise UserError(f"--slurm {text!r}: expected key=value, an option of sbatch, e.g. account=nas")
+    return key.strip(), value.strip()
+
+
+def _part(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    found = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    if found is None:
+        raise UserError(f"--shard {text!r}: expected I/N, the I-th of N parts, e.g. 1/4")
+    part, parts = int(found[1]), int(found[2])
+    if not 1 <= part <= parts:
+        raise UserError(f"--shard {text}: the first number goes from 1 to the second")
+    return part, parts
+
+
+# ----------------------------------------------------------------------------------------------- provenance
+
+
+def provenance(how: str, specs: Sequence[Spec], seeds: Sequence[int], setting: Setting) -> dict[str, Any]:
+    """What campaign.json says of where it comes from."""
+    table = setting.benchmark.table
+    where = f"{setting.table}, {table.source}" if setting.table else table.source
+    return {
+        "power_note": power_note(len(seeds), max(len(specs) - 1, 0) * len(setting.benchmark.datasets)),
+        "chosen": f"benchmark {setting.benchmark.name} ({how}): {where}, sha256 {table.sha256[:12]}; search on "
+        f"{setting.search_dataset}, preset {setting.preset['name']}, {setting.device}, {setting.precision}",
+        "command": command(),
+        "device": setting.device,
+        "versions": runner.environment(setting.device, uses_torch=False),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def command() -> str:
+    return shlex.join(["harness", *sys.argv[1:]])

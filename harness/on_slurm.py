@@ -1,0 +1,117 @@
+"""Runs in a Slurm job array: every task of it works through what is left, each run claimed by one of them.
+
+All nodes see the campaign's folder and this Python. A task that reaches its time limit, or is preempted, is queued
+again and its run goes on from its checkpoint. `squeue` alone is asked how the array is, so that no accounting is
+needed.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.base import UserError
+from harness import executors, store
+from harness.executors import Execution, Job, Report
+from harness.runner import Plan
+
+TIMEOUTS = 1000  # of one task, before Slurm's time limit ends it for good
+SIGNAL_SECONDS = 60  # before the time limit, to save and queue again
+MOST_TASKS = 1000  # Slurm's own default limit of an array
+LOOK_SECONDS = 5.0
+
+
+def submit(jobs: Sequence[Job], how: Execution) -> str:
+    """Queue the array; its job id. UserError where submitit or Slurm is missing, or refuses."""
+    try:
+        import submitit
+    except ImportError:
+        raise UserError("--executor slurm: submitit is not installed; pip install 'gicso-nas-harness[slurm]'") from None
+    if shutil.which("sbatch") is None:
+        raise UserError("--executor slurm: no sbatch on this machine; start it where Slurm's commands are")
+    folder = executors.campaign_folder(jobs) / "slurm"
+    folder.mkdir(exist_ok=True)
+    listing = folder / f"jobs-{datetime.now():%Y%m%d-%H%M%S-%f}.json"
+    store.write_json(listing, [[plan._asdict(), str(place)] for plan, place in jobs])
+    tasks = min(how.workers or len(jobs), len(jobs), MOST_TASKS)
+    queue = submitit.SlurmExecutor(folder=folder, max_num_timeout=TIMEOUTS)
+    queue.update_parameters(
+        job_name="harness",
+        cpus_per_task=max(int(how.cpus), 1),
+        gpus_per_node=int(how.gpus) or None,
+        time=how.slurm_time,
+        partition=how.slurm_partition,
+        signal_delay_s=min(SIGNAL_SECONDS, how.slurm_time * 60 // 2),
+        stderr_to_stdout=True,
+        additional_parameters=how.slurm,
+    )
+    try:
+        array = queue.map_array(Task(str(listing), tasks), range(tasks))
+    except (subprocess.CalledProcessError, RuntimeError, submitit.core.utils.FailedJobError) as error:
+        said = " ".join(str(error).split()).replace("subprocess-exited-with-error", "")
+        raise UserError(f"--executor slurm: sbatch refused the array: {said}") from None
+    return array[0].job_id.split("_")[0]
+
+
+@dataclass
+class Task:
+    """What a task of the array does; pickled by submitit, so it holds no more than where the runs are listed."""
+
+    listing: str
+    tasks: int
+
+    def __call__(self, task: int) -> None:
+        listed = json.loads(Path(self.listing).read_bytes())
+        jobs = [(Plan(**plan | {"places": tuple(plan["places"])}), Path(place)) for plan, place in listed]
+        start = len(jobs) * task // self.tasks  # or all of them would try to claim the first run first
+        executors.here([*jobs[start:], *jobs[:start]], lambda number, event: None, patient=False)
+
+    def checkpoint(self, task: int) -> Any:
+        """Called by submitit before the time limit: queue this task again; claims and checkpoints do the rest."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self, task)
+
+
+def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
+    """Queue the array and wait until it is over; runs that it did not make are reported as lost."""
+    job = submit(jobs, how)
+    signal.signal(signal.SIGTERM, executors.interrupt)
+    left = set(range(len(jobs)))
+    try:
+        over = False
+        while left:
+            time.sleep(LOOK_SECONDS if not over else 0)
+            for number in sorted(left):
+                record = _record(jobs[number])
+                if record is not None or over:
+                    lost = {"record": executors.lost(jobs[number], f"Slurm's job {job} ended without it; see slurm/")}
+                    report(number, lost if record is None else {"record": record})
+                    left.remove(number)
+            executors.look(jobs, sorted(left), report)
+            over = not _queued(job)
+    except KeyboardInterrupt:
+        raise UserError(f"no longer waiting; job {job} goes on (harness status, scancel {job})") from None
+
+
+def _record(job: Job) -> dict[str, Any] | None:
+    plan, place = job
+    try:
+        record = store.load_record(place)
+    except UserError:
+        return None
+    return record if record is not None and record["key"] == plan.key else None
+
+
+def _queued(job: str) -> bool:
+    """Whether anything of the array is waiting or running."""
+    done = subprocess.run(["squeue", "-h", "-j", job, "-o", "%i"], capture_output=True, text=True, check=False)
+    return done.returncode == 0 and bool(done.stdout.strip())

@@ -221,6 +221,12 @@ def search_images(dataset: str, root: Path | str, places: Sequence[Path | str]) 
     return train, _read(dataset, root, [test_name]).subset(first)
 
 
+def are_in(dataset: str, root: Path | str) -> bool:
+    """Whether any file of a data set is there, whole or damaged."""
+    folders = (Path(root) / SOURCES[dataset].folder, Path(root))
+    return any((folder / name).is_file() for folder in folders for name in _batch_names(dataset))
+
+
 def _batch_names(dataset: str) -> tuple[str, ...]:
     if dataset not in SOURCES:
         raise UserError(f"unknown data set {dataset!r}; there are {', '.join(SOURCES)}")

@@ -9,6 +9,7 @@ the queue, until it is made or free.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections import deque
@@ -174,7 +175,7 @@ def _work(pipe: Connection) -> None:
             plan, folder = job
             pipe.send(made(plan, folder, pipe.send))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
-        return
+        os._exit(1)  # all is saved, and taking torch down in good order takes a second
 
 
 def interrupt(signum: int, frame: Any) -> None:

@@ -23,6 +23,7 @@ import torch
 from benchmarks import images as im
 from benchmarks import safe_pickle
 from benchmarks.base import UserError
+from benchmarks.nb201 import benchmark
 
 DEVICES = [
     "cpu",
@@ -180,6 +181,22 @@ def test_a_file_with_a_wrong_md5_is_not_unpickled(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(safe_pickle, "load", lambda *args, **more: pytest.fail("unpickled"))
     with pytest.raises(UserError, match="published 16019d7e3df5f24257cddd939b257f8d"):
         im.load("cifar100", tmp_path)
+
+
+def test_a_damaged_file_is_no_reason_to_look_further(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cifar10_root: Path, shared: Path
+) -> None:
+    damaged = tmp_path / "cifar-10-batches-py"
+    damaged.mkdir()
+    for k in range(1, 6):
+        (damaged / f"data_batch_{k}").write_bytes(b"not the published bytes")
+    places = (tmp_path, cifar10_root, shared / "data")
+    with pytest.raises(UserError, match=r"data_batch_1 is damaged or another file"):
+        benchmark._search_data(places, "cifar10", 16, 320)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    train, _ = benchmark._search_data((empty, cifar10_root, shared / "data"), "cifar10", 16, 320)
+    assert len(train) == 320
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:

@@ -125,15 +125,11 @@ SIMULATED_SECONDS = 12_000.0  # NAS-Bench-201's (DOC)
 def _search_data(places: tuple[Path, ...], dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
     from benchmarks import images
 
-    failures = []
-    for place in places:
-        try:
-            train, valid = images.search_images(dataset, place, places)
-            break
-        except UserError as error:
-            failures.append(str(error))
-    else:
-        raise UserError(failures[0] if failures else f"no folder with {dataset} images given; use --data DIR")
+    if not places:
+        raise UserError(f"no folder with {dataset} images given; use --data DIR")
+    # The first place that has any: a damaged file there is an error, not a reason to look further.
+    place = next((place for place in places if images.are_in(dataset, place)), places[0])
+    train, valid = images.search_images(dataset, place, places)
     if count is not None:
         # The official halves are in random order of class, so their first images are a fair sample of them.
         train, valid = (part.subset(range(min(count, len(part)))) for part in (train, valid))

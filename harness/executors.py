@@ -27,7 +27,7 @@ Job = tuple[Plan, Path]
 Report = Callable[[int, dict[str, Any]], None]
 LOOK_SECONDS = 2.0  # between two looks at how far runs on other machines are
 ELSEWHERE_SECONDS = 1.0  # until a run that somebody else is making is looked at again
-STOP_SECONDS = 1.0  # that workers have to save their last step boundary
+STOP_SECONDS = 0.7  # that workers have to save their last step boundary
 
 
 @dataclass(frozen=True)

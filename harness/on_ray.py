@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
+import socket
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -50,13 +52,22 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
 
 def _connect(how: Execution) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    more: dict[str, Any] = {}
+    if how.address is None:
+        more = {"num_cpus": how.workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+    elif found := re.fullmatch(r"([^:/]+):([0-9]{1,5})", how.address):
+        try:  # Ray itself would take a minute to find that out
+            socket.create_connection((found[1], int(found[2])), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise UserError(f"--address {how.address}: no Ray cluster answers there ({error})") from None
+        if found[1] in ("127.0.0.1", "localhost"):  # Ray would look for it at this machine's outer address
+            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray
     except ImportError:
         raise UserError("--executor ray: Ray is not installed; pip install 'gicso-nas-harness[ray]'") from None
-    own: dict[str, Any] = {"num_cpus": how.workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
-        ray.init(how.address, log_to_driver=False, logging_level=logging.ERROR, **({} if how.address else own))
+        ray.init(how.address, log_to_driver=False, logging_level=logging.ERROR, **more)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise UserError(f"--address {how.address}: no Ray cluster answers there ({error})") from None
     there = ray.cluster_resources()

@@ -221,6 +221,14 @@ def search_images(dataset: str, root: Path | str, places: Sequence[Path | str]) 
     return train, _read(dataset, root, [test_name]).subset(first)
 
 
+def sources(dataset: str, root: Path | str, places: Sequence[Path | str]) -> list[Path]:
+    """The files that `search_images` reads; UserError where one is missing."""
+    *train, test = _batch_names(dataset)
+    names = train if dataset == "cifar10" else [*train, test]
+    folder = _find_folder(dataset, Path(root), names)
+    return [_split_file(dataset, places), *(folder / name for name in names)]
+
+
 def are_in(dataset: str, root: Path | str) -> bool:
     """Whether any file of a data set is there, whole or damaged."""
     folders = (Path(root) / SOURCES[dataset].folder, Path(root))
@@ -292,16 +300,8 @@ def official_split(dataset: str, places: Sequence[Path | str]) -> tuple[Tensor, 
     x-test halves of the test images. The file is looked for in each of `places` and in its folder `splits`.
     Raises UserError if it is nowhere or if it is not such a split.
     """
-    if dataset not in SPLITS:
-        raise UserError(f"no official search split of {dataset!r}; there are splits of {', '.join(SPLITS)}")
+    path = _split_file(dataset, places)
     split = SPLITS[dataset]
-    paths = [Path(place) / folder / split.file for place in places for folder in (".", "splits")]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
-        raise UserError(
-            f"{dataset}: {split.file} not found, looked for {', '.join(map(str, paths)) or 'it nowhere'}; "
-            "copy it from configs/nas-benchmark of https://github.com/D-X-Y/AutoDL-Projects"
-        )
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         first, second = (torch.tensor([int(i) for i in stored[part][1]], dtype=torch.int64) for part in split.parts)
@@ -316,6 +316,20 @@ def official_split(dataset: str, places: Sequence[Path | str]) -> tuple[Tensor, 
             f"{len(together.unique())} different ones, {len(np.intersect1d(first, second))} in both"
         )
     return first, second
+
+
+def _split_file(dataset: str, places: Sequence[Path | str]) -> Path:
+    if dataset not in SPLITS:
+        raise UserError(f"no official search split of {dataset!r}; there are splits of {', '.join(SPLITS)}")
+    name = SPLITS[dataset].file
+    paths = [Path(place) / folder / name for place in places for folder in (".", "splits")]
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
+        raise UserError(
+            f"{dataset}: {name} not found, looked for {', '.join(map(str, paths)) or 'it nowhere'}; "
+            "copy it from configs/nas-benchmark of https://github.com/D-X-Y/AutoDL-Projects"
+        )
+    return path
 
 
 # ------------------------------------------------------------------------------------------- batches

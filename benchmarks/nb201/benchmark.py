@@ -123,19 +123,24 @@ SIMULATED_SECONDS = 12_000.0  # NAS-Bench-201's (DOC)
 
 @lru_cache(maxsize=2)
 def _search_data(places: tuple[Path, ...], dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
-    from benchmarks import images
+    from benchmarks import images, node_cache
 
     if not places:
         raise UserError(f"no folder with {dataset} images given; use --data DIR")
     # The first place that has any: a damaged file there is an error, not a reason to look further.
     place = next((place for place in places if images.are_in(dataset, place)), places[0])
-    train, valid = images.search_images(dataset, place, places)
-    if count is not None:
-        # The official halves are in random order of class, so their first images are a fair sample of them.
-        train, valid = (part.subset(range(min(count, len(part)))) for part in (train, valid))
-    while train.pixels.shape[-1] > resolution:
-        train, valid = train.reduced(), valid.reduced()
-    return train, valid
+
+    def prepare() -> tuple[Images, Images]:
+        train, valid = images.search_images(dataset, place, places)
+        if count is not None:
+            # The official halves are in random order of class, so their first images are a fair sample of them.
+            train, valid = (part.subset(range(min(count, len(part)))) for part in (train, valid))
+        while train.pixels.shape[-1] > resolution:
+            train, valid = train.reduced(), valid.reduced()
+        return train, valid
+
+    name = f"{dataset}-{resolution}-{count or 'all'}"
+    return node_cache.cached(name, images.sources(dataset, place, places), prepare)
 
 
 def find_table(table: Path | None, places: list[Path]) -> Path:

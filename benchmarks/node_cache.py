@@ -1,0 +1,95 @@
+"""Images of a search, prepared once per machine and memory-mapped by all of its processes.
+
+Dozens of runs on a machine would each hold, and read, the same hundreds of megabytes. The cache is a file in the
+system's temporary folder, for its user alone; it belongs to source files of one size and time of change, and its
+contents are checked against their checksum whenever they are opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from benchmarks.images import CropAndFlip, Images, checksum
+
+FORMAT = 1  # to be raised whenever what is made of the same files changes
+Parts = tuple[Images, Images]
+
+
+def cached(name: str, sources: Sequence[Path], make: Callable[[], Parts]) -> Parts:
+    """What `make` makes of the source files, from this machine's cache; without a cache where none can be kept.
+
+    `name` says what is made (cifar10-16-6400), for people who look into the folder.
+    """
+    states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
+    key = hashlib.sha256(json.dumps([FORMAT, name, states]).encode()).hexdigest()[:16]
+    folder = _own_folder()
+    if folder is None:
+        return make()
+    path = folder / f"{name}-{key}.pt"
+    found = _open(path)
+    if found is not None:
+        return found
+    made = make()
+    try:
+        _write(path, made)
+    except OSError:
+        return made
+    return _open(path) or made
+
+
+def _own_folder() -> Path | None:
+    """A folder that nobody else can write to or read; None where there is none to be had."""
+    folder = Path(tempfile.gettempdir()) / f"harness-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        about = folder.lstat()
+    except OSError:
+        return None
+    private = stat.S_ISDIR(about.st_mode) and about.st_uid == os.getuid() and not about.st_mode & 0o077
+    return folder if private else None
+
+
+def _write(path: Path, parts: Parts) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    content = [
+        {
+            "pixels": images.pixels,
+            "labels": images.labels,
+            "about": [list(images.mean), list(images.std), images.num_classes],
+            "pad": images.augmentation.pad if isinstance(images.augmentation, CropAndFlip) else None,
+            "sha256": checksum(images),
+        }
+        for images in parts
+    ]
+    try:
+        torch.save(content, part)
+        for old in path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.pt"):
+            old.unlink()  # of other source files; who has it mapped keeps it
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _open(path: Path) -> Parts | None:
+    try:
+        first, second = (_images(entry) for entry in torch.load(path, mmap=True, weights_only=True))
+    except Exception:  # missing, of another version, or damaged: it is made anew
+        return None
+    return first, second
+
+
+def _images(entry: dict) -> Images:
+    mean, std, classes = entry["about"]
+    crop = None if entry["pad"] is None else CropAndFlip(entry["pad"])
+    found = Images(entry["pixels"], entry["labels"], tuple(mean), tuple(std), crop, num_classes=classes)
+    if checksum(found) != entry["sha256"]:
+        raise ValueError("damaged")
+    return found

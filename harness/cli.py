@@ -6,6 +6,7 @@ Exit codes: 0 all done; 1 some runs failed; 2 wrong usage or data, said before a
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 from enum import StrEnum
@@ -193,9 +194,13 @@ def ablate(
 
 def _make(asked: dict[str, Any]) -> None:
     """The two commands that make campaigns, with all their options by name."""
-    from harness.conduct import make
+    from harness.conduct import STOPPED, make
 
     code = make(asked)
+    if code == STOPPED:  # all is saved, and taking torch down in good order takes a second
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
     if code:
         raise typer.Exit(code)
 

@@ -23,6 +23,8 @@ from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs
 from harness.statistics import power_note
 from searchers.base import suggestion
 
+STOPPED = 130  # exit code after Ctrl-C or SIGTERM, as of a shell's own commands
+
 
 def make(asked: Mapping[str, Any]) -> int:
     """`harness run` or (with `searcher`) `harness ablate`, its options by their names; the exit code.
@@ -76,7 +78,7 @@ def _campaign(
             write_report([folder], folder / "report")
     except KeyboardInterrupt:
         say("stopped; the same command again continues from here")
-        return 130
+        return STOPPED
     print((folder / "report" / "table.md").read_text(encoding="utf-8"))
     say(f"report: {folder / 'report' / 'report.html'}")
     if progress.failed:

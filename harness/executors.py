@@ -13,7 +13,8 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -112,9 +113,10 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
     def start() -> None:
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
-        process.start()
-        theirs.close()
-        pool[ours] = process, -1
+        with _uninterrupted():  # or a process might be there that nobody knows of
+            process.start()
+            theirs.close()
+            pool[ours] = process, -1
         assign(ours)
 
     def assign(pipe: Connection) -> None:
@@ -155,6 +157,21 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
         raise
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Ctrl-C and SIGTERM take effect at the end."""
+    came: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, lambda signum, frame: came.append(signum)) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+    if came:
+        raise KeyboardInterrupt
+
+
 def _stop(workers: Sequence[Any]) -> None:
     """Workers save their last step boundary on SIGTERM; one that hangs has lost its chance, and its life."""
     for process in workers:
@@ -193,7 +210,7 @@ def lost(job: Job, why: str) -> dict[str, Any]:
     record = runner.failure(plan, why)
     record["environment"] = runner.environment(plan.device, uses_torch=False)
     with store.claim(folder) as mine:
-        if mine:  # nobody has taken the run over yet
+        if mine and not (folder / "record.json").exists():  # nobody has taken the run over
             folder.mkdir(parents=True, exist_ok=True)
             store.write_sealed(folder / "record.json", record)
     return record

@@ -21,6 +21,7 @@ from typing import Any
 from benchmarks.base import UserError
 from harness import executors, store
 from harness.executors import Execution, Job, Report
+from harness.progress import Progress
 from harness.runner import Plan
 
 TIMEOUTS = 1000  # of one task, before Slurm's time limit ends it for good
@@ -72,7 +73,9 @@ class Task:
         listed = json.loads(Path(self.listing).read_bytes())
         jobs = [(Plan(**plan | {"places": tuple(plan["places"])}), Path(place)) for plan, place in listed]
         start = len(jobs) * task // self.tasks  # or all of them would try to claim the first run first
-        executors.here([*jobs[start:], *jobs[:start]], lambda number, event: None, patient=False)
+        jobs = [*jobs[start:], *jobs[:start]]
+        with Progress([plan for plan, _ in jobs]) as progress:  # for the task's log
+            executors.here(jobs, progress.report, patient=False)
 
     def checkpoint(self, task: int) -> Any:
         """Called by submitit before the time limit: queue this task again; claims and checkpoints do the rest."""
@@ -92,9 +95,10 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
             time.sleep(LOOK_SECONDS if not over else 0)
             for number in sorted(left):
                 record = _record(jobs[number])
-                if record is not None or over:
-                    lost = {"record": executors.lost(jobs[number], f"Slurm's job {job} ended without it; see slurm/")}
-                    report(number, lost if record is None else {"record": record})
+                if record is None and over:
+                    record = executors.lost(jobs[number], f"Slurm's job {job} ended without it; see slurm/")
+                if record is not None:
+                    report(number, {"record": record})
                     left.remove(number)
             executors.look(jobs, sorted(left), report)
             over = not _queued(job)

@@ -93,7 +93,13 @@ class Campaign:
         pipe = open(self.folder / "said", "w+", encoding="utf-8")  # noqa: SIM115 - a pipe might fill and block
         self.stderr = pipe
         return subprocess.Popen(
-            self.command, env=env, stdout=subprocess.DEVNULL, stderr=pipe, text=True, start_new_session=True
+            self.command,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=pipe,
+            text=True,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
         )
 
     def wait_for(self, text: str, process: subprocess.Popen[str]) -> None:

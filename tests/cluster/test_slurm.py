@@ -1,0 +1,88 @@
+"""A real Slurm of one node on this machine: the same records, tasks that reach their time limit, and no waiting."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from records import records, timeless
+
+pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
+RUN = [sys.executable, "-c", "from harness.cli import main; main()", "run"]
+SCRIPT = Path(__file__).with_name("slurm.sh")
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
+    """Environment in which Slurm's commands find the test's own server."""
+    if shutil.which("slurmctld") is None:
+        pytest.skip("no Slurm here: tests/cluster/slurm.sh start DIR installs it")
+    folder = tmp_path_factory.mktemp("slurm")
+    started = subprocess.run(["bash", SCRIPT, "start", folder], capture_output=True, text=True, check=True)
+    variable, _, value = started.stdout.splitlines()[-1].removeprefix("export ").partition("=")
+    yield os.environ | {variable: value}
+    subprocess.run(["bash", SCRIPT, "stop", folder], check=True)
+
+
+def command(table, data, out, *more):
+    return [*RUN, *map(str, ["--table", table, "--data", data, "--out", out, *more])]
+
+
+def test_records_are_those_of_a_local_campaign(slurm, table, tmp_path):
+    common = ["--searchers", "random,evolution", "--seeds", 4]
+    subprocess.run(command(table, tmp_path, tmp_path / "local", *common), check=True, capture_output=True)
+    array = command(table, tmp_path, tmp_path / "slurm", *common, "--executor", "slurm", "--workers", 2)
+    done = subprocess.run(array, env=slurm, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "sacct" not in done.stderr
+    found = [{k: timeless(r) for k, r in records(tmp_path / name).items()} for name in ("local", "slurm")]
+    assert found[0] == found[1]
+
+
+def test_a_task_at_its_time_limit_goes_on_from_its_checkpoint(slurm, table, cifar10_root, tmp_path):
+    """Submitted without waiting; the signal of the coming limit is sent by hand, since limits are minutes."""
+    common = ["--preset", "smoke", "--searchers", "darts,gicso", "--seeds", 2]
+    subprocess.run(command(table, cifar10_root, tmp_path / "local", *common), check=True, capture_output=True)
+    out = tmp_path / "slurm"
+    array = command(table, cifar10_root, out, *common, "--executor", "slurm", "--workers", 1, "--no-wait")
+    done = subprocess.run(array, env=slurm, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    job = done.stderr.partition("job ")[2].split()[0]
+    status = [*RUN[:-1], "status", str(out)]
+    limit = time.monotonic() + 120
+    while "by " not in (said := subprocess.run(status, capture_output=True, text=True, check=True).stdout):
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    assert "running" in said
+    subprocess.run(["scancel", "--signal=USR2", job], env=slurm, check=True)
+    while len(list(out.glob("runs/*/*/record.json"))) < 4:
+        assert time.monotonic() < limit, "".join(p.read_text() for p in out.glob("slurm/*.out"))
+        time.sleep(0.5)  # Slurm lets a requeued job rest for two minutes
+        subprocess.run(["scontrol", "update", f"jobid={job}", "starttime=now"], env=slurm, capture_output=True)
+    assert "requeued" in "".join(p.read_text() for p in out.glob("slurm/*.out")).lower()
+    found = [{k: timeless(r) for k, r in records(folder).items()} for folder in (tmp_path / "local", out)]
+    assert found[0] == found[1]
+    said = subprocess.run(status, capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1].split() == ["all", "4", "0", "0", "0"]
+
+
+def test_what_is_wrong_is_said_before_anything_is_queued(slurm, harness, table, tmp_path, monkeypatch):
+    for name, value in slurm.items():
+        monkeypatch.setenv(name, value)
+    common = ["run", "--searchers", "random", "--seeds", 1, "--table", table, "--data", tmp_path]
+    common += ["--out", tmp_path / "o"]
+    for more, message in (
+        (["--executor", "slurm", "--slurm-partition", "nosuch"], "sbatch refused the array"),
+        (["--executor", "slurm", "--gpus", "0.5"], "Slurm gives whole GPUs"),
+        (["--executor", "slurm", "--slurm", "account"], "expected key=value"),
+        (["--slurm-partition", "main"], "belongs to --executor slurm"),
+        (["--no-wait"], "belongs to --executor slurm"),
+    ):
+        code, _, err = harness(*common, *more)
+        assert code == 2, err
+        assert message in err

@@ -67,7 +67,8 @@ def write_files(
 ) -> list[Path]:
     """The files of a report from loaded records, into the existing folder out."""
     tests = tables.comparisons(records, campaign, asked)
-    table = tables.readable_table(records, campaign, published, tests)
+    results = tables.results_table(records, campaign)
+    table = tables.readable_table(records, campaign, published, tests, results)
     ablations = ablation_table(records, campaign)
     behaviour = tables.diagnostics(records, campaign)
     plots = {}
@@ -77,13 +78,13 @@ def write_files(
             plots[name] = drawing.save(figure, out / name)
     drawn = {name: svg for name, (_, svg) in plots.items()}
     texts = {
-        "table.csv": tables.to_csv(tables.results_table(records, campaign)),
+        "table.csv": tables.to_csv(results),
         "table.md": tables.to_markdown(table),
         "table.tex": tables.to_latex(table),
         "comparisons.csv": tables.to_csv(tests),
         "runs.csv": tables.to_csv(tables.runs_table(records, campaign)),
         "diagnostics.csv": tables.to_csv(behaviour),
-        "report.html": to_html(records, campaign, table, tests, ablations, behaviour, drawn),
+        "report.html": to_html(records, campaign, table, results, tests, ablations, behaviour, drawn),
     }
     if len(ablations):
         texts["ablations.csv"] = tables.to_csv(ablations)
@@ -140,7 +141,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 24 else text[:12] + "…"
 
 
-def headline(records: Sequence[Record], campaign: Campaign, tests: pd.DataFrame) -> list[str]:
+def headline(records: Sequence[Record], campaign: Campaign, tests: pd.DataFrame, results: pd.DataFrame) -> list[str]:
     """What the numbers say, a sentence for each searcher the first one is tested against."""
     searchers = remarks.searchers_of(records, campaign)
     reference = searchers[0]
@@ -151,7 +152,7 @@ def headline(records: Sequence[Record], campaign: Campaign, tests: pd.DataFrame)
         crossing = "" if other["kind"] == reference["kind"] else f" ({reference['kind']} against {other['kind']})"
         sentences.append(f"{reference['spec']} against {other['spec']}{crossing}: {said}.")
     if not sentences:
-        means = tables.results_table(records, campaign).query("split == 'test'")
+        means = results.query("split == 'test'")
         said = ", ".join(
             f"{m:.2f} on {d} (regret {g:.2f})" if g == g else f"{m:.2f} on {d}"
             for d, m, g in zip(means["dataset"], means["mean"], means["regret"], strict=True)
@@ -193,6 +194,7 @@ def to_html(
     records: Sequence[Record],
     campaign: Campaign,
     table: tables.ReadableTable,
+    results: pd.DataFrame,
     tests: pd.DataFrame,
     ablations: pd.DataFrame,
     behaviour: pd.DataFrame,
@@ -215,9 +217,9 @@ def to_html(
         campaign=campaign,
         table=table,
         ablations=readable_ablations(ablations) if len(ablations) else None,
-        headline=headline(records, campaign, tests),
+        headline=headline(records, campaign, tests, results),
         power=remarks.power(records, campaign),
-        standing=_standing_rows(tables.results_table(records, campaign), specs),
+        standing=_standing_rows(results, specs),
         diagnostics=_diagnostic_rows(behaviour),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
         runs=[_run_row(r, table.scores) for r in runs],

@@ -283,7 +283,7 @@ def _answer(
         "disconnected": not cells.is_connected(cell),
         **watch.found(),
         # After the counters were read: what it costs is no part of the search.
-        "one_shot": diagnostics.one_shot(searcher, benchmark, task.dataset),
+        "one_shot": diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None,
     }
 
 

@@ -71,21 +71,18 @@ def _clamped(value: np.floating, x: Floats) -> float:
     return float(np.clip(value, x[0], x[-1]))
 
 
+@lru_cache(maxsize=256)
 def median_interval_rank(n: int, level: float = LEVEL) -> tuple[int, float]:
     """Rank k of the narrowest interval [x_(k), x_(n+1-k)] of the median, and its true level.
 
     The level is 1 - 2 P(Bin(n, 1/2) < k) (David and Nagaraja, Order Statistics, 7.1). Below 6 values not even
     the range reaches 0.95: it is given with what it does reach, 1 - 2^(1-n).
     """
-    rank, below = (
-        1,
-        1,
-    )  # below: number of the 2^n sign patterns with fewer than `rank` values under the median
-    while True:
-        more = below + math.comb(n, rank)
-        if 1 - 2 * more / 2**n < level:
-            return rank, 1 - 2 * below / 2**n
-        rank, below = rank + 1, more
+    # below: number of the 2^n sign patterns with fewer than `rank` values under the median; same: with just `rank`
+    rank, below, same = 1, 1, n
+    while 1 - 2 * (below + same) / 2**n >= level:
+        rank, below, same = rank + 1, below + same, same * (n - rank) // (rank + 1)
+    return rank, 1 - 2 * below / 2**n
 
 
 def compare(a: ArrayLike, b: ArrayLike) -> Comparison:

@@ -53,8 +53,13 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """A JSON file; an object has a line for each of its keys."""
+    text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        lines = [f" {json.dumps(str(k))}: {json.dumps(v, ensure_ascii=False)}" for k, v in value.items()]
+        text = "{\n" + ",\n".join(lines) + "\n}"
     # Names of files that are no UTF-8 hold surrogates; json.loads takes them back.
-    write_bytes(path, (json.dumps(value, indent=1, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass"))
+    write_bytes(path, (text + "\n").encode("utf-8", "surrogatepass"))
 
 
 def write_sealed(path: Path, value: dict[str, Any]) -> None:

@@ -300,19 +300,25 @@ class ReadableTable:
 
 
 def readable_table(
-    records: Sequence[Record], campaign: Campaign, published: bool = False, tests: pd.DataFrame | None = None
+    records: Sequence[Record],
+    campaign: Campaign,
+    published: bool = False,
+    tests: pd.DataFrame | None = None,
+    results: pd.DataFrame | None = None,
 ) -> ReadableTable:
     """One row per method, grouped by kind; then the space's bounds and, if asked, the published rows.
 
-    `tests` are the comparisons that the marks stand for, by default the unpaired ones.
+    `tests` are the comparisons that the marks stand for, by default the unpaired ones; `results` is `results_table`
+    where that is there already.
     """
     tests = comparisons(records, campaign) if tests is None else tests
+    results = results_table(records, campaign) if results is None else results
     columns = score_columns(records, campaign)
     caption = (
         f"{campaign['benchmark']}, preset {campaign['preset']['name']}: accuracy in percent of the cells "
         f"that search on {campaign['search_dataset']} found, mean ± std over seeds"
     )
-    groups = [*_our_groups(records, campaign, columns, tests), _space_group(columns, campaign)]
+    groups = [*_our_groups(records, campaign, columns, tests, results), _space_group(columns, campaign)]
     table = ReadableTable(caption, columns, groups)
     if published:
         _add_published(table, campaign)
@@ -322,9 +328,13 @@ def readable_table(
 
 
 def _our_groups(
-    records: Sequence[Record], campaign: Campaign, columns: list[tuple[str, str]], tests: pd.DataFrame
+    records: Sequence[Record],
+    campaign: Campaign,
+    columns: list[tuple[str, str]],
+    tests: pd.DataFrame,
+    results: pd.DataFrame,
 ) -> list[Group]:
-    frame = results_table(records, campaign).set_index(["dataset", "split"])
+    frame = results.set_index(["dataset", "split"])
     # compared as written, so that two rows that read the same are both bold
     written = {c: sorted({float(_mean(m)) for m in part.dropna()}) for c, part in frame.groupby(level=[0, 1])["mean"]}
     marks = {(row["b"], row["dataset"], "test"): MARKS[row["verdict"]] for row in tests.to_dict("records")

@@ -105,7 +105,8 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
 
 def test_headline_says_not_distinguishable_with_p_and_n():
     records, campaign = two_searchers()
-    (sentence,) = report.headline(records, campaign, tables.comparisons(records, campaign))
+    tests, results = tables.comparisons(records, campaign), tables.results_table(records, campaign)
+    (sentence,) = report.headline(records, campaign, tests, results)
     # gicso 90 91 92 93 94 against 92 93 93.5 94 94.2: pairs won 0+0+.5+1.5+3.5 = 5.5 of 25
     frame = tables.comparisons(records, campaign)
     assert frame["effect"].iloc[0] == pytest.approx(5.5 / 25)
@@ -122,7 +123,8 @@ def test_headline_follows_each_data_set():
             if score["dataset"] == "cifar100":
                 score["value"] = 70.0
     campaign = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8)))
-    (sentence,) = report.headline(records, campaign, tables.comparisons(records, campaign))
+    tests, results = tables.comparisons(records, campaign), tables.results_table(records, campaign)
+    (sentence,) = report.headline(records, campaign, tests, results)
     assert sentence == (
         "a against b: better on cifar10 (p < 0.001, A = 1.00, n = 8) and ImageNet16-120 "
         "(p < 0.001, A = 1.00, n = 8); constant on cifar100 (p = 1, A = 0.50, n = 8)."

@@ -32,7 +32,7 @@ from benchmarks.base import UserError  # noqa: E402
 from harness import runner, store  # noqa: E402
 from searchers import base  # noqa: E402
 
-SPAN_SECONDS = 10.0  # a command is disturbed within this time, so that all searches have their share
+SPAN_SECONDS = 6.0  # a command is disturbed within this time, so that all searches have their share
 STOPPED_SECONDS = 2.0  # within which SIGTERM and Ctrl-C end everything
 GONE_SECONDS = 3.0  # within which a killed command's workers are gone
 KINDS = {
@@ -89,12 +89,16 @@ class Campaign:
 
     def start(self, fault: str = "none:0") -> subprocess.Popen[str]:
         paths = [str(HERE / "injected"), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
-        env = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "FAULT": fault}
+        env = os.environ | {
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "FAULT": fault,
+            "PYTHONFAULTHANDLER": "1",
+        }
         pipe = open(self.folder / "said", "w+", encoding="utf-8")  # noqa: SIM115 - a pipe might fill and block
         self.stderr = pipe
         return subprocess.Popen(
             self.command,
-            env=env,
+            env=env | {"FAULT": fault},
             stdout=subprocess.DEVNULL,
             stderr=pipe,
             text=True,
@@ -112,7 +116,10 @@ class Campaign:
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise Broken(f"still there after {seconds:.0f} s") from None
+            process.send_signal(signal.SIGABRT)  # faulthandler writes where it is
+            process.wait(10)
+            said = (self.folder / "said").read_text(encoding="utf-8")
+            raise Broken(f"still there after {seconds:.0f} s\n{said[-3000:]}") from None
         limit = time.monotonic() + GONE_SECONDS
         while whole and _alive(process.pid):
             expect(time.monotonic() < limit, "workers outlived their command")

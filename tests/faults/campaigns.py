@@ -10,7 +10,6 @@ unless its own files were damaged. As root all happens on a small tmpfs, which c
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import random
 import shutil
@@ -271,8 +270,10 @@ def place(megabytes: int = 96):
                 subprocess.run(["umount", "--lazy", name], check=True)
 
 
-def disturbed(faults: int, searchers: list[str], more: list[str], seed: int, say=print) -> tuple[Counter, list[str]]:
-    """That many faults: how many of each kind were survived, and what went wrong."""
+def disturbed(
+    faults: int, searchers: list[str], more: list[str], seed: int, say=print, keep=lambda survived, broken: None
+) -> tuple[Counter, list[str]]:
+    """That many faults: how many of each kind were survived, and what went wrong; `keep` gets it after each campaign."""
     survived: Counter[str] = Counter()
     broken: list[str] = []
     with place() as (root, own):
@@ -307,6 +308,7 @@ def disturbed(faults: int, searchers: list[str], more: list[str], seed: int, say
                 broken.append(f"after {', '.join(suffered)}: {error}")
                 say(broken[-1])
             done += max(len(suffered), 1)
+            keep(survived, broken)
             say(f"{done} faults, {survived.total()} survived")
     return survived, broken
 
@@ -328,22 +330,26 @@ def main() -> int:
     parser.add_argument("more", nargs="*", help="for harness run, after --")
     asked = parser.parse_args()
     start = time.monotonic()
-    survived, broken = disturbed(
-        asked.faults, asked.searchers.split(","), asked.more, asked.seed, lambda text: print(text, flush=True)
-    )
-    result = {
-        "command": " ".join(["python", *sys.argv]),
-        "environment": runner.environment("cpu", uses_torch=False),
-        "searchers": asked.searchers.split(","),
-        "survived": dict(sorted(survived.items())),
-        "total": survived.total(),
-        "broken": broken,
-        "seconds": round(time.monotonic() - start),
-    }
-    print(json.dumps(result, indent=1))
-    if asked.out is not None:
-        asked.out.mkdir(parents=True, exist_ok=True)
-        store.write_json(asked.out / "faults.json", result)
+
+    def keep(survived: Counter, broken: list[str]) -> None:
+        result = {
+            "command": " ".join(["python", *sys.argv]),
+            "environment": runner.environment("cpu", uses_torch=False),
+            "searchers": asked.searchers.split(","),
+            "survived": dict(sorted(survived.items())),
+            "total": survived.total(),
+            "broken": broken,
+            "seconds": round(time.monotonic() - start),
+        }
+        if asked.out is not None:
+            asked.out.mkdir(parents=True, exist_ok=True)
+            store.write_json(asked.out / "faults.json", result)
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+
+    survived, broken = disturbed(asked.faults, asked.searchers.split(","), asked.more, asked.seed, say, keep)
+    print(f"survived: {dict(survived)}; not: {len(broken)}")
     return 1 if broken else 0
 
 

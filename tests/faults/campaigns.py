@@ -273,7 +273,7 @@ def place(megabytes: int = 96):
 def disturbed(
     faults: int, searchers: list[str], more: list[str], seed: int, say=print, keep=lambda survived, broken: None
 ) -> tuple[Counter, list[str]]:
-    """That many faults: how many of each kind were survived, and what went wrong; `keep` gets it after each campaign."""
+    """That many faults: how many of each kind were survived, what went wrong; `keep` gets both after each campaign."""
     survived: Counter[str] = Counter()
     broken: list[str] = []
     with place() as (root, own):

@@ -434,9 +434,11 @@ def plan_for(table, data, text, preset="smoke"):
     return plan, bench
 
 
-@pytest.mark.parametrize("text", ["random", "darts"])
-def test_nothing_reachable_from_a_task_is_a_test_column_or_a_test_image(table, cifar10_root, text):
-    plan, bench = plan_for(table, cifar10_root, text)
+@pytest.mark.parametrize(
+    ("text", "preset"), [("random", "small"), ("darts", "smoke"), ("darts", "small"), ("darts", "paper")]
+)
+def test_nothing_reachable_from_a_task_is_a_test_column_or_a_test_image(table, cifar10_root, text, preset):
+    plan, bench = plan_for(table, cifar10_root, text, preset)
     task = runner.build_task(plan, bench)
     things = reachable(task)
     assert not any(isinstance(t, Benchmark) for t in things)
@@ -449,7 +451,8 @@ def test_nothing_reachable_from_a_task_is_a_test_column_or_a_test_image(table, c
                 if len(array) == C.NUM_CELLS:
                     assert not np.array_equal(array, column.mean), key
     if text == "darts":
-        tests = images.load("cifar10", cifar10_root).test.reduced().pixels
+        tests = images.load("cifar10", cifar10_root).test
+        tests = (tests if plan.preset["resolution"] == 32 else tests.reduced()).pixels
         known = {t.numpy().tobytes() for t in tests}
         size = tests[0].numel()
         looked = 0
@@ -458,7 +461,7 @@ def test_nothing_reachable_from_a_task_is_a_test_column_or_a_test_image(table, c
                 for picture in array.reshape(-1, size):
                     looked += 1
                     assert picture.tobytes() not in known
-        assert looked >= 640
+        assert looked == 2 * (plan.preset["images"] or 25_000)
 
 
 def test_search_images_are_the_official_halves(table, cifar10_root, shared):

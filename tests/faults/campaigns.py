@@ -49,6 +49,7 @@ KINDS = {
     "damaged table": 1,
     "damaged images": 1,
 }
+SHORTER = {"enas": "updates=4", "cmaes": "generations=20"}  # a step of these would take most of the time
 FILES = ("record.json", "trace.jsonl", "checkpoint.pt", "campaign.json")
 
 
@@ -80,6 +81,8 @@ class Campaign:
             more = ["--table", str(self.table), "--data", str(folder / "data")]
         program = [sys.executable, "-c", "from harness.cli import main; main()"]
         arguments = ["--preset", "smoke", "--searchers", ",".join(searchers), "--seeds", "1", "--workers", "2"]
+        for name, setting in SHORTER.items():
+            arguments += ["--set", f"{name}.{setting}"] if name in searchers else []
         self.command = [*program, "run", *arguments, "--out", str(self.out), *more]
         self.random = random.Random(seed)
         self.finished: dict[Path, bytes] = {}

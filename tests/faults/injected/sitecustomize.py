@@ -7,8 +7,9 @@ from its n-th flush to disk on, three fail (`write`).
 import os
 import signal
 
-import harness.runner as runner
+from harness import diagnostics, runner
 
+diagnostics.SAMPLE = 20  # cells of the one-shot correlation: it is no part of what is disturbed
 runner.CHECKPOINT_SECONDS = runner.SNAPSHOT_SECONDS = -1.0
 kind, _, number = os.environ.get("FAULT", "none:0").partition(":")
 left = {"steps": int(number), "writes": int(number)}

@@ -1,6 +1,7 @@
 """Images of a search, prepared once per machine and memory-mapped by all of its processes.
 
-Dozens of runs on a machine would each hold, and read, the same hundreds of megabytes. The cache is a file in the
+Each process would read, check, unpack and keep the same hundreds of megabytes, besides the copy that a search is
+given. The cache is a file in the
 system's temporary folder, for its user alone; it belongs to source files of one size and time of change, and its
 contents are checked against their checksum whenever they are opened.
 """
@@ -12,6 +13,7 @@ import json
 import os
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,7 +42,7 @@ def cached(name: str, sources: Sequence[Path], make: Callable[[], Parts]) -> Par
     made = make()
     try:
         _write(path, made)
-    except OSError:
+    except (OSError, RuntimeError):  # torch's own, on a full disk
         return made
     return _open(path) or made
 
@@ -73,6 +75,9 @@ def _write(path: Path, parts: Parts) -> None:
         torch.save(content, part)
         for old in path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.pt"):
             old.unlink()  # of other source files; who has it mapped keeps it
+        for left in path.parent.glob("*.part"):
+            if time.time() - left.stat().st_mtime > 3600:
+                left.unlink()  # of a killed process
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

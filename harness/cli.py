@@ -107,14 +107,14 @@ AddressOption = Annotated[
 ]
 PartitionOption = Annotated[str | None, typer.Option("--slurm-partition", rich_help_panel=CLUSTER)]
 TimeOption = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--slurm-time", min=1, help="Minutes of a task, which then queues itself again.", rich_help_panel=CLUSTER
+        "--slurm-time", min=1, help="Minutes of a task (240), which then queues itself again.", rich_help_panel=CLUSTER
     ),
 ]
 SlurmOption = Annotated[
     list[str] | None,
-    typer.Option("--slurm", metavar="KEY=VALUE", help="Any option of sbatch: account=nas.", rich_help_panel=CLUSTER),
+    typer.Option("--slurm", metavar="KEY[=VALUE]", help="Any option of sbatch: account=nas.", rich_help_panel=CLUSTER),
 ]
 WaitOption = Annotated[
     bool,
@@ -146,7 +146,7 @@ def run(
     gpus: GpusOption = None,
     address: AddressOption = None,
     slurm_partition: PartitionOption = None,
-    slurm_time: TimeOption = 240,
+    slurm_time: TimeOption = None,
     slurm: SlurmOption = None,
     wait: WaitOption = True,
 ) -> None:
@@ -181,7 +181,7 @@ def ablate(
     gpus: GpusOption = None,
     address: AddressOption = None,
     slurm_partition: PartitionOption = None,
-    slurm_time: TimeOption = 240,
+    slurm_time: TimeOption = None,
     slurm: SlurmOption = None,
     wait: WaitOption = True,
 ) -> None:

@@ -18,10 +18,11 @@ SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision"
 def compare(first: Path, second: Path, margin: float | None = None) -> str:
     """The text of `harness compare`. `margin` in accuracy points also asks whether the two are equivalent."""
     campaigns = [store.load_campaign(folder) for folder in (first, second)]
-    records = [store.load_records(folder)[0] for folder in (first, second)]
+    loaded = [store.load_records(folder) for folder in (first, second)]
+    records, damaged = [found for found, _ in loaded], [text for _, texts in loaded for text in texts]
     if campaigns[0]["table_sha256"] != campaigns[1]["table_sha256"]:
         raise UserError(f"{first} and {second} are scored from different tables: their numbers cannot be compared")
-    lines = [f"a = {first}, b = {second}", "", "settings and environment"]
+    lines = [f"a = {first}, b = {second}", *(f"left out: {text}" for text in damaged), "", "settings and environment"]
     lines += _settings(campaigns, records) or ["  the same"]
     lines += ["", "searchers"]
     labels = [[s["label"] for s in searchers_of(r, c)] for r, c in zip(records, campaigns, strict=True)]

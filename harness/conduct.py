@@ -62,7 +62,7 @@ def _campaign(
     about = provenance(how, specs, seeds, setting)
     campaign = prepare(folder, setting, specs, seeds, about, order)
     left = left_to_do(folder, planned, say)
-    print(f"{campaign['chosen']}\n{campaign['power_note']}", flush=True)
+    show(f"{campaign['chosen']}\n{campaign['power_note']}")
     say(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
     jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
     if jobs and execution.executor == "slurm" and not execution.wait:
@@ -74,17 +74,27 @@ def _campaign(
         with Progress(left) as progress:
             if jobs:
                 executors.execute(jobs, execution, progress.report)
-        with store.campaign_lock(folder):
-            write_report([folder], folder / "report")
+        if any(folder.glob("runs/*/*/record.json")):
+            with store.campaign_lock(folder):
+                write_report([folder], folder / "report")
     except KeyboardInterrupt:
         say("stopped; the same command again continues from here")
         return STOPPED
-    print((folder / "report" / "table.md").read_text(encoding="utf-8"))
-    say(f"report: {folder / 'report' / 'report.html'}")
+    if (folder / "report").is_dir():
+        show((folder / "report" / "table.md").read_text(encoding="utf-8"))
+        say(f"report: {folder / 'report' / 'report.html'}")
     if progress.failed:
-        say(f"{progress.failed} of {len(jobs)} runs failed; see record.json and error.txt there")
+        say(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
         return 1
     return 0
+
+
+def show(text: str) -> None:
+    """A result; that nobody reads stdout any more (`| head`) must not end a campaign."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
 
 
 def say(text: str) -> None:
@@ -120,7 +130,10 @@ def _setting(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, 
     if dataset not in bench.datasets:
         raise UserError(f"--search-dataset {dataset!r}{suggestion(dataset, list(bench.datasets))}")
     named, one_shot = asked["device"], any(spec.kind == "one-shot" for spec in specs)
-    chosen = device(named, asked["executor"] == "local") if one_shot or named != "auto" else "cpu"
+    local = asked["executor"] == "local"
+    if named == "auto" and not local and asked["gpus"]:
+        named = "cuda"  # there: this machine need not have one
+    chosen = device(named, local) if one_shot or named != "auto" else "cpu"
     precision = str(asked["precision"])
     if precision == "auto":
         precision = "bf16" if chosen.startswith("cuda") else "fp32"
@@ -140,7 +153,9 @@ def device(name: str, local: bool = True) -> str:
         raise UserError(f"--device {name!r}: expected auto, cpu, cuda or cuda:N")
     if kind == "cuda" and local and not torch.cuda.is_available():
         raise UserError(f"--device {name}: torch {torch.__version__} finds no CUDA device here; use --device cpu")
-    if number and local and int(number) >= torch.cuda.device_count():
+    if number and not local:
+        raise UserError(f"--device {name}: a run on a cluster is given its GPU; use --device cuda")
+    if number and int(number) >= torch.cuda.device_count():
         raise UserError(f"--device {name}: there are {torch.cuda.device_count()} CUDA devices, numbered from 0")
     return name
 
@@ -152,7 +167,7 @@ def cores() -> int:
 
 def _execution(asked: Mapping[str, Any], on: str) -> Execution:
     executor, workers, on_gpu = str(asked["executor"]), asked["workers"], on.startswith("cuda")
-    for option, only in (("address", "ray"), ("slurm_partition", "slurm"), ("slurm", "slurm")):
+    for option, only in (("address", "ray"), *((name, "slurm") for name in ("slurm_partition", "slurm_time", "slurm"))):
         if asked[option] and executor != only:
             raise UserError(f"--{option.replace('_', '-')} belongs to --executor {only}")
     if not asked["wait"] and executor != "slurm":
@@ -166,25 +181,30 @@ def _execution(asked: Mapping[str, Any], on: str) -> Execution:
     gpus = asked["gpus"] if asked["gpus"] is not None else float(on_gpu)
     if executor == "slurm" and gpus != int(gpus):
         raise UserError(f"--gpus {gpus:g}: Slurm gives whole GPUs; parts of one are for --executor ray")
+    cpus = asked["cpus"] or asked["threads"]
+    if executor == "slurm" and cpus != int(cpus):
+        raise UserError(f"--cpus {cpus:g}: Slurm gives whole CPUs; parts of one are for --executor ray")
+    if asked["fresh"] and asked["shard"]:
+        raise UserError("--fresh with --shard: each part would move the others' runs aside; use --fresh once, before")
     return Execution(
         executor=executor,
         workers=workers,
         shard=_part(asked["shard"]),
-        cpus=asked["cpus"] or asked["threads"],
+        cpus=cpus,
         gpus=gpus,
         address=asked["address"],
         slurm_partition=asked["slurm_partition"],
-        slurm_time=asked["slurm_time"],
+        slurm_time=asked["slurm_time"] or 240,
         slurm=dict(_pair(text) for text in asked["slurm"] or []),
         wait=asked["wait"],
     )
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str) -> tuple[str, str | bool]:
     key, mark, value = text.removeprefix("--").partition("=")
-    if not (mark and key.strip() and value.strip()):
-        raise UserError(f"--slurm {text!r}: expected key=value, an option of sbatch, e.g. account=nas")
-    return key.strip(), value.strip()
+    if not key.strip() or (mark and not value.strip()):
+        raise UserError(f"--slurm {text!r}: expected an option of sbatch, e.g. account=nas or exclusive")
+    return key.strip(), value.strip() if mark else True
 
 
 def _part(text: str | None) -> tuple[int, int] | None:

@@ -14,13 +14,13 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import end_with_parent
+from benchmarks.base import UserError, end_with_parent
 from harness import runner, store
 from harness.runner import Plan
 
@@ -43,7 +43,7 @@ class Execution:
     address: str | None = None  # of a Ray cluster; None starts one here
     slurm_partition: str | None = None
     slurm_time: int = 240  # minutes
-    slurm: dict[str, str] = field(default_factory=dict)  # further options of sbatch
+    slurm: dict[str, str | bool] = field(default_factory=dict)  # further options of sbatch
     wait: bool = True
 
 
@@ -122,13 +122,15 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
     def assign(pipe: Connection) -> None:
         process, _ = pool[pipe]
         if not waiting:
-            pipe.send(None)
+            with suppress(OSError):
+                pipe.send(None)
             del pool[pipe]
             process.join()
             return
         number = waiting.popleft()
         pool[pipe] = process, number
-        pipe.send(jobs[number])
+        with suppress(OSError):  # a worker that has just died is noticed when its pipe is read
+            pipe.send(jobs[number])
         report(number, {"started": True})
 
     try:
@@ -143,7 +145,10 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
                 except (EOFError, OSError):
                     process.join()
                     del pool[pipe]
-                    report(number, {"record": lost(jobs[number], _cause(process.exitcode))})
+                    event = lost(jobs[number], _cause(process.exitcode))
+                    report(number, event)
+                    if "elsewhere" in event:
+                        waiting.append(number)
                     if waiting:
                         start()
                     continue
@@ -159,15 +164,15 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Ctrl-C and SIGTERM take effect at the end."""
+    """SIGTERM takes effect at the end. Ctrl-C, for these milliseconds, not at all: a worker inherits that."""
     came: list[int] = []
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda signum, frame: came.append(signum)) for number in numbers]
+    before = signal.signal(signal.SIGTERM, lambda signum, frame: came.append(signum))
+    on_int = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, on_int)
+        signal.signal(signal.SIGTERM, before)
     if came:
         raise KeyboardInterrupt
 
@@ -205,12 +210,22 @@ def _cause(code: int | None) -> str:
 
 
 def lost(job: Job, why: str) -> dict[str, Any]:
-    """The record of a run whose process ended before it: out of memory, most often. Its checkpoint stays."""
+    """The event of a run whose process ended before it, out of memory most often. Its checkpoint stays.
+
+    A run that has not begun is reported and no more: it is still to do.
+    """
     plan, folder = job
     record = runner.failure(plan, why)
     record["environment"] = runner.environment(plan.device, uses_torch=False)
-    with store.claim(folder) as mine:
-        if mine and not (folder / "record.json").exists():  # nobody has taken the run over
-            folder.mkdir(parents=True, exist_ok=True)
-            store.write_sealed(folder / "record.json", record)
-    return record
+    try:
+        with store.claim(folder) as mine:
+            if not mine:  # somebody has taken it over
+                return {"elsewhere": store.holder(store.claim_path(folder)) or "somebody"}
+            begun = set(os.listdir(folder)) if folder.is_dir() else set()
+            if "record.json" in begun:  # it ended in the very last moment
+                return {"record": store.load_record(folder) or record}
+            if begun:
+                store.write_sealed(folder / "record.json", record)
+    except (OSError, UserError):
+        pass  # a full disk: reported, not kept
+    return {"record": record}

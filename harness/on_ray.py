@@ -7,10 +7,12 @@ run there like any other command, and how far it is stands in its trace.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
 import signal
 import socket
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +29,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     ray = _connect(how)
     signal.signal(signal.SIGTERM, executors.interrupt)
     make = ray.remote(num_cpus=how.cpus, num_gpus=how.gpus, max_retries=RETRIES)(executors.made)
-    waiting, flying = deque(range(len(jobs))), dict[Any, int]()
+    waiting, flying, looked = deque(range(len(jobs))), dict[Any, int](), 0.0
     try:
         while waiting or flying:
             while waiting and len(flying) < (how.workers or _places(ray, how)):
@@ -40,7 +42,9 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
                 report(number, event)
                 if "elsewhere" in event:
                     waiting.append(number)
-            executors.look(jobs, list(flying.values()), report)
+            if time.monotonic() - looked > executors.LOOK_SECONDS:
+                executors.look(jobs, list(flying.values()), report)
+                looked = time.monotonic()
     except KeyboardInterrupt:
         for task in flying:  # raises KeyboardInterrupt there: the last step boundary is saved
             ray.cancel(task)
@@ -54,7 +58,8 @@ def _connect(how: Execution) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     more: dict[str, Any] = {}
     if how.address is None:
-        more = {"num_cpus": how.workers, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
+        cpus = None if how.workers is None else math.ceil(how.workers * how.cpus)
+        more = {"num_cpus": cpus, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     elif found := re.fullmatch(r"([^:/]+):([0-9]{1,5})", how.address):
         try:  # Ray itself would take a minute to find that out
             socket.create_connection((found[1], int(found[2])), timeout=10).close()
@@ -67,9 +72,9 @@ def _connect(how: Execution) -> Any:
     except ImportError:
         raise UserError("--executor ray: Ray is not installed; pip install 'gicso-nas-harness[ray]'") from None
     try:
-        ray.init(how.address, log_to_driver=False, logging_level=logging.ERROR, **more)
+        ray.init(how.address or "local", log_to_driver=False, logging_level=logging.ERROR, **more)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
-        raise UserError(f"--address {how.address}: no Ray cluster answers there ({error})") from None
+        raise UserError(f"--executor ray: no cluster at {how.address or 'this machine'} ({error})") from None
     there = ray.cluster_resources()
     for name, needed in (("CPU", how.cpus), ("GPU", how.gpus)):
         if there.get(name, 0) < needed:
@@ -88,5 +93,7 @@ def _places(ray: Any, how: Execution) -> int:
 def _outcome(ray: Any, task: Any, job: Job) -> dict[str, Any]:
     try:
         return ray.get(task)
+    except ray.exceptions.RayTaskError as error:
+        return executors.lost(job, f"its Ray task raised {type(error.cause).__name__}: {error.cause}")
     except ray.exceptions.RayError as error:
-        return {"record": executors.lost(job, f"its Ray task ended {RETRIES + 1} times ({type(error).__name__})")}
+        return executors.lost(job, f"its Ray task was lost {RETRIES + 1} times ({type(error).__name__})")

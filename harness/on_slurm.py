@@ -11,6 +11,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ def submit(jobs: Sequence[Job], how: Execution) -> str:
     queue = submitit.SlurmExecutor(folder=folder, max_num_timeout=TIMEOUTS)
     queue.update_parameters(
         job_name="harness",
-        cpus_per_task=max(int(how.cpus), 1),
+        cpus_per_task=int(how.cpus),
+        array_parallelism=tasks,
         gpus_per_node=int(how.gpus) or None,
         time=how.slurm_time,
         partition=how.slurm_partition,
@@ -86,24 +88,26 @@ class Task:
 
 def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     """Queue the array and wait until it is over; runs that it did not make are reported as lost."""
-    job = submit(jobs, how)
     signal.signal(signal.SIGTERM, executors.interrupt)
-    left = set(range(len(jobs)))
+    job, left, over = "", set(range(len(jobs))), 0
     try:
-        over = False
+        job = submit(jobs, how)
         while left:
-            time.sleep(LOOK_SECONDS if not over else 0)
+            time.sleep(LOOK_SECONDS)
             for number in sorted(left):
                 record = _record(jobs[number])
-                if record is None and over:
-                    record = executors.lost(jobs[number], f"Slurm's job {job} ended without it; see slurm/")
-                if record is not None:
-                    report(number, {"record": record})
+                event: dict[str, Any] = {"record": record}
+                if record is None and over >= 2:  # files may be seen late from another machine
+                    event = executors.lost(jobs[number], f"Slurm's job {job} ended without it; see slurm/")
+                if event.get("record") is not None:
+                    report(number, event)
                     left.remove(number)
             executors.look(jobs, sorted(left), report)
-            over = not _queued(job)
+            over = 0 if _queued(job) else over + 1
     except KeyboardInterrupt:
-        raise UserError(f"no longer waiting; job {job} goes on (harness status, scancel {job})") from None
+        if job:
+            print(f"job {job} goes on without us (harness status, or scancel {job})", file=sys.stderr)
+        raise
 
 
 def _record(job: Job) -> dict[str, Any] | None:
@@ -116,6 +120,11 @@ def _record(job: Job) -> dict[str, Any] | None:
 
 
 def _queued(job: str) -> bool:
-    """Whether anything of the array is waiting or running."""
-    done = subprocess.run(["squeue", "-h", "-j", job, "-o", "%i"], capture_output=True, text=True, check=False)
-    return done.returncode == 0 and bool(done.stdout.strip())
+    """Whether anything of the array is waiting or running; a Slurm that does not answer says nothing against it."""
+    try:
+        done = subprocess.run(["squeue", "-h", "-j", job, "-o", "%i"], capture_output=True, text=True, check=False)
+    except OSError:
+        return True
+    if done.returncode:
+        return "invalid job id" not in done.stderr.lower()
+    return bool(done.stdout.strip())

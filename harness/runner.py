@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -91,6 +92,8 @@ def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> di
             found = store.load_record(folder)
             if found is not None and found["key"] == plan.key:
                 return found
+            if found is not None:
+                store.set_aside(folder)
             return _made(plan, folder, progress)
     except (
         OSError,
@@ -135,7 +138,7 @@ def _one_line(error: Exception) -> str:
     out_of_memory = isinstance(error, MemoryError) or "alloc" in text.lower() or "out of memory" in text.lower()
     if out_of_memory and isinstance(error, (MemoryError, RuntimeError)):  # torch's OutOfMemoryError is a RuntimeError
         text += "; fewer --workers, --precision bf16 or a smaller --preset need less memory"
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text}"
+    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text[:2000]}"
 
 
 def _search(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
@@ -182,7 +185,11 @@ def _begin_or_resume(
             task.load_state_dict(saved["task"])
             searcher.load_state_dict(saved["searcher"])
             return task, searcher, trace, Progressed(saved["steps"], saved["search_seconds"])
+        except (OSError, MemoryError):
+            raise  # says nothing against the checkpoint
         except Exception as error:
+            if "OutOfMemory" in type(error).__name__:
+                raise
             for path in (checkpoint, traced):
                 if path.exists():
                     store.set_aside(path)
@@ -212,25 +219,26 @@ def _loop(
             step = searcher.step()
             seconds = time.perf_counter() - start
             if step is None:
-                trace.flush()
+                trace.sync()
                 return Progressed(state.steps, state.search_seconds + seconds)
             state = Progressed(state.steps + 1, state.search_seconds + seconds)
             line = trace_line(state, step, task)
             trace.append(line)
             now = time.monotonic()
             if now - snapped > SNAPSHOT_SECONDS:
-                trace.flush()
                 snapshot, snapped = _snapshot(plan, task, searcher, trace, state), now
             if snapshot is not None and now - saved > CHECKPOINT_SECONDS:
+                trace.sync()
                 store.write_bytes(folder / "checkpoint.pt", snapshot)
                 snapshot, saved = None, now
             if now - shown > 0.2:
                 progress({"line": line})
                 shown = now
-    except (KeyboardInterrupt, SystemExit):  # the latter ends a Slurm task that has queued itself again
-        trace.flush()
-        if snapshot is not None:
-            store.write_bytes(folder / "checkpoint.pt", snapshot)
+    except BaseException:  # stopped, or a Slurm task that has queued itself again, or an error: the same for all
+        with suppress(OSError):
+            trace.sync()
+            if snapshot is not None:
+                store.write_bytes(folder / "checkpoint.pt", snapshot)
         raise
 
 

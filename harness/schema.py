@@ -6,7 +6,7 @@ can be read.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -28,7 +28,7 @@ class Checked(BaseModel):
 
 class Score(Checked):
     dataset: Name
-    split: Name
+    split: Literal["valid", "test"]
     epochs: Count
     value: Percent
     trials: Count
@@ -40,6 +40,7 @@ class LabelledScore(Score):
 
 
 class Point(Checked):
+    step: Count
     index: Index
     search_seconds: Seconds
     simulated_seconds: Seconds
@@ -82,13 +83,13 @@ class Record(Checked):
     collapsed: bool
     status: Name
     error: Text | None
-    environment: dict[str, str | int]
+    environment: dict[str, str | int | None]
     disconnected: bool = False
     phases: list[Phase] = []
     queried_cells: Count | None = None
     queried_canonical: Count | None = None
-    alpha_entropy: float | None = None
-    alpha_change: float | None = None
+    alpha_entropy: Annotated[float | None, Field(allow_inf_nan=True)] = None  # of alphas that diverged, nan
+    alpha_change: Annotated[float | None, Field(allow_inf_nan=True)] = None
     one_shot: OneShot | None = None
 
 
@@ -110,6 +111,17 @@ class Row(Checked):
     spec: Name
     kind: Name
     config: dict[str, Any]
+    seeds: list[Seed] = []
+
+
+class Ablations(Checked):
+    of: Name
+    rows: dict[str, Name]
+
+
+class Cloud(Checked):
+    width: Annotated[float, Field(gt=0)]
+    bins: dict[str, list[Annotated[list[int], Field(min_length=3, max_length=3)]]]
 
 
 class Preset(Checked):
@@ -131,7 +143,10 @@ class Campaign(Checked):
     chosen: Text
     command: Text
     created: Name
-    versions: dict[str, str | int]
+    versions: dict[str, str | int | None]
+    ablations: Ablations | None = None
+    cloud: Cloud | None = None
+    warnings: list[Text] = []
 
 
 RECORD, CAMPAIGN = TypeAdapter(Record), TypeAdapter(Campaign)

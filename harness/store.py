@@ -5,7 +5,8 @@ DIR/runs/<label>/seed-<n>/   trace.jsonl, checkpoint.pt (while unfinished), reco
 DIR/runs/<label>/claim-<n>   while somebody makes that run: host and process
 DIR/aside/                   what was replaced: runs under other settings, damaged files, --fresh
 DIR/report/
-DIR.lock                     while campaign.json or the report is being written
+DIR/slurm/                   job files and logs of Slurm tasks
+DIR.lock                     while a command that makes runs writes campaign.json or the report
 
 Several commands may work on one folder, also from several machines that share a disk. The locks are the operating
 system's, so that a holder's end, however it comes, frees them.
@@ -19,6 +20,7 @@ import io
 import json
 import os
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -170,8 +172,10 @@ class Trace:
         self.size += len(data)
         self.sum.update(data)
 
-    def flush(self) -> None:
+    def sync(self) -> None:
+        """All of it on the disk, as a checkpoint that vouches for it needs."""
         self.file.flush()
+        os.fsync(self.file.fileno())
 
     def close(self) -> None:
         self.file.close()
@@ -209,8 +213,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def set_aside(path: Path) -> Path:
     """Move a file or folder of a campaign to its `aside` folder under a name not taken; where it is now."""
-    parts = path.parts
-    root = Path(*parts[: len(parts) - parts[::-1].index("runs") - 1]) if "runs" in parts else path.parent
+    runs = next((p for p in path.parents if p.name == "runs"), None)
+    root = path.parent if runs is None or path.name == "campaign.json" else runs.parent
     name = "-".join(path.relative_to(root).parts)
     target = root / "aside" / name
     number = 1
@@ -240,7 +244,7 @@ def lock(path: Path, wait: bool = False) -> Iterator[bool]:
             yield False
             return
         except OSError as error:
-            if error.errno not in NO_LOCKS:
+            if error.errno not in (*NO_LOCKS, errno.ESTALE):  # stale: removed from another machine, as below
                 file.close()
                 raise
         if _is(path, file.fileno()):
@@ -259,14 +263,19 @@ def lock(path: Path, wait: bool = False) -> Iterator[bool]:
 def _is(path: Path, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
+    except OSError:
         return False
 
 
 def campaign_lock(folder: Path) -> Any:
-    """Context manager: campaign.json and the report are ours to read and write; waits for others."""
+    """Context manager: campaign.json and the report are ours to read and write; waits for others.
+
+    Beside the folder, which may be moved meanwhile, or in it where nothing can be written beside it.
+    """
+    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return lock(folder.with_name(folder.name + ".lock"), wait=True)
+    beside = os.access(folder.parent, os.W_OK)
+    return lock(folder.with_name(folder.name + ".lock") if beside else folder / "campaign.lock", wait=True)
 
 
 def claim_path(folder: Path) -> Path:
@@ -274,24 +283,29 @@ def claim_path(folder: Path) -> Path:
     return folder.with_name(folder.name.replace("seed-", "claim-"))
 
 
-def claim(folder: Path) -> Any:
-    """Context manager: whether the run in this folder is ours to make, for as long as the context lasts."""
+@contextmanager
+def claim(folder: Path) -> Iterator[bool]:
+    """Whether the run in this folder is ours to make, for as long as the context lasts."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    return lock(claim_path(folder))
+    for attempt in range(3):  # `holder` has it for a moment when it looks
+        with lock(claim_path(folder)) as mine:
+            if mine or attempt == 2:
+                yield mine
+                return
+        time.sleep(0.03)
 
 
 def holder(path: Path) -> str | None:
     """Who holds a lock file ("host process 123"), or None where nobody does."""
-    if not path.exists():
-        return None
     try:
         with open(path, encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None
-    except BlockingIOError:
-        return path.read_text(encoding="utf-8").strip() or "somebody"
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read().strip() or "somebody"
     except OSError:
-        return None
+        pass
+    return None
 
 
 def running(folder: Path) -> dict[Path, str]:

@@ -3,8 +3,8 @@
     python tests/cluster/measure.py --out results/cluster -- --table TABLE --data DIR     (as root, with [ray,slurm])
 
 The same campaigns with each: 200 multi-trial runs, which take milliseconds, show what a run costs beyond its search;
-8 supernet searches with one and two workers show the speed-up; on Ray one of the three nodes is killed in the middle.
-Every campaign must leave the records of the first, times aside.
+8 supernet searches with one and two workers show the speed-up; on Ray one of the three nodes is killed after three of
+them. Every campaign must leave the records of the first, times aside.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LONG = ["--searchers", "darts,gicso", "--seeds", "4", "--preset", "smoke"]
 
 
 def campaign(out: Path, more: list[str], lose=None) -> dict:
-    """One campaign: seconds in all, seconds inside the searches, its records; `lose` is called when half is done."""
+    """One campaign: seconds in all, seconds inside the searches, its records; `lose` is called when three are done."""
     start = time.monotonic()
     process = subprocess.Popen([*PROGRAM, "run", "--out", str(out), *more], stdout=subprocess.DEVNULL)
     while process.poll() is None:
@@ -80,6 +80,8 @@ def main() -> None:
             | {"ms a run beyond them": round(1000 * (found["seconds"] - fixed) / runs, 1)}
         )
         print(json.dumps(rows[-1]), flush=True)
+        if not same:
+            raise SystemExit("other records than those of the first campaign")
 
     nodes = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
     cluster = Cluster(initialize_head=True, head_node_args=nodes | {"include_dashboard": False})

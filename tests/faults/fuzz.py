@@ -3,8 +3,8 @@
     python tests/faults/fuzz.py --inputs 100000 --out results/faults
 
 Each reader runs in a process of its own with bounded memory and time; whatever else it raises, a crash, a hang or
-memory out of proportion is a finding, and its input is kept. Files with an inner form (zip, gzip, bz2, our checksums)
-are also mutated inside it, so that the outer check does not keep everything out.
+memory out of proportion is a finding: reader, seed and the input's number make it again. Files with an inner form (zip,
+gzip, bz2, our checksums) are also mutated inside it, so that the outer check does not keep everything out.
 """
 
 from __future__ import annotations

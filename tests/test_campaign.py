@@ -20,7 +20,7 @@ from records import records, timeless
 from benchmarks import images
 from benchmarks.base import UserError
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201 import digits
+from benchmarks.nb201 import digits, digits_training
 from benchmarks.nb201.benchmark import PRESETS, Benchmark, open_nb201
 from harness import campaign, runner, store
 from harness.specs import parse_seeds, parse_specs
@@ -439,29 +439,54 @@ def plan_for(table, data, text, preset="smoke"):
 )
 def test_nothing_reachable_from_a_task_is_a_test_column_or_a_test_image(table, cifar10_root, text, preset):
     plan, bench = plan_for(table, cifar10_root, text, preset)
-    task = runner.build_task(plan, bench)
-    things = reachable(task)
+    tests = images.load("cifar10", cifar10_root).test
+    tests = tests if plan.preset["resolution"] == 32 else tests.reduced()
+    looked = search_for_test_data(plan, bench, tests, ("cifar10-valid", "x-valid", 12))
+    assert looked == (0 if text == "random" else 2 * (plan.preset["images"] or 25_000))
+
+
+@pytest.fixture
+def made_up_digits(monkeypatch):
+    """digits201 with made-up counts in every place: what a task is made of does not depend on them."""
+    counts = digits.load_counts()
+    right = np.random.default_rng(0).integers(0, 1900, counts.right.shape).astype(np.uint16)
+    seconds = {name: {"coefficients": [1, 1, 1, 1, 1], "r2": 1} for name in ("train", "valid")}
+    made = digits.Counts(right, counts.class_of, counts.about | {"seconds": seconds})
+    monkeypatch.setattr(digits, "load_counts", lambda: made)
+    monkeypatch.setattr(digits, "SHA256", made.sha256)
+    digits.open_digits201.cache_clear()
+    yield digits.open_digits201()
+    digits.open_digits201.cache_clear()
+
+
+@pytest.mark.parametrize(("text", "preset"), [("random", "small"), ("darts", "smoke"), ("darts", "small")])
+def test_no_test_data_of_digits201_either(made_up_digits, text, preset):
+    resolved = campaign.resolve_preset(made_up_digits, preset)
+    setting = campaign.Setting(made_up_digits, None, (), "digits201", resolved, "fp32", "cpu", 1)
+    (plan,) = campaign.plans(setting, parse_specs(text), [0])
+    tests = digits_training.parts()["test"]
+    looked = search_for_test_data(plan, made_up_digits, tests, ("digits201", "valid", digits.PROXY))
+    assert looked == (0 if text == "random" else (plan.preset["images"] or 384 * digits.VIEWS))
+
+
+def search_for_test_data(plan, bench, tests, proxy):
+    """Fails where a task leads to the benchmark, a column other than the proxy, or a test image; images looked at."""
+    things = reachable(runner.build_task(plan, bench))
     assert not any(isinstance(t, Benchmark) for t in things)
     arrays = memory(things)
     assert len(arrays) >= 2  # the walk arrives somewhere
-    allowed = {("cifar10-valid", "x-valid", 12)}
     for key, column in bench.table.columns.items():
-        if key not in allowed:
+        if key != proxy:
             for array in arrays:
                 if len(array) == C.NUM_CELLS:
                     assert not np.array_equal(array, column.mean), key
-    if text == "darts":
-        tests = images.load("cifar10", cifar10_root).test
-        tests = (tests if plan.preset["resolution"] == 32 else tests.reduced()).pixels
-        known = {t.numpy().tobytes() for t in tests}
-        size = tests[0].numel()
-        looked = 0
-        for array in arrays:
-            if array.dtype == np.uint8 and len(array) % size == 0:
-                for picture in array.reshape(-1, size):
-                    looked += 1
-                    assert picture.tobytes() not in known
-        assert looked == 2 * (plan.preset["images"] or 25_000)
+    known, size, looked = {t.numpy().tobytes() for t in tests.pixels}, tests.pixels[0].numel(), 0
+    for array in arrays:
+        if array.dtype == np.uint8 and len(array) % size == 0:
+            for picture in array.reshape(-1, size):
+                looked += 1
+                assert picture.tobytes() not in known
+    return looked
 
 
 def test_search_images_are_the_official_halves(table, cifar10_root, shared):

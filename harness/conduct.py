@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs
 from harness.statistics import power_note
 from searchers.base import suggestion
 
+CONTINUES = "stopped; the same command again continues from here"
 STOPPED = 130  # exit code after Ctrl-C or SIGTERM, as of a shell's own commands
 
 
@@ -75,10 +77,12 @@ def _campaign(
             if jobs:
                 executors.execute(jobs, execution, progress.report)
         if any(folder.glob("runs/*/*/record.json")):
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, _end)
             with store.campaign_lock(folder):
                 write_report([folder], folder / "report")
     except KeyboardInterrupt:
-        say("stopped; the same command again continues from here")
+        say(CONTINUES)
         return STOPPED
     if (folder / "report").is_dir():
         show((folder / "report" / "table.md").read_text(encoding="utf-8"))
@@ -87,6 +91,12 @@ def _campaign(
         say(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
         return 1
     return 0
+
+
+def _end(signum: int, frame: Any) -> None:
+    """While the report is drawn nothing is to be saved, and plotting libraries may swallow a KeyboardInterrupt."""
+    say(CONTINUES)
+    os._exit(STOPPED)
 
 
 def show(text: str) -> None:

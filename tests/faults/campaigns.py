@@ -121,7 +121,8 @@ class Campaign:
             process.send_signal(signal.SIGABRT)  # faulthandler writes where it is
             process.wait(10)
             said = (self.folder / "said").read_text(encoding="utf-8")
-            raise Broken(f"still there after {seconds:.0f} s\n{said[-3000:]}") from None
+            where = said.partition("Extension modules")[0]
+            raise Broken(f"still there after {seconds:.0f} s\n{where[-3000:]}") from None
         limit = time.monotonic() + GONE_SECONDS
         while whole and _alive(process.pid):
             expect(time.monotonic() < limit, "workers outlived their command")

@@ -10,6 +10,8 @@ import time
 import pytest
 from records import records, timeless
 
+# Before Ray is imported: on loopback it must not look for the cluster at this machine's outer address.
+os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 pytest.importorskip("ray", reason="the extra [ray] is not installed")
 RUN = [sys.executable, "-c", "from harness.cli import main; main()", "run"]
 
@@ -80,8 +82,9 @@ def test_what_is_wrong_is_said_before_anything_runs(cluster, harness, table, tmp
     for more, message in (
         (["--executor", "ray", "--address", "127.0.0.1:1"], "no Ray cluster answers there"),
         (["--executor", "ray", "--address", cluster.address, "--gpus", "0.5"], "needs 0.5 GPU, the cluster has 0"),
+        (["--executor", "ray", "--device", "cuda:1"], "a run on a cluster is given its GPU"),
         (["--address", "127.0.0.1:1"], "--address belongs to --executor ray"),
     ):
-        code, _, err = harness(*common, *more)
+        code, _, err = harness(*common, *more, "--out", tmp_path / message.split()[0])
         assert code == 2, err
         assert message in err

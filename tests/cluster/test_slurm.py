@@ -79,7 +79,8 @@ def test_what_is_wrong_is_said_before_anything_is_queued(slurm, harness, table, 
     for more, message in (
         (["--executor", "slurm", "--slurm-partition", "nosuch"], "sbatch refused the array"),
         (["--executor", "slurm", "--gpus", "0.5"], "Slurm gives whole GPUs"),
-        (["--executor", "slurm", "--slurm", "account"], "expected key=value"),
+        (["--executor", "slurm", "--slurm", "account="], "expected an option of sbatch"),
+        (["--executor", "slurm", "--cpus", "1.5"], "Slurm gives whole CPUs"),
         (["--slurm-partition", "main"], "belongs to --executor slurm"),
         (["--no-wait"], "belongs to --executor slurm"),
     ):

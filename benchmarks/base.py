@@ -1,4 +1,4 @@
-"""What benchmarks share: an error for wrong input, a bound on hostile files, a score and its origin, processes."""
+"""What benchmarks share: an error for wrong input, a bound on hostile files, whole files, a score and its origin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 
 class UserError(Exception):
@@ -66,6 +66,22 @@ def bounded_memory(megabytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write that takes the place of `path` at the end: a reader, also after a kill or a power cut, sees the
+    old file or the new one."""
+    temporary = path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def end_with_parent() -> None:

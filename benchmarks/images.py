@@ -231,8 +231,8 @@ def sources(dataset: str, root: Path | str, places: Sequence[Path | str]) -> lis
 
 def are_in(dataset: str, root: Path | str) -> bool:
     """Whether any file of a data set is there, whole or damaged."""
-    folders = (Path(root) / SOURCES[dataset].folder, Path(root))
-    return any((folder / name).is_file() for folder in folders for name in _batch_names(dataset))
+    _batch_names(dataset)  # says if there is no such data set
+    return _folder_with_any(dataset, Path(root)) is not None
 
 
 def _batch_names(dataset: str) -> tuple[str, ...]:
@@ -262,13 +262,20 @@ def _read(dataset: str, root: Path | str, files: Sequence[str]) -> Images:
     )
 
 
+def _folders(dataset: str, root: Path) -> tuple[Path, Path]:
+    return root / SOURCES[dataset].folder, root
+
+
+def _folder_with_any(dataset: str, root: Path) -> Path | None:
+    return next((f for f in _folders(dataset, root) if any((f / name).is_file() for name in MD5[dataset])), None)
+
+
 def _find_folder(dataset: str, root: Path, files: Sequence[str]) -> Path:
     """The folder with all of `files`: the official one under `root`, or `root` itself."""
-    candidates = (root / SOURCES[dataset].folder, root)
-    folder = next((f for f in candidates if any((f / name).is_file() for name in MD5[dataset])), None)
+    folder = _folder_with_any(dataset, root)
     missing = [name for name in files if folder is None or not (folder / name).is_file()]
     if folder is None or missing:
-        where = folder or " or ".join(map(str, candidates))
+        where = folder or " or ".join(map(str, _folders(dataset, root)))
         advice = f"put {SOURCES[dataset].origin} there"
         raise UserError(f"{dataset}: {', '.join(missing)} not found in {where}; {advice}")
     return folder

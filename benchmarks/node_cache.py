@@ -1,9 +1,8 @@
 """Images of a search, prepared once per machine and memory-mapped by all of its processes.
 
 Each process would read, check, unpack and keep the same hundreds of megabytes, besides the copy that a search is
-given. The cache is a file in the
-system's temporary folder, for its user alone; it belongs to source files of one size and time of change, and its
-contents are checked against their checksum whenever they are opened.
+given. The cache is a file in the system's temporary folder, for its user alone; it belongs to source files of one size
+and time of change, and its contents are checked against their checksum whenever they are opened.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.base import written_whole
 from benchmarks.images import CropAndFlip, Images, checksum
 
 FORMAT = 1  # to be raised whenever what is made of the same files changes
@@ -60,7 +60,6 @@ def _own_folder() -> Path | None:
 
 
 def _write(path: Path, parts: Parts) -> None:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     content = [
         {
             "pixels": images.pixels,
@@ -71,16 +70,14 @@ def _write(path: Path, parts: Parts) -> None:
         }
         for images in parts
     ]
-    try:
-        torch.save(content, part)
-        for old in path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.pt"):
-            old.unlink()  # of other source files; who has it mapped keeps it
-        for left in path.parent.glob("*.part"):
-            if time.time() - left.stat().st_mtime > 3600:
-                left.unlink()  # of a killed process
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with written_whole(path) as file:
+        torch.save(content, file)
+    for old in path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.pt"):
+        if old != path:
+            old.unlink(missing_ok=True)  # of other source files; who has it mapped keeps it
+    for left in path.parent.glob("*.tmp"):
+        if time.time() - left.stat().st_mtime > 3600:
+            left.unlink(missing_ok=True)  # of a killed process
 
 
 def _open(path: Path) -> Parts | None:

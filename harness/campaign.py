@@ -132,11 +132,8 @@ def left_to_do(folder: Path, planned: Sequence[Plan], say: Callable[[str], None]
 
 
 def _finished(where: Path, plan: Plan) -> bool:
-    try:
-        record = store.load_record(where)
-    except UserError:
-        return False
-    return record is not None and record["key"] == plan.key and record["status"] == "done"
+    record = store.record_of(where, plan.key)
+    return record is not None and record["status"] == "done"
 
 
 def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:

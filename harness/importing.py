@@ -111,13 +111,9 @@ def write_records(folder: Path, records: list[dict[str, Any]]) -> None:
     """Into the campaign's folder; an earlier import of the same name and seed is set aside where it differs."""
     for record in records:
         where = store.run_folder(folder, record["label"], record["seed"])
-        try:
-            old = store.load_record(where)
-        except UserError:
-            old = {"key": "damaged"}
-        if old is not None and old["key"] == record["key"]:
+        if store.record_of(where, record["key"]) is not None:
             continue
-        if old is not None:
+        if (where / "record.json").exists():
             store.set_aside(where)
         where.mkdir(parents=True, exist_ok=True)
         store.write_sealed(where / "record.json", record)

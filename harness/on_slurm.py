@@ -95,7 +95,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
         while left:
             time.sleep(LOOK_SECONDS)
             for number in sorted(left):
-                record = _record(jobs[number])
+                record = store.record_of(jobs[number][1], jobs[number][0].key)
                 event: dict[str, Any] = {"record": record}
                 if record is None and over >= 2:  # files may be seen late from another machine
                     event = executors.lost(jobs[number], f"Slurm's job {job} ended without it; see slurm/")
@@ -108,15 +108,6 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
         if job:
             print(f"job {job} goes on without us (harness status, or scancel {job})", file=sys.stderr)
         raise
-
-
-def _record(job: Job) -> dict[str, Any] | None:
-    plan, place = job
-    try:
-        record = store.load_record(place)
-    except UserError:
-        return None
-    return record if record is not None and record["key"] == plan.key else None
 
 
 def _queued(job: str) -> bool:

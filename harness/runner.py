@@ -95,10 +95,7 @@ def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> di
             if found is not None:
                 store.set_aside(folder)
             return _made(plan, folder, progress)
-    except (
-        OSError,
-        UserError,
-    ) as error:  # a full disk, a folder taken away: nothing could be kept, so it is still to do
+    except (OSError, UserError) as error:  # a full disk, a folder taken away: not kept, so still to do
         return failure(plan, _one_line(error))
 
 

@@ -27,7 +27,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, written_whole
 from harness import schema
 
 DIGEST = "sha256"  # the last key of our JSON files: of their content without it
@@ -41,17 +41,8 @@ def run_folder(folder: Path, label: str, seed: int) -> Path:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write all of it or nothing: a reader sees the old file or the new one, also after a power cut."""
-    temporary = path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with written_whole(path) as file:
+        file.write(data)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -103,6 +94,15 @@ def load_record(folder: Path) -> dict[str, Any] | None:
     """The record in a run's folder, or None where there is none; UserError where it is damaged."""
     path = folder / "record.json"
     return schema.check(read_sealed(path), schema.RECORD, path) if path.is_file() else None
+
+
+def record_of(folder: Path, key: str) -> dict[str, Any] | None:
+    """The record of just this run, or None where there is none, a damaged one, or another run's."""
+    try:
+        record = load_record(folder)
+    except UserError:
+        return None
+    return record if record is not None and record["key"] == key else None
 
 
 def load_records(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
@@ -181,13 +181,11 @@ class Trace:
         self.file.close()
 
 
-def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Tensors, numbers, strings, and lists and dicts of these; torch.load(weights_only=True) reads the file too."""
-    write_bytes(path, checkpoint_bytes(content))
-
-
 def checkpoint_bytes(content: dict[str, Any]) -> bytes:
-    """The bytes of a checkpoint's file. torch does not check what it reads, so a checksum follows its bytes."""
+    """The bytes of a checkpoint's file, from tensors, numbers, strings, and lists and dicts of these.
+
+    torch does not check what it reads, so a checksum follows its bytes; torch.load(weights_only=True) reads them too.
+    """
     import torch
 
     buffer = io.BytesIO()

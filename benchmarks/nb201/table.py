@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.base import Score, Space, UserError, bounded_memory
+from benchmarks.base import Score, Space, UserError, bounded_memory, written_whole
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
 
@@ -272,18 +272,12 @@ def save_table(table: Table, path: str | os.PathLike[str]) -> None:
 
 def write_npz(place: Path, **arrays: np.ndarray) -> None:
     """Write arrays atomically: a kill leaves the file before or the file after. UserError where it cannot be."""
-    part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
+        with written_whole(place) as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, place)
     except OSError as error:
         raise UserError(f"{place}: cannot write the table ({error.strerror or error})") from None
-    finally:
-        part.unlink(missing_ok=True)
 
 
 KINDS = {

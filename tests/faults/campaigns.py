@@ -113,8 +113,8 @@ class Campaign:
         while process.poll() is None and text not in (self.folder / "said").read_text(encoding="utf-8"):
             time.sleep(0.02)
 
-    def end(self, process: subprocess.Popen[str], seconds: float, whole: bool = True) -> int:
-        """Wait for a command and (with `whole`) all its workers to end."""
+    def end(self, process: subprocess.Popen[str], seconds: float) -> int:
+        """Wait for a command and all its workers to end."""
         try:
             code = process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -124,7 +124,7 @@ class Campaign:
             where = said.partition("Extension modules")[0]
             raise Broken(f"still there after {seconds:.0f} s\n{where[-3000:]}") from None
         limit = time.monotonic() + GONE_SECONDS
-        while whole and _alive(process.pid):
+        while _alive(process.pid):
             expect(time.monotonic() < limit, "workers outlived their command")
             time.sleep(0.02)
         self.stderr.seek(0)

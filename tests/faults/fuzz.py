@@ -488,7 +488,7 @@ def input_of(name: str, seeds: list[bytes], number: int, seed: int) -> bytes:
     if inner is not None and draw.random() < 0.6:
         try:
             return inner(data, draw)
-        except (zipfile.BadZipFile, NotImplementedError):  # a seed in another form (a torch file of old)
+        except (zipfile.BadZipFile, NotImplementedError):  # a seed in another form: torch wrote no zip before 1.6
             return mutate(data, draw)
     return mutate(data, draw)
 

@@ -12,8 +12,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import torch
 
 from harness import cli
+
+torch.set_num_threads(1)  # as runs do; several test processes share the cores
 
 CIFAR10_FILES = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta"]
 

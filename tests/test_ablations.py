@@ -38,7 +38,7 @@ def test_signed_rank_of_nothing_and_of_many():
     assert statistics.signed_rank([1.0]) is None
     assert statistics.signed_rank([0.0, 0.0, 0.0]) == 1.0
     assert statistics.signed_rank([1.0] * 5) == 2 / 32
-    assert 0 < statistics.signed_rank(np.ones(2000)) < 1e-300
+    assert statistics.signed_rank(np.ones(1000)) == 2.0**-999
     big = np.random.default_rng(1).normal(0.1, 1, 300)
     assert statistics.signed_rank(big) == pytest.approx(stats.wilcoxon(big, method="exact").pvalue, rel=1e-9)
 

@@ -13,6 +13,7 @@ from records import records, timeless
 # Before Ray is imported: on loopback it must not look for the cluster at this machine's outer address.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
 pytest.importorskip("ray", reason="the extra [ray] is not installed")
+pytestmark = pytest.mark.xdist_group("cluster")  # one cluster at a time
 RUN = [sys.executable, "-c", "from harness.cli import main; main()", "run"]
 
 

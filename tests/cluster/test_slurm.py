@@ -13,6 +13,7 @@ import pytest
 from records import records, timeless
 
 pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
+pytestmark = pytest.mark.xdist_group("cluster")  # one cluster at a time
 RUN = [sys.executable, "-c", "from harness.cli import main; main()", "run"]
 SCRIPT = Path(__file__).with_name("slurm.sh")
 

@@ -56,12 +56,12 @@ def python2_pickle(batch: dict[str, Any]) -> bytes:
 
 
 def write_batches(dataset: str, folder: Path, labels: dict[str, list[int]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small data set in the official format; every pixel of image i (counted over all files) is i."""
+    """A small data set in the official format; every pixel of image i (counted over all files) is i modulo 256."""
     folder.mkdir(parents=True, exist_ok=True)
     size, key = im.SOURCES[dataset].size, im.SOURCES[dataset].labels
     sums, number = {}, 0
     for name, values in labels.items():
-        levels = np.arange(number, number + len(values), dtype=np.uint8)
+        levels = (np.arange(number, number + len(values)) % 256).astype(np.uint8)
         number += len(values)
         blob = python2_pickle({"data": np.repeat(levels[:, None], 3 * size * size, axis=1), key: values})
         (folder / name).write_bytes(blob)
@@ -301,6 +301,39 @@ def test_imagenet16_search_splits_the_kept_images(tmp_path: Path, monkeypatch: p
     train, valid = im.search_images("ImageNet16-120", tmp_path, [tmp_path])
     assert train.labels.tolist() == list(range(10))
     assert valid.labels.tolist() == [8, 9]  # counted after the other classes are dropped
+
+
+@pytest.mark.parametrize(
+    ("dataset", "classes", "labels"),
+    [
+        ("cifar100", 100, {"train": [i % 100 for i in range(320)], "test": [i % 100 for i in range(640)]}),
+        (
+            "ImageNet16-120",
+            120,
+            {f"train_data_batch_{k}": [1 + (32 * k + i) % 120 for i in range(32)] for k in range(1, 11)}
+            | {"val_data": [1 + i % 120 for i in range(640)]},
+        ),
+    ],
+)
+def test_a_supernet_is_searched_on_the_other_data_sets(
+    harness: Any, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, classes: int, labels: Any
+) -> None:
+    folder = {"cifar100": "cifar-100-python", "ImageNet16-120": "ImageNet16"}[dataset]
+    write_batches(dataset, tmp_path / folder, labels, monkeypatch)
+    monkeypatch.setitem(im.SPLITS, dataset, im.SPLITS[dataset]._replace(total=640))
+    write_split(dataset, tmp_path / "splits", list(range(0, 640, 2)), list(range(1, 640, 2)))
+    table = shared / "data/nb201/nb201.csv.gz"
+    arguments = ["--preset", "smoke", "--searchers", "gicso,darts", "--seeds", 1, "--workers", 1]
+    arguments += ["--table", table, "--data", tmp_path, "--out", tmp_path / "out", "--search-dataset", dataset]
+    code, _, err = harness("run", *arguments)
+    assert code == 0, err
+    for path in (tmp_path / "out/runs").glob("*/seed-0/record.json"):
+        record = json.loads(path.read_text())
+        assert record["search_dataset"] == dataset
+        assert {s["dataset"] for s in record["scores"]} == {"cifar10", "cifar100", "ImageNet16-120"}
+        # an untrained network of the right head answers at random: ln(classes), not ln(10)
+        line = json.loads((path.parent / "trace.jsonl").read_text().splitlines()[0])
+        assert line["train_loss"] == pytest.approx(np.log(classes), abs=1)
 
 
 def test_cifar10_search_does_not_open_the_test_batch(cifar10_root: Path, shared: Path, tmp_path: Path) -> None:

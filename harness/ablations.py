@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from harness import statistics
+from harness.readable import EMPTY, Cell, Group, ReadableTable, Row
 from harness.remarks import Campaign, Note, Record, score_columns
-from harness.tables import EMPTY, Cell, Group, ReadableTable, Row, group_scores_by_seed
+from harness.tables import group_scores_by_seed
 
 # fmt: off
 COLUMNS = [

@@ -232,15 +232,15 @@ def table(
     published: Annotated[bool, typer.Option("--published", help="Add the literature's rows, marked.")] = False,
 ) -> None:
     """Print a campaign's table."""
-    from harness import tables
+    from harness import readable, tables
     from harness.report import load
 
     campaign, records = load([folder])
     if format is Format.csv:
         typer.echo(tables.to_csv(tables.results_table(records, campaign)), nl=False)
     else:
-        write = tables.to_markdown if format is Format.md else tables.to_latex
-        typer.echo(write(tables.readable_table(records, campaign, published)))
+        write = readable.to_markdown if format is Format.md else readable.to_latex
+        typer.echo(write(readable.readable_table(records, campaign, published)))
 
 
 @app.command()
@@ -342,14 +342,17 @@ def best(
 ) -> None:
     """The best cell of the whole table on a data set: index, string, value."""
     from benchmarks.nb201 import cell as cells
+    from benchmarks.nb201.benchmark import CLASSES, find_table
+    from harness.campaign import places_for
     from searchers.base import suggestion
 
     benchmarks = _all_benchmarks(table, data)
     bench = next((b for b in benchmarks if dataset in b.datasets), None)
     if bench is None:
-        known = [d for b in benchmarks for d in b.datasets]
-        hint = "" if len(benchmarks) > 1 else "; the others need NAS-Bench-201's table: --table PATH"
-        raise UserError(f"data set {dataset!r}{suggestion(dataset, known)}{hint}")
+        if dataset in CLASSES:
+            find_table(table, places_for(data))  # raises, and says where it looked
+        known = dict.fromkeys([*CLASSES, *(d for b in benchmarks for d in b.datasets)])
+        raise UserError(f"data set {dataset!r}{suggestion(dataset, list(known))}")
     if split not in bench.splits:
         raise UserError(f"--split {split!r}{suggestion(split, list(bench.splits))}")
     index, score = bench.optimum(dataset, split)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
-from harness import statistics, store, tables
+from harness import readable, statistics, store, tables
 from harness.remarks import Campaign, Record, done, hardware, score_columns, searchers_of
 
 SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads", "versions")
@@ -100,4 +100,4 @@ def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: floa
 
 
 def _number(value: float | None) -> str:
-    return tables.EMPTY if value is None else f"{value:.2f}"
+    return readable.EMPTY if value is None else f"{value:.2f}"

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
-from harness import drawing, figures, findings, remarks, statistics, store, tables
+from harness import drawing, figures, findings, readable, remarks, statistics, store, tables
 from harness.ablations import ablation_table, readable_ablations
 from harness.remarks import Campaign, Record
 from harness.tables import UNPAIRED, Asked
@@ -68,7 +68,7 @@ def write_files(
     """The files of a report from loaded records, into the existing folder out."""
     tests = tables.comparisons(records, campaign, asked)
     results = tables.results_table(records, campaign)
-    table = tables.readable_table(records, campaign, published, tests, results)
+    table = readable.readable_table(records, campaign, published, tests, results)
     ablations = ablation_table(records, campaign)
     behaviour = tables.diagnostics(records, campaign)
     plots = {}
@@ -79,8 +79,8 @@ def write_files(
     drawn = {name: svg for name, (_, svg) in plots.items()}
     texts = {
         "table.csv": tables.to_csv(results),
-        "table.md": tables.to_markdown(table),
-        "table.tex": tables.to_latex(table),
+        "table.md": readable.to_markdown(table),
+        "table.tex": readable.to_latex(table),
         "comparisons.csv": tables.to_csv(tests),
         "runs.csv": tables.to_csv(tables.runs_table(records, campaign)),
         "diagnostics.csv": tables.to_csv(behaviour),
@@ -88,10 +88,10 @@ def write_files(
     }
     if len(ablations):
         texts["ablations.csv"] = tables.to_csv(ablations)
-        texts["table.md"] += "\n" + tables.to_markdown(readable_ablations(ablations))
-        texts["table.tex"] += "\n" + tables.to_latex(readable_ablations(ablations))
+        texts["table.md"] += "\n" + readable.to_markdown(readable_ablations(ablations))
+        texts["table.tex"] += "\n" + readable.to_latex(readable_ablations(ablations))
     if table.sources:
-        texts["published.bib"] = tables.published_bibtex()
+        texts["published.bib"] = readable.published_bibtex()
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
@@ -193,7 +193,7 @@ def p_text(p: float) -> str:
 def to_html(
     records: Sequence[Record],
     campaign: Campaign,
-    table: tables.ReadableTable,
+    table: readable.ReadableTable,
     results: pd.DataFrame,
     tests: pd.DataFrame,
     ablations: pd.DataFrame,
@@ -230,7 +230,7 @@ def to_html(
 
 def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     def number(value: float, digits: str = ".2f") -> str:
-        return tables.EMPTY if value != value else format(value, digits)
+        return readable.EMPTY if value != value else format(value, digits)
 
     interval = f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]" if row["effect_low"] == row["effect_low"] else ""
     test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
@@ -243,7 +243,7 @@ def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]
     """Test split: where the answers stand among all cells, a row per searcher and data set; then over the data sets."""
 
     def text(value: float, digits: str = ".2f") -> str:
-        return tables.EMPTY if value != value else format(value, digits)
+        return readable.EMPTY if value != value else format(value, digits)
 
     def interval(low: float, high: float) -> str:
         return "" if low != low else f" [{low:.2f}, {high:.2f}]"
@@ -259,7 +259,7 @@ def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]
         if len(part) > 1:
             means = part[["regret", "relative_improvement", "beaten"]].mean()
             shares = [text(means["regret"]), text(means["relative_improvement"], "+.2f"), text(means["beaten"])]
-            rows.append([spec, "mean of the data sets", str(int(part["n"].max())), *[tables.EMPTY] * 3, *shares])
+            rows.append([spec, "mean of the data sets", str(int(part["n"].max())), *[readable.EMPTY] * 3, *shares])
     return rows
 
 
@@ -292,7 +292,7 @@ def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         if isinstance(value, str):
             return value
         if value != value:  # nan
-            return tables.EMPTY
+            return readable.EMPTY
         return str(value) if isinstance(value, int) else f"{value:.2f}"
 
     rows = [[text(row[c]) for c in columns] for row in frame.to_dict("records")]
@@ -301,16 +301,16 @@ def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, Any]:
     def seconds(name: str, digits: str) -> str:  # imported cells have no clock
-        return tables.EMPTY if record.get(name) is None else format(record[name], digits)
+        return readable.EMPTY if record.get(name) is None else format(record[name], digits)
 
     kept = [s for s in record["scores"] if not s["without_none"] and s["value"] is not None]
     scores = {(s["dataset"], s["split"]): s["value"] for s in kept}
     return {
         "spec": record["spec"],
         "seed": record["seed"],
-        "cell": record["cell"] or tables.EMPTY,
-        "index": tables.EMPTY if record["index"] is None else record["index"],
-        "scores": [f"{scores[c]:.2f}" if c in scores else tables.EMPTY for c in columns],
+        "cell": record["cell"] or readable.EMPTY,
+        "index": readable.EMPTY if record["index"] is None else record["index"],
+        "scores": [f"{scores[c]:.2f}" if c in scores else readable.EMPTY for c in columns],
         "search": seconds("search_seconds", ",.1f"),
         "simulated": seconds("simulated_seconds", ",.0f"),
         "collapsed": bool(record["collapsed"]),

@@ -248,6 +248,8 @@ def _check_digits201() -> list[tuple[bool, str]]:
 
     Never bit-equal: processors and torch versions differ.
     """
+    import torch
+
     from benchmarks.nb201.digits_training import count_right
 
     try:
@@ -258,6 +260,7 @@ def _check_digits201() -> list[tuple[bool, str]]:
     assert column.per_trial is not None
     spread = float(np.sqrt(column.per_trial.var(1, ddof=1).mean()))
     lines = []
+    torch.set_num_threads(1)  # as they were trained
     for index in (0, 11, 284):
         right = count_right(cells.from_index(index))[:, digits.COLUMNS.index(("test", digits.FULL))]
         again = 100 * float(right.mean()) / digits.images_of("test")

@@ -1,4 +1,4 @@
-"""Records of a campaign as tables: frames for programs, one readable table behind Markdown, LaTeX and HTML.
+"""Records of a campaign as tables for programs: pandas frames with the columns of the CSV files.
 
 `records` and `campaign` are the plain dicts of record.json and campaign.json; accuracies are in percent,
 seconds are means per run. Measured and simulated seconds stand in columns of their own and are never added.
@@ -6,11 +6,8 @@ seconds are means per run. Measured and simulated seconds stand in columns of th
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from importlib import resources
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,17 +15,7 @@ import pandas as pd
 
 from benchmarks.nb201.cell import OPERATIONS
 from harness import statistics
-from harness.remarks import (
-    Campaign,
-    Note,
-    Record,
-    done,
-    footnotes,
-    planned_seeds,
-    score_columns,
-    searchers_of,
-    warnings,
-)
+from harness.remarks import Campaign, Record, done, score_columns, searchers_of
 
 # fmt: off
 TABLE_COLUMNS = [
@@ -66,9 +53,6 @@ DIAGNOSTIC_COLUMNS = [
 AVERAGED = ("queried_cells", "queried_canonical", "alpha_entropy", "alpha_change")  # as they stand in a record
 COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "distinct_cells"}
 COSTS = {"search_seconds": "search s (days)", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
-PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
-EMPTY = "–"
-MARKS = {"better": " ↓", "worse": " ↑", "equivalent": " ≈"}  # the row against the first searcher
 
 Scores = dict[tuple[str, str, str, bool], list[float]]  # (label, dataset, split, without_none) -> a value a seed
 
@@ -251,269 +235,3 @@ def _frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
 def to_csv(frame: pd.DataFrame) -> str:
     """CSV text; empty where there is no value, ten digits (0.1 + 0.2 is written 0.3)."""
     return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-
-
-class Cell(NamedTuple):
-    """One entry of the readable table."""
-
-    text: str
-    bold: bool = False
-    second: bool = False  # second best: underlined, in Markdown italic
-
-
-class Row(NamedTuple):
-    """A method; `note` says where a row that is not ours comes from."""
-
-    method: str
-    note: str
-    cells: list[Cell]
-    cite: str = ""  # BibTeX key in published.bib, where we know the entry
-
-
-class Group(NamedTuple):
-    """Rows that may be read against each other, under one title."""
-
-    title: str
-    rows: list[Row]
-
-
-@dataclass
-class ReadableTable:
-    """What all written formats show: cells are n, then `scores` (dataset, split), then `costs`."""
-
-    caption: str
-    scores: list[tuple[str, str]]
-    groups: list[Group]
-    costs: list[str] = field(default_factory=lambda: list(COSTS.values()))
-    footnotes: list[Note] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-    warnings: list[Note] = field(default_factory=list)
-
-    @property
-    def datasets(self) -> list[tuple[str, int]]:
-        """Data sets in order, each with its number of columns."""
-        return [(d, sum(d == other for other, _ in self.scores)) for d in dict.fromkeys(d for d, _ in self.scores)]
-
-    @property
-    def headings(self) -> list[str]:
-        return ["method", "n", *(f"{d} {s}" for d, s in self.scores), *self.costs]
-
-
-def readable_table(
-    records: Sequence[Record],
-    campaign: Campaign,
-    published: bool = False,
-    tests: pd.DataFrame | None = None,
-    results: pd.DataFrame | None = None,
-) -> ReadableTable:
-    """One row per method, grouped by kind; then the space's bounds and, if asked, the published rows.
-
-    `tests` are the comparisons that the marks stand for, by default the unpaired ones; `results` is `results_table`
-    where that is there already.
-    """
-    tests = comparisons(records, campaign) if tests is None else tests
-    results = results_table(records, campaign) if results is None else results
-    columns = score_columns(records, campaign)
-    caption = (
-        f"{campaign['benchmark']}, preset {campaign['preset']['name']}: accuracy in percent of the cells "
-        f"that search on {campaign['search_dataset']} found, mean ± std over seeds"
-    )
-    groups = [*_our_groups(records, campaign, columns, tests, results), _space_group(columns, campaign)]
-    table = ReadableTable(caption, columns, groups)
-    if published:
-        _add_published(table, campaign)
-    table.footnotes += footnotes(records, campaign)
-    table.warnings += warnings(records, campaign)
-    return table
-
-
-def _our_groups(
-    records: Sequence[Record],
-    campaign: Campaign,
-    columns: list[tuple[str, str]],
-    tests: pd.DataFrame,
-    results: pd.DataFrame,
-) -> list[Group]:
-    frame = results.set_index(["dataset", "split"])
-    # compared as written, so that two rows that read the same are both bold
-    written = {c: sorted({float(_mean(m)) for m in part.dropna()}) for c, part in frame.groupby(level=[0, 1])["mean"]}
-    marks = {(row["b"], row["dataset"], "test"): MARKS[row["verdict"]] for row in tests.to_dict("records")
-             if row["verdict"] in MARKS}  # fmt: skip
-    groups: dict[str, Group] = {}
-    for searcher in searchers_of(records, campaign):
-        rows = frame[frame["label"] == searcher["label"]].loc[columns]
-        n, planned = int(rows["n"].max()), len(planned_seeds(searcher, campaign))
-        cells = [Cell(str(n) if n >= planned else f"{n}/{planned}")]
-        for column, mean, std in zip(columns, rows["mean"], rows["std"], strict=True):
-            text = _spread(mean, std) + marks.get((searcher["label"], *column), "")
-            place = written[column][::-1].index(float(_mean(mean))) if _mean(mean) != EMPTY else 9
-            cells.append(Cell(text, bold=place == 0, second=place == 1))
-        seconds, *others = (rows[cost].iloc[0] for cost in COSTS)
-        cells += [Cell(_with_days(seconds)), *(Cell(_quantity(value)) for value in others)]
-        group = groups.setdefault(searcher["kind"], Group(searcher["kind"], []))
-        group.rows.append(Row(searcher["spec"], "", cells))
-    return list(groups.values())
-
-
-def _space_group(columns: list[tuple[str, str]], campaign: Campaign) -> Group:
-    """What the benchmark itself allows: the best cell of each column, and the mean of all cells."""
-    blank = [Cell(EMPTY)] * len(COSTS)
-    about = [campaign["space"].get(d, {}).get(s) for d, s in columns]
-    optimum = [Cell(_mean(a["optimum"]["value"]) if a else EMPTY) for a in about]
-    mean = [Cell(_mean(a["mean"]) if a else EMPTY) for a in about]
-    rows = [("optimum (of each column)", optimum), ("mean of all cells", mean)]
-    return Group("the space", [Row(name, "", [Cell(EMPTY), *cells, *blank]) for name, cells in rows])
-
-
-def published_rows() -> list[dict[str, str]]:
-    """Rows of benchmarks/nb201/published.csv: figures of the literature with their sources, as text."""
-    text = resources.files("benchmarks.nb201").joinpath("published.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-def published_bibtex() -> str:
-    """The BibTeX entries that published rows cite; rows without a key have a source but no entry of ours."""
-    return resources.files("benchmarks.nb201").joinpath("published.bib").read_text(encoding="utf-8")
-
-
-def _add_published(table: ReadableTable, campaign: Campaign) -> None:
-    if campaign["benchmark"] != "nb201":
-        table.footnotes.append(Note("There are no published rows for {}.", campaign["benchmark"]))
-        return
-    rows = []
-    for entry in published_rows():
-        if entry["source"] not in table.sources:
-            table.sources.append(entry["source"])
-        cells = [Cell(entry["runs"] or EMPTY)]
-        for dataset, split in table.scores:
-            name = f"{PUBLISHED_PREFIX.get(dataset)}_{split}"
-            cells.append(Cell(_spread(entry.get(f"{name}_mean"), entry.get(f"{name}_std"))))
-        seconds = entry["search_seconds"]
-        # table-query methods state the benchmark's clock, weight-sharing ones a GPU's
-        simulated = "simulated" in entry["source"]
-        clocks = [Cell(EMPTY), Cell(_quantity(seconds))] if simulated else [Cell(_with_days(seconds)), Cell(EMPTY)]
-        note = f"published [{table.sources.index(entry['source']) + 1}]"
-        rows.append(Row(entry["method"], note, [*cells, *clocks, Cell(EMPTY)], entry["bibkey"]))
-    table.groups.append(Group("published (other people's runs, protocols and hardware; not tested against ours)", rows))
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or value == "" or pd.isna(value) else float(value)
-
-
-def _mean(value: Any) -> str:
-    number = _number(value)
-    return EMPTY if number is None else f"{number:.2f}"
-
-
-def _spread(mean: Any, std: Any) -> str:
-    return _mean(mean) if _number(std) is None or _number(mean) is None else f"{_mean(mean)} ± {_mean(std)}"
-
-
-def _quantity(value: Any) -> str:
-    number = _number(value)
-    if number is None:
-        return EMPTY
-    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
-
-
-def _with_days(seconds: Any) -> str:
-    """Seconds, and the days of the device that they are, as papers state GPU-days."""
-    number = _number(seconds)
-    return EMPTY if number is None else f"{_quantity(number)} ({number / 86_400:.2g})"
-
-
-def to_markdown(table: ReadableTable) -> str:
-    """GitHub's Markdown: a bold line opens each group; footnotes, sources and warnings below."""
-    width = len(table.headings)
-    lines = [
-        _markdown_row(map(markdown_text, table.headings)),
-        _markdown_row(["---", *["---:"] * (width - 1)]),
-    ]
-    for group in table.groups:
-        lines.append(_markdown_row([f"**{markdown_text(group.title)}**", *[""] * (width - 1)]))
-        for row in group.rows:
-            method = markdown_text(f"{row.method} ({row.note})" if row.note else row.method)
-            lines.append(_markdown_row([method, *map(_markdown_cell, row.cells)]))
-    notes = [f"- **Warning:** {w.escaped(markdown_text)}" for w in table.warnings]
-    notes += [f"- {f.escaped(markdown_text)}" for f in table.footnotes]
-    notes += [f"- [{i}] {markdown_text(s)}" for i, s in enumerate(table.sources, 1)]
-    return "\n".join([f"{markdown_text(table.caption)}", "", *lines, "", *notes, ""])
-
-
-def _markdown_cell(cell: Cell) -> str:
-    mark = "**" if cell.bold else "*" if cell.second else ""
-    return f"{mark}{cell.text}{mark}"
-
-
-def _markdown_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def markdown_text(text: str) -> str:
-    """Text that stays text in a Markdown table: no markup, no HTML, no line breaks, no cell ends."""
-    for mark in "\\|*`":
-        text = text.replace(mark, "\\" + mark)
-    text = text.replace("](", "]\\(").replace("__", "\\_\\_")  # a link, bold; a single underscore is neither
-    return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
-
-
-LATEX = {c: "\\" + c for c in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "×": r"$\times$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "≈": r"$\approx$",
-    "≤": r"$\leq$",
-    "–": "--",
-}
-
-
-def latex_text(text: str) -> str:
-    """Text that stays text in LaTeX; brackets in braces, as a row may not begin with one."""
-    escaped = "".join(LATEX.get(c, c) for c in " ".join(text.split()))
-    return escaped.replace("[", "{[}").replace("]", "{]}")
-
-
-def to_latex(table: ReadableTable) -> str:
-    """A table with booktabs rules; needs packages booktabs and (for its wide rows) graphicx."""
-    datasets, spans = [d for d, _ in table.datasets], [n for _, n in table.datasets]
-    starts = [3 + sum(spans[:i]) for i in range(len(spans))]
-    top = [rf"\multicolumn{{{n}}}{{c}}{{{latex_text(d)}}}" for d, n in zip(datasets, spans, strict=True)]
-    rules = "".join(rf"\cmidrule(lr){{{s}-{s + n - 1}}}" for s, n in zip(starts, spans, strict=True))
-    names = ["method", "n", *(s for _, s in table.scores), *table.costs]
-    lines = [" & ".join(["", "", *top, *[""] * len(table.costs)]) + r" \\", rules, _latex_row(names)]
-    for group in table.groups:
-        title = rf"\multicolumn{{{len(names)}}}{{l}}{{\textit{{{latex_text(group.title)}}}}} \\"
-        lines += [r"\midrule", title, *(_latex_method(row) for row in group.rows)]
-    notes = [f"Warning: {w}" for w in table.warnings] + table.footnotes
-    notes += [f"[{i}] {s}" for i, s in enumerate(table.sources, 1)]
-    head = [r"\begin{table}", r"\centering", rf"\caption{{{latex_text(table.caption)}}}"]
-    head += [r"\resizebox{\linewidth}{!}{%", rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}", r"\toprule"]
-    # the notes stand after the float: with the published sources they are longer than a page may be
-    tail = [r"\bottomrule", r"\end{tabular}}", r"\end{table}", r"{\footnotesize\raggedright"]
-    tail += [*(latex_text(note) + r"\par" for note in notes), "}", ""]
-    return "\n".join(head + lines + tail)
-
-
-def _latex_row(cells: Iterable[str]) -> str:
-    return " & ".join(map(latex_text, cells)) + r" \\"
-
-
-def _latex_method(row: Row) -> str:
-    cells = [_latex_cell(c) for c in row.cells]
-    method = latex_text(f"{row.method} ({row.note})" if row.note else row.method)
-    return " & ".join([method + (rf"~\cite{{{row.cite}}}" if row.cite else ""), *cells]) + r" \\"
-
-
-def _latex_cell(cell: Cell) -> str:
-    text = latex_text(cell.text)
-    return rf"\textbf{{{text}}}" if cell.bold else rf"\underline{{{text}}}" if cell.second else text

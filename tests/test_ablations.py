@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.base import UserError
-from harness import statistics, tables
+from harness import readable, statistics
 from harness.ablations import ablation_table, readable_ablations
 from harness.specs import parse_ablations
 from searchers import base
@@ -93,7 +93,7 @@ def test_differences_are_of_the_same_seed():
     assert first["p"] == pytest.approx(2 / 64)
     assert first["p_holm"] == pytest.approx(4 / 64)  # the smaller of two
     assert (second["n"], second["difference"], second["p"], second["p_holm"]) == (4, 0, 1, 1)
-    text = tables.to_markdown(readable_ablations(frame))
+    text = readable.to_markdown(readable_ablations(frame))
     assert "| no x | 6 | -3.50 [-6.00, -1.00] p = 0.062 |" in text
 
 

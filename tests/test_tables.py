@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import statistics, tables
+from harness import readable, statistics, tables
 
 SPACE = {
     "cifar10": (91.61, 94.37, 87.06),
@@ -200,18 +200,18 @@ def test_margin_makes_equivalence_possible():
     assert set(tables.comparisons(records, campaign, tables.Asked(margin=0.5))["verdict"]) == {"equivalent"}
 
 
-def cells_of(table: tables.ReadableTable, method: str) -> dict[str, tables.Cell]:
+def cells_of(table: readable.ReadableTable, method: str) -> dict[str, readable.Cell]:
     row = next(r for g in table.groups for r in g.rows if r.method == method)
     return dict(zip(table.headings[1:], row.cells, strict=True))
 
 
 def test_readable_table_groups_by_kind_and_marks_the_best():
     records, campaign = two_searchers()
-    table = tables.readable_table(records, campaign)
+    table = readable.readable_table(records, campaign)
     assert [g.title for g in table.groups] == ["one-shot", "multi-trial", "the space"]
     gicso, rand = cells_of(table, "gicso"), cells_of(table, "random")
-    assert gicso["cifar10 test"] == tables.Cell("92.00 ± 1.58", second=True)
-    assert rand["cifar10 test"] == tables.Cell("93.34 ± 0.88", True)
+    assert gicso["cifar10 test"] == readable.Cell("92.00 ± 1.58", second=True)
+    assert rand["cifar10 test"] == readable.Cell("93.34 ± 0.88", True)
     assert (gicso["n"].text, gicso["search s (days)"].text, rand["simulated s"].text) == ("5", "302 (0.0035)", "12,000")
     assert cells_of(table, "optimum (of each column)")["ImageNet16-120 test"].text == "47.31"
     notes = " ".join(table.footnotes)
@@ -227,19 +227,19 @@ def test_readable_table_groups_by_kind_and_marks_the_best():
 
 def test_rows_that_read_the_same_are_both_bold():
     records = [make_record(k, 0, v) for k, v in (("a", 93.001), ("b", 93.0), ("c", 92.9))]
-    table = tables.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0]))
+    table = readable.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0]))
     assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [True, True, False]
 
 
 def test_one_seed_has_no_spread_and_says_so():
-    table = tables.readable_table([make_record("gicso", 0, 93.0)], make_campaign({"gicso": "one-shot"}, [0]))
+    table = readable.readable_table([make_record("gicso", 0, 93.0)], make_campaign({"gicso": "one-shot"}, [0]))
     assert cells_of(table, "gicso")["cifar10 test"].text == "93.00"
     assert "n = 1: no ± and no test (gicso)." in table.footnotes
 
 
 def test_failed_collapsed_and_missing_random_are_warned_of():
     records = [make_record("gicso", s, 93.0, collapsed=s < 2) for s in range(4)] + [failed("gicso", 4, "out\nof")]
-    table = tables.readable_table(records, make_campaign({"gicso": "one-shot"}, list(range(5))))
+    table = readable.readable_table(records, make_campaign({"gicso": "one-shot"}, list(range(5))))
     assert cells_of(table, "gicso")["n"].text == "4/5"
     assert any("gicso: 4/5 seeds: 1 failed (out)" in w for w in table.warnings)
     assert any("2 of 4 runs collapsed" in w for w in table.warnings)
@@ -248,9 +248,9 @@ def test_failed_collapsed_and_missing_random_are_warned_of():
 
 def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
     records, campaign = two_searchers()
-    table = tables.readable_table(records, campaign, published=True)
+    table = readable.readable_table(records, campaign, published=True)
     group = table.groups[-1]
-    assert len(group.rows) == len(tables.published_rows()) == 59
+    assert len(group.rows) == len(readable.published_rows()) == 59
     assert all(re.fullmatch(r"published \[\d+\]", r.note) for r in group.rows)
     assert not any(c.bold for r in group.rows for c in r.cells)
     darts, rea = cells_of(table, "DARTS-V1"), cells_of(table, "REA")
@@ -259,11 +259,11 @@ def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
         "10,890 (0.13)",
         "3",
     )
-    assert (rea["search s (days)"].text, rea["simulated s"].text) == (tables.EMPTY, "12,000")
+    assert (rea["search s (days)"].text, rea["simulated s"].text) == (readable.EMPTY, "12,000")
     assert rea["ImageNet16-120 valid"].text == "45.15 ± 0.89"
-    assert len(table.sources) == len({r["source"] for r in tables.published_rows()})
+    assert len(table.sources) == len({r["source"] for r in readable.published_rows()})
     assert set(tables.comparisons(records, campaign)["b"]) == {"random"}
-    other = tables.readable_table(records, campaign | {"benchmark": "digits201"}, published=True)
+    other = readable.readable_table(records, campaign | {"benchmark": "digits201"}, published=True)
     assert other.groups[-1].title == "the space"
 
 
@@ -271,8 +271,8 @@ def test_imported_cells_join_as_a_group():
     records, campaign = two_searchers()
     clocks = dict.fromkeys(["search_seconds", "simulated_seconds", "evaluations"])
     records += [make_record("mine", s, 93.0, "imported", trajectory=[], **clocks) for s in range(2)]
-    table = tables.readable_table(records, campaign)
-    assert cells_of(table, "mine")["search s (days)"].text == tables.EMPTY
+    table = readable.readable_table(records, campaign)
+    assert cells_of(table, "mine")["search s (days)"].text == readable.EMPTY
     assert cells_of(table, "mine")["n"].text == "2"
     assert "imported" in [g.title for g in table.groups]
     assert set(tables.comparisons(records, campaign)["b"]) == {"random", "mine"}
@@ -285,13 +285,13 @@ def test_hostile_text_stays_text():
     records = [failed("gicso", 0, HOSTILE), *(make_record("gicso", s, 93.0, spec=HOSTILE) for s in (1, 2))]
     campaign = make_campaign({"gicso": "one-shot"}, [0, 1, 2])
     campaign["searchers"][0]["spec"] = HOSTILE
-    table = tables.readable_table(records, campaign)
-    markdown = tables.to_markdown(table)
+    table = readable.readable_table(records, campaign)
+    markdown = readable.to_markdown(table)
     assert "<script>" not in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     bars = {len(re.findall(r"(?<!\\)\|", line)) for line in rows}
     assert bars == {len(table.headings) + 1}  # no row gained a cell
-    latex = tables.to_latex(table)
+    latex = readable.to_latex(table)
     assert r"\textbackslash{}input\{/etc/passwd\}" in latex
     assert r"\input{" not in latex
     assert r"\$x\textasciicircum{}2\$\&" in latex
@@ -300,7 +300,7 @@ def test_hostile_text_stays_text():
 
 def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
     records = [make_record("gicso", 0, 93.0), failed("gicso", 1, "no `x` in {a|b} [c](d) __e__")]
-    markdown = tables.to_markdown(tables.readable_table(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
+    markdown = readable.to_markdown(readable.readable_table(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
     assert "- **Warning:** no random searcher in this campaign" in markdown
     assert (
         r"- **Warning:** gicso: 1/2 seeds: 1 failed (no \`x\` in {a\|b} [c]\(d) \_\_e\_\_); the rest is reported."
@@ -310,7 +310,7 @@ def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
 
 def test_latex_is_a_booktabs_table_of_equal_rows():
     records, campaign = two_searchers()
-    latex = tables.to_latex(tables.readable_table(records, campaign))
+    latex = readable.to_latex(readable.readable_table(records, campaign))
     for word in (r"\toprule", r"\midrule", r"\bottomrule", r"\cmidrule(lr){3-4}", r"\cmidrule(lr){7-8}"):
         assert word in latex
     assert r"\textbf{93.34 $\pm$ 0.88}" in latex
@@ -322,13 +322,13 @@ def test_latex_is_a_booktabs_table_of_equal_rows():
 
 def test_significance_is_marked_in_the_row_that_is_not_the_first():
     records = [make_record(k, s, v + s / 10) for k, v in {"a": 93.0, "b": 54.0, "c": 94.0}.items() for s in range(8)]
-    table = tables.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), list(range(8))))
+    table = readable.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), list(range(8))))
     assert cells_of(table, "a")["cifar10 test"].text == "93.35 ± 0.24"
     assert cells_of(table, "b")["cifar10 test"].text == "54.35 ± 0.24 ↓"
     assert cells_of(table, "c")["cifar10 test"].text == "94.35 ± 0.24 ↑"
     assert cells_of(table, "c")["cifar10 valid"].text == "92.35 ± 0.24"  # the validation columns are not tested
-    assert r"\underline{93.35 $\pm$ 0.24}" in tables.to_latex(table)
-    assert "*93.35 ± 0.24*" in tables.to_markdown(table)
+    assert r"\underline{93.35 $\pm$ 0.24}" in readable.to_latex(table)
+    assert "*93.35 ± 0.24*" in readable.to_markdown(table)
 
 
 def test_paired_comparisons_meet_at_the_same_seed():
@@ -357,11 +357,11 @@ def test_ranks_are_over_the_seeds_that_all_have():
 
 
 def test_published_rows_cite_entries_that_there_are():
-    known = set(re.findall(r"^@\w+\{([^,]+),", tables.published_bibtex(), re.MULTILINE))
-    cited = {row["bibkey"] for row in tables.published_rows()} - {""}
+    known = set(re.findall(r"^@\w+\{([^,]+),", readable.published_bibtex(), re.MULTILINE))
+    cited = {row["bibkey"] for row in readable.published_rows()} - {""}
     assert cited <= known
     assert known - cited == {"dong2021natsbench"}
-    latex = tables.to_latex(tables.readable_table(*two_searchers(), published=True))
+    latex = readable.to_latex(readable.readable_table(*two_searchers(), published=True))
     assert r"~\cite{liu2019darts} & 3 &" in latex
 
 

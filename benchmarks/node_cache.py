@@ -7,13 +7,15 @@ and time of change, and its contents are checked against their checksum whenever
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import stat
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import torch
@@ -39,12 +41,26 @@ def cached(name: str, sources: Sequence[Path], make: Callable[[], Parts]) -> Par
     found = _open(path)
     if found is not None:
         return found
-    made = make()
-    try:
-        _write(path, made)
-    except (OSError, RuntimeError):  # torch's own, on a full disk
-        return made
+    with _alone(folder / f"{name}.lock"):  # the others wait for the first
+        found = _open(path)
+        if found is not None:
+            return found
+        made = make()
+        try:
+            _write(path, made)
+        except (OSError, RuntimeError):  # torch's own, on a full disk
+            return made
     return _open(path) or made
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process of this machine at a time; without locks, or without room for one, everybody at once."""
+    with ExitStack() as held:
+        with suppress(OSError):
+            file = held.enter_context(open(path, "a", encoding="utf-8"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _own_folder() -> Path | None:

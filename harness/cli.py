@@ -71,7 +71,9 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Move old runs aside and start anew.")]
-WorkersOption = Annotated[int | None, typer.Option(min=1, help="Default: the cores; 1 on a GPU.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, help="Runs at a time. Default: the cores, 1 on a GPU, all on a cluster.")
+]
 ThreadsOption = Annotated[int, typer.Option(min=1, help="torch threads a run, on a CPU.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 MarginOption = Annotated[
@@ -99,7 +101,9 @@ CpusOption = Annotated[
 GpusOption = Annotated[
     float | None,
     typer.Option(
-        min=0, help="GPUs of a run, on Ray also a part of one; default 1 with --device cuda.", rich_help_panel=CLUSTER
+        min=0,
+        help="GPUs of a run, on Ray also a part of one; 1 with --device cuda, else 0.",
+        rich_help_panel=CLUSTER,
     ),
 ]
 AddressOption = Annotated[

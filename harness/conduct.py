@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.base import UserError
 from benchmarks.nb201 import benchmark as benchmarks
 from benchmarks.nb201.benchmark import Benchmark
-from harness import executors, runner, store
+from harness import executors, on_ray, runner, store
 from harness.campaign import Order, Setting, left_to_do, places_for, plans, prepare, resolve_preset, shard
 from harness.executors import Execution
 from harness.progress import Progress
@@ -82,7 +82,8 @@ def _campaign(
             with store.campaign_lock(folder):
                 write_report([folder], folder / "report")
     except KeyboardInterrupt:
-        say(CONTINUES)
+        if execution.executor != "slurm":  # there the array goes on, and the same command would queue another
+            say(CONTINUES)
         return STOPPED
     if (folder / "report").is_dir():
         show((folder / "report" / "table.md").read_text(encoding="utf-8"))
@@ -141,8 +142,13 @@ def _setting(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, 
         raise UserError(f"--search-dataset {dataset!r}{suggestion(dataset, list(bench.datasets))}")
     named, one_shot = asked["device"], any(spec.kind == "one-shot" for spec in specs)
     local = asked["executor"] == "local"
-    if named == "auto" and not local and asked["gpus"]:
-        named = "cuda"  # there: this machine need not have one
+    elsewhere = asked["executor"] == "slurm" or asked["address"] is not None  # what this machine has says nothing
+    if named == "auto" and (elsewhere or asked["gpus"] is not None):
+        named = "cuda" if asked["gpus"] else "cpu"
+        if one_shot and asked["gpus"] is None:
+            say("searches will train on CPUs there; --gpus 1 gives each a GPU")
+    if named.startswith("cuda") and asked["gpus"] == 0:
+        raise UserError(f"--gpus 0 with --device {named}: a run that is given no GPU cannot use one")
     chosen = device(named, local) if one_shot or named != "auto" else "cpu"
     precision = str(asked["precision"])
     if precision == "auto":
@@ -186,11 +192,15 @@ def _execution(asked: Mapping[str, Any], on: str) -> Execution:
         for option in ("cpus", "gpus"):
             if asked[option] is not None:
                 raise UserError(f"--{option} belongs to --executor ray or slurm; here use --threads and --workers")
+    if asked["address"] is not None:
+        on_ray.reach(asked["address"])
     if executor == "local" and workers is None:
         workers = 1 if on_gpu else cores()
     gpus = asked["gpus"] if asked["gpus"] is not None else float(on_gpu)
     if executor == "slurm" and gpus != int(gpus):
         raise UserError(f"--gpus {gpus:g}: Slurm gives whole GPUs; parts of one are for --executor ray")
+    if (gpus > 1 and gpus != int(gpus)) or 0 < gpus < 1e-4:
+        raise UserError(f"--gpus {gpus:g}: a part of one GPU (0.0001 or more), or a whole number of them")
     cpus = asked["cpus"] or asked["threads"]
     if executor == "slurm" and cpus != int(cpus):
         raise UserError(f"--cpus {cpus:g}: Slurm gives whole CPUs; parts of one are for --executor ray")
@@ -214,7 +224,7 @@ def _pair(text: str) -> tuple[str, str | bool]:
     key, mark, value = text.removeprefix("--").partition("=")
     if not key.strip() or (mark and not value.strip()):
         raise UserError(f"--slurm {text!r}: expected an option of sbatch, e.g. account=nas or exclusive")
-    return key.strip(), value.strip() if mark else True
+    return key.strip().replace("-", "_"), value.strip() if mark else True  # as submitit spells its own
 
 
 def _part(text: str | None) -> tuple[int, int] | None:

@@ -57,23 +57,34 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
         from harness import on_slurm
 
         on_slurm.execute(jobs, how, report)
-    elif min(how.workers or 1, len(jobs)) <= 1:
-        here(jobs, report)
     else:
-        processes(jobs, how.workers or 1, report)
+        signal.signal(signal.SIGTERM, interrupt)
+        if min(how.workers or 1, len(jobs)) <= 1:
+            here(jobs, report)
+        else:
+            processes(jobs, how.workers or 1, report)
 
 
 def here(jobs: Sequence[Job], report: Report, patient: bool = True) -> None:
-    """One run after the other in this process; unless `patient`, those that others are making are left to them."""
-    signal.signal(signal.SIGTERM, interrupt)
+    """One run after the other in this process; unless `patient`, what others make or have made is left to them."""
     waiting = deque(enumerate(jobs))
     while waiting:
         number, (plan, folder) = waiting.popleft()
+        if not patient and (who := _elsewhere(plan, folder)):
+            report(number, {"elsewhere": who})
+            continue
         report(number, {"started": True})
         event = made(plan, folder, lambda event, number=number: report(number, event), patient)  # type: ignore[misc]
         report(number, event)
         if "elsewhere" in event and patient:
             waiting.append((number, (plan, folder)))
+
+
+def _elsewhere(plan: Plan, folder: Path) -> str | None:
+    """Who has made or is making a run: a look, where claiming what a thousand others hold would take minutes."""
+    if (folder / "record.json").exists() and store.record_of(folder, plan.key) is not None:
+        return "another, who has finished it"
+    return store.holder(store.claim_path(folder))
 
 
 def made(plan: Plan, folder: Path, progress: runner.Progress, patient: bool = True) -> dict[str, Any]:
@@ -105,7 +116,6 @@ def look(jobs: Sequence[Job], numbers: Sequence[int], report: Report) -> None:
 
 def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
     """Runs in `workers` processes; a run whose process dies is recorded as failed, and another takes its place."""
-    signal.signal(signal.SIGTERM, interrupt)
     context = multiprocessing.get_context("spawn")  # fork after torch has started threads may hang
     waiting = deque(range(len(jobs)))
     pool: dict[Connection, tuple[Any, int]] = {}  # pipe -> its process and the number of its run

@@ -28,13 +28,19 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     """Make the runs; UserError where Ray is missing, does not answer or has not what a run needs."""
     ray = _connect(how)
     signal.signal(signal.SIGTERM, executors.interrupt)
-    make = ray.remote(num_cpus=how.cpus, num_gpus=how.gpus, max_retries=RETRIES)(executors.made)
+    gpus = {"one-shot": how.gpus, "multi-trial": 0}  # a look into a table needs none
+    make = {
+        kind: ray.remote(num_cpus=how.cpus, num_gpus=number, max_retries=RETRIES)(executors.made)
+        for kind, number in gpus.items()
+    }
     waiting, flying, looked = deque(range(len(jobs))), dict[Any, int](), 0.0
     try:
         while waiting or flying:
-            while waiting and len(flying) < (how.workers or _places(ray, how)):
+            # Twice what fits, so that no node waits for the next one.
+            while waiting and len(flying) < (how.workers or max(2 * _places(ray, how), 2)):
                 number = waiting.popleft()
-                flying[make.remote(*jobs[number], executors.unseen)] = number
+                plan, folder = jobs[number]
+                flying[make[plan.kind].remote(plan, folder, executors.unseen)] = number
             ready, _ = ray.wait(list(flying), timeout=executors.LOOK_SECONDS)
             for task in ready:
                 number = flying.pop(task)
@@ -54,19 +60,23 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
         ray.shutdown()
 
 
+def reach(address: str) -> None:
+    """UserError where nobody answers at HOST:PORT; Ray itself would take a minute to find that out."""
+    if found := re.fullmatch(r"([^:/]+):([0-9]{1,5})", address):
+        try:
+            socket.create_connection((found[1], int(found[2])), timeout=10).close()
+        except (OSError, OverflowError) as error:
+            raise UserError(f"--address {address}: no Ray cluster answers there ({error})") from None
+
+
 def _connect(how: Execution) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     more: dict[str, Any] = {}
     if how.address is None:
         cpus = None if how.workers is None else math.ceil(how.workers * how.cpus)
         more = {"num_cpus": cpus, "include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    elif found := re.fullmatch(r"([^:/]+):([0-9]{1,5})", how.address):
-        try:  # Ray itself would take a minute to find that out
-            socket.create_connection((found[1], int(found[2])), timeout=10).close()
-        except (OSError, OverflowError) as error:
-            raise UserError(f"--address {how.address}: no Ray cluster answers there ({error})") from None
-        if found[1] in ("127.0.0.1", "localhost"):  # Ray would look for it at this machine's outer address
-            os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    elif how.address.partition(":")[0] in ("127.0.0.1", "localhost"):  # Ray would look at this machine's outer address
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
     try:
         import ray
     except ImportError:
@@ -75,19 +85,27 @@ def _connect(how: Execution) -> Any:
         ray.init(how.address or "local", log_to_driver=False, logging_level=logging.ERROR, **more)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
         raise UserError(f"--executor ray: no cluster at {how.address or 'this machine'} ({error})") from None
-    there = ray.cluster_resources()
-    for name, needed in (("CPU", how.cpus), ("GPU", how.gpus)):
-        if there.get(name, 0) < needed:
-            ray.shutdown()
-            raise UserError(f"--executor ray: a run needs {needed:g} {name}, the cluster has {there.get(name, 0):g}")
+    if not _places(ray, how):
+        nodes = [f"{n.get('CPU', 0):g} CPU and {n.get('GPU', 0):g} GPU" for n in _nodes(ray)]
+        ray.shutdown()
+        raise UserError(
+            f"--executor ray: a run needs {how.cpus:g} CPU and {how.gpus:g} GPU on one node, but the nodes have "
+            + (", ".join(dict.fromkeys(nodes)) or "nothing")
+        )
     return ray
 
 
+def _nodes(ray: Any) -> list[dict[str, float]]:
+    """The resources of each node that is alive."""
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
 def _places(ray: Any, how: Execution) -> int:
-    """Twice the runs that fit into the cluster as it is now, so that no node waits for the next one."""
-    there = ray.cluster_resources()
-    fit = [there.get("CPU", 0) / how.cpus] + ([there.get("GPU", 0) / how.gpus] if how.gpus else [])
-    return max(2 * int(min(fit)), 2)
+    """How many runs fit into the nodes as they are now."""
+    needed = {"CPU": how.cpus, "GPU": how.gpus}
+    return sum(
+        min(int(node.get(name, 0) / number + 1e-9) for name, number in needed.items() if number) for node in _nodes(ray)
+    )
 
 
 def _outcome(ray: Any, task: Any, job: Job) -> dict[str, Any]:

@@ -37,8 +37,9 @@ def submit(jobs: Sequence[Job], how: Execution) -> str:
         import submitit
     except ImportError:
         raise UserError("--executor slurm: submitit is not installed; pip install 'gicso-nas-harness[slurm]'") from None
-    if shutil.which("sbatch") is None:
-        raise UserError("--executor slurm: no sbatch on this machine; start it where Slurm's commands are")
+    for command in ("sbatch", "srun"):
+        if shutil.which(command) is None:
+            raise UserError(f"--executor slurm: no {command} on this machine; start it where Slurm's commands are")
     folder = executors.campaign_folder(jobs) / "slurm"
     folder.mkdir(exist_ok=True)
     listing = folder / f"jobs-{datetime.now():%Y%m%d-%H%M%S-%f}.json"
@@ -54,7 +55,8 @@ def submit(jobs: Sequence[Job], how: Execution) -> str:
         partition=how.slurm_partition,
         signal_delay_s=min(SIGNAL_SECONDS, how.slurm_time * 60 // 2),
         stderr_to_stdout=True,
-        additional_parameters=how.slurm,
+        srun_args=[f"--cpus-per-task={int(how.cpus)}"],  # srun does not take it from sbatch in each version
+        additional_parameters={"requeue": True} | how.slurm,  # whatever the site's default is
     )
     try:
         array = queue.map_array(Task(str(listing), tasks), range(tasks))

@@ -140,6 +140,9 @@ def _one_line(error: Exception) -> str:
 
 def _search(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
     benchmark = open_benchmark(plan.benchmark, plan.table, plan.places)
+    if benchmark.version != plan.table_sha256:
+        place = plan.table or plan.benchmark
+        raise UserError(f"{place}: another table here (sha256 {benchmark.version[:12]}) than where the run was planned")
     # Everything that comes after the search is tried before it, so that it cannot fail after hours of training.
     scoring.scores(benchmark, cells.from_index(0))
     if plan.kind == "one-shot":

@@ -26,6 +26,31 @@ class UserError(Exception):
         super().__init__(text if len(text) <= 1500 else f"{text[:1000]} […] {text[-400:]}")
 
 
+def quoted(value: Any) -> str:
+    """Something found in a file, for a message: a few bytes can describe a value whose text has no end."""
+    if isinstance(value, (str, bytes)):
+        return repr(value[:200])
+    if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 10**30):
+        return repr(value)
+    return f"<{type(value).__name__}>"
+
+
+def read_at_most(path: Path, megabytes: int) -> bytes:
+    """The bytes of a file; UserError where it is larger than such a file can be."""
+    size = path.stat().st_size
+    if size > megabytes * 2**20:
+        raise UserError(f"{path}: {size >> 20:,} MB, more than such a file can have ({megabytes:,} MB)")
+    return path.read_bytes()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, in Python's, numpy's or torch's words."""
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error).lower()  # torch's OutOfMemoryError is a RuntimeError
+    return isinstance(error, RuntimeError) and ("alloc" in text or "out of memory" in text)
+
+
 class Score(NamedTuple):
     """One accuracy and its origin; a value is never handed out without them."""
 

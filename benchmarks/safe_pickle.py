@@ -14,13 +14,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.base import UserError, bounded_memory
+from benchmarks.base import UserError, bounded_memory, quoted
 
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     """`_codecs.encode` as pickle protocol 2 uses it for bytes; any other codec is refused."""
     if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"codec {encoding!r}")
+        raise ValueError(f"codec {quoted(encoding)}")
     return text.encode("latin1")
 
 
@@ -33,7 +33,9 @@ class _DType:
     __slots__ = ("real",)
 
     def __init__(self, code: str | bytes, *_: Any) -> None:
-        self._set(np.dtype(code.decode("ascii") if isinstance(code, bytes) else str(code)))
+        if not isinstance(code, (str, bytes)):
+            raise TypeError(f"{quoted(code)} where the name of a numpy type is expected")
+        self._set(np.dtype(code.decode("ascii") if isinstance(code, bytes) else code))
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         order: Any = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
@@ -43,6 +45,14 @@ class _DType:
         if real.kind not in "biufc":
             raise ValueError(f"numpy type {real}, not a number")
         self.real = real
+
+
+class _OrderedDict(OrderedDict):
+    """Stands for `collections.OrderedDict`, items only: attributes from a pickle could take its methods' places."""
+
+    def __setstate__(self, state: Any) -> None:
+        if state:
+            raise ValueError("a dictionary with attributes")
 
 
 class _Array(np.ndarray):
@@ -69,7 +79,7 @@ def _scalar(dtype: Any, data: Any) -> Any:
 
 def _real(dtype: Any) -> np.dtype[Any]:
     if not isinstance(dtype, _DType):
-        raise TypeError(f"{dtype!r} where a numpy type is expected")
+        raise TypeError(f"{quoted(dtype)} where a numpy type is expected")
     return dtype.real
 
 
@@ -79,7 +89,7 @@ def _bytes(data: Any) -> bytes:
 
 #: What the NAS-Bench-201 and NATS-Bench archives name, written under numpy 1 (`core`) and numpy 2 (`_core`).
 ARCHIVE: Mapping[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
+    ("collections", "OrderedDict"): _OrderedDict,
     ("numpy", "dtype"): _DType,
     ("numpy.core.multiarray", "scalar"): _scalar,
     ("numpy._core.multiarray", "scalar"): _scalar,

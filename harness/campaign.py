@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,24 +134,41 @@ def left_to_do(folder: Path, planned: Sequence[Plan], say: Callable[[str], None]
 
 def _finished(where: Path, plan: Plan) -> bool:
     record = store.record_of(where, plan.key)
-    return record is not None and record["status"] == "done"
+    if record is None or record["status"] != "done":
+        return False
+    return store.trace_is(where / "trace.jsonl", record.get("trace"))
 
 
 def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:
     try:
         record = store.load_record(where)
     except UserError as error:
-        store.set_aside(where / "record.json")
         say(f"{error}; set aside, the run is repeated")
+        store.set_aside(where / "record.json")
+        if (where / "trace.jsonl").exists() and not (where / "checkpoint.pt").exists():
+            store.set_aside(where / "trace.jsonl")  # of a finished run: a new one would take its place
         return
-    if record is not None:
-        store.set_aside(where if record["key"] != plan.key else where / "record.json")
+    if record is not None and record["key"] != plan.key:
+        store.set_aside(where)
+    elif record is not None and record["status"] == "done":
+        say(f"{where / 'trace.jsonl'}: damaged since its run was finished; set aside, the run is repeated")
+        store.set_aside(where)
+    elif record is not None:
+        store.set_aside(where / "record.json")
 
 
 def prepare(
-    folder: Path, setting: Setting, specs: Sequence[Spec], seeds: Sequence[int], about: dict[str, Any], order: Order
+    folder: Path,
+    setting: Setting,
+    specs: Sequence[Spec],
+    seeds: Sequence[int],
+    about: dict[str, Any],
+    order: Order,
+    held: ExitStack,
 ) -> dict[str, Any]:
     """Make or extend the campaign in a folder, nobody else writing it meanwhile; its campaign.json.
+
+    The folder is in use as long as `held` lasts.
 
     `about` is what campaign.json says besides the runs. A damaged campaign.json is set aside and written anew.
     UserError where the folder holds another campaign, or `fresh` would take a running one away.
@@ -164,9 +182,10 @@ def prepare(
                 old = store.load_campaign(folder)
             except UserError as error:
                 store.set_aside(folder / "campaign.json")
-                order.say(f"{error}: set aside; searchers and seeds that this command does not name are left out")
+                order.say(f"{error}: set aside; what else is finished in {folder} stays in the report")
         campaign = campaign_of(folder, old, setting, specs, seeds, order.ablations) | about
         folder.mkdir(parents=True, exist_ok=True)
+        held.enter_context(store.in_use(folder))
         if not store.has_locks(folder):
             order.say(f"{folder}: its file system has no locks, so another command there may make the same runs")
         store.write_sealed(folder / "campaign.json", campaign)
@@ -176,6 +195,8 @@ def prepare(
 def _move_aside(folder: Path, say: Callable[[str], None]) -> None:
     for run, who in store.running(folder).items():
         raise UserError(f"--fresh: {run} is being made by {who}; stop that command first")
+    if store.is_in_use(folder):
+        raise UserError(f"--fresh: another command works on {folder}; stop it first")
     number = 1
     while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1

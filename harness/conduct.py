@@ -8,6 +8,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from harness.campaign import Order, Setting, left_to_do, places_for, plans, prep
 from harness.executors import Execution
 from harness.progress import Progress
 from harness.report import write_report
+from harness.runner import Plan
 from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs
 from harness.statistics import power_note
 from searchers.base import suggestion
@@ -62,7 +64,13 @@ def _campaign(
     if execution.shard is not None:
         planned = shard(planned, *execution.shard)
     about = provenance(how, specs, seeds, setting)
-    campaign = prepare(folder, setting, specs, seeds, about, order)
+    with ExitStack() as held:
+        campaign = prepare(folder, setting, specs, seeds, about, order, held)
+        return _made(folder, campaign, planned, execution)
+
+
+def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], execution: Execution) -> int:
+    """Make what is left of a campaign, and its report."""
     left = left_to_do(folder, planned, say)
     show(f"{campaign['chosen']}\n{campaign['power_note']}")
     say(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
@@ -258,4 +266,5 @@ def provenance(how: str, specs: Sequence[Spec], seeds: Sequence[int], setting: S
 
 
 def command() -> str:
-    return shlex.join(["harness", *sys.argv[1:]])
+    text = shlex.join(["harness", *sys.argv[1:]])
+    return text if len(text) <= 10_000 else f"{text[:10_000]} […]"

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, read_at_most
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
 from harness import diagnostics, scoring, store
@@ -28,10 +28,16 @@ def read_cells(path: Path, dataset: str) -> list[dict[str, Any]]:
     `dataset` is what the campaign searches on: rows of another one do not belong there.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_at_most(path, 64).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as UTF-8 text ({error})") from None
-    reader = csv.DictReader(text.splitlines())
+    try:
+        return _rows(csv.DictReader(text.splitlines()), path, dataset)
+    except csv.Error as error:
+        raise UserError(f"{path}: not readable as CSV ({error})") from None
+
+
+def _rows(reader: csv.DictReader[str], path: Path, dataset: str) -> list[dict[str, Any]]:
     header = [(name or "").strip() for name in reader.fieldnames or []]
     for name in header:
         if name not in REQUIRED + OPTIONAL:

@@ -19,7 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.base import UserError, cpu_name
+from benchmarks.base import UserError, cpu_name, out_of_memory
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark, open_benchmark
 from harness import diagnostics, scoring, store
@@ -126,14 +126,13 @@ FAILED: dict[str, Any] = {
     **dict.fromkeys(("cell", "index", "cell_without_none", "index_without_none")),
     **{"scores": [], "trajectory": [], "steps": 0, "search_seconds": 0.0, "simulated_seconds": 0.0},
     **{"evaluations": 0, "train_images": 0, "eval_images": 0, "collapsed": False},
-    **{"disconnected": False, **diagnostics.Watch().found(), "one_shot": None},
+    **{"disconnected": False, **diagnostics.Watch().found(), "one_shot": None, "trace": None},
 }
 
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    out_of_memory = isinstance(error, MemoryError) or "alloc" in text.lower() or "out of memory" in text.lower()
-    if out_of_memory and isinstance(error, (MemoryError, RuntimeError)):  # torch's OutOfMemoryError is a RuntimeError
+    if out_of_memory(error):
         text += "; fewer --workers, --precision bf16 or a smaller --preset need less memory"
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text[:2000]}"
 
@@ -156,7 +155,7 @@ def _search(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
         trace.close()
     if state.steps == 0:
         raise UserError(f"{plan.spec} ended without an answer: its budget does not pay for one step")
-    return _answer(benchmark, task, searcher, state, folder)
+    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.known}
 
 
 def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]:
@@ -185,11 +184,11 @@ def _begin_or_resume(
             task.load_state_dict(saved["task"])
             searcher.load_state_dict(saved["searcher"])
             return task, searcher, trace, Progressed(saved["steps"], saved["search_seconds"])
-        except (OSError, MemoryError):
-            raise  # says nothing against the checkpoint
+        except OSError:
+            raise
         except Exception as error:
-            if "OutOfMemory" in type(error).__name__:
-                raise
+            if out_of_memory(error):
+                raise  # says nothing against the checkpoint
             for path in (checkpoint, traced):
                 if path.exists():
                     store.set_aside(path)
@@ -220,6 +219,8 @@ def _loop(
             seconds = time.perf_counter() - start
             if step is None:
                 trace.sync()
+                if snapshot is not None:  # or a stop before the record is written would lose more than a step
+                    store.write_bytes(folder / "checkpoint.pt", snapshot)
                 return Progressed(state.steps, state.search_seconds + seconds)
             state = Progressed(state.steps + 1, state.search_seconds + seconds)
             line = trace_line(state, step, task)

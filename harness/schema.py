@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from benchmarks.base import UserError
 from benchmarks.nb201.cell import NUM_CELLS
@@ -60,6 +60,11 @@ class OneShot(Checked):
     losses: list[Annotated[float, Field(allow_inf_nan=True)]] = []  # of a supernet that diverged, nan
 
 
+class Trace(Checked):
+    bytes: Count
+    sha256: Name
+
+
 class Record(Checked):
     key: Name
     searcher: Name
@@ -91,6 +96,13 @@ class Record(Checked):
     alpha_entropy: Annotated[float | None, Field(allow_inf_nan=True)] = None  # of alphas that diverged, nan
     alpha_change: Annotated[float | None, Field(allow_inf_nan=True)] = None
     one_shot: OneShot | None = None
+    trace: Trace | None = None
+
+    @model_validator(mode="after")
+    def _done_with_an_answer(self) -> Record:
+        if self.status == "done" and (self.cell is None or self.index is None):
+            raise ValueError("done, but without a cell")
+        return self
 
 
 class Optimum(Checked):

@@ -22,14 +22,15 @@ import os
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError, written_whole
+from benchmarks.base import UserError, bounded_memory, out_of_memory, read_at_most, written_whole
 from harness import schema
 
+LARGEST_MB = 256  # of a record or campaign.json
 DIGEST = "sha256"  # the last key of our JSON files: of their content without it
 
 
@@ -68,12 +69,17 @@ def _digest(value: dict[str, Any]) -> str:
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """What `write_sealed` wrote; UserError naming the file where it was damaged or changed since."""
+    """What `write_sealed` wrote; UserError naming the file where it was damaged or changed since.
+
+    OSError passes through: that a disk does not answer says nothing against what is on it.
+    """
+    data = read_at_most(path, LARGEST_MB)
     try:
-        value = json.loads(path.read_bytes())
-    except (ValueError, OSError, RecursionError) as error:
+        value = json.loads(data)
+        whole = isinstance(value, dict) and value.get(DIGEST) == _digest(value)
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: damaged, not readable as JSON ({error})") from None
-    if not isinstance(value, dict) or value.get(DIGEST) != _digest(value):
+    if not whole:
         raise UserError(f"{path}: damaged or changed since it was written: its checksum does not fit")
     del value[DIGEST]
     return value
@@ -93,7 +99,10 @@ def load_campaign(folder: Path) -> dict[str, Any]:
 def load_record(folder: Path) -> dict[str, Any] | None:
     """The record in a run's folder, or None where there is none; UserError where it is damaged."""
     path = folder / "record.json"
-    return schema.check(read_sealed(path), schema.RECORD, path) if path.is_file() else None
+    try:
+        return schema.check(read_sealed(path), schema.RECORD, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def record_of(folder: Path, key: str) -> dict[str, Any] | None:
@@ -106,17 +115,32 @@ def record_of(folder: Path, key: str) -> dict[str, Any] | None:
 
 
 def load_records(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """All records of a campaign, in the order of its searchers, then of the seeds; what is wrong with damaged ones."""
-    order = {s["label"]: k for k, s in enumerate(load_campaign(folder)["searchers"])}
-    records, damaged = [], []
+    """All records of a campaign, in the order of its searchers, then of the seeds; what is wrong with the others."""
+    campaign = load_campaign(folder)
+    order = {s["label"]: k for k, s in enumerate(campaign["searchers"])}
+    records, wrong = [], []
     for path in folder.glob("runs/*/seed-*"):
         try:
             record = load_record(path)
         except UserError as error:
-            damaged.append(f"{error}; the same harness run again repeats it")
+            wrong.append(f"{error}; the same harness run again repeats it")
+        except OSError as error:
+            wrong.append(f"{path}: its record cannot be read ({error.strerror or error})")
         else:
-            records += [record] if record is not None else []
-    return sorted(records, key=lambda r: (order.get(r["label"], len(order)), r["label"], r["seed"])), sorted(damaged)
+            if record is not None and (what := _foreign(record, campaign)):
+                wrong.append(f"{path}: of a campaign with another {what}; left out")
+            elif record is not None:
+                records.append(record)
+    return sorted(records, key=lambda r: (order.get(r["label"], len(order)), r["label"], r["seed"])), sorted(wrong)
+
+
+def _foreign(record: dict[str, Any], campaign: dict[str, Any]) -> str | None:
+    """In what a record differs from what all of a campaign's share, or None."""
+    for name in ("benchmark", "table_sha256", "search_dataset"):
+        if record.get(name, campaign[name]) != campaign[name]:
+            return name
+    preset = record.get("preset") or campaign["preset"]  # imported cells have none
+    return "preset" if preset["name"] != campaign["preset"]["name"] else None
 
 
 def read_trace(path: Path) -> Iterator[dict[str, Any]]:
@@ -180,6 +204,21 @@ class Trace:
     def close(self) -> None:
         self.file.close()
 
+    @property
+    def known(self) -> dict[str, Any]:
+        """What a record says of its trace, for `trace_is`."""
+        return {"bytes": self.size, "sha256": self.sum.hexdigest()}
+
+
+def trace_is(path: Path, known: dict[str, Any] | None) -> bool:
+    """Whether a finished run's trace is as it was written; one that is gone is not missed."""
+    if known is None:
+        return True
+    try:
+        return path.stat().st_size == known["bytes"] and sha256(path.read_bytes()).hexdigest() == known["sha256"]
+    except FileNotFoundError:
+        return True
+
 
 def checkpoint_bytes(content: dict[str, Any]) -> bytes:
     """The bytes of a checkpoint's file, from tensors, numbers, strings, and lists and dicts of these.
@@ -197,12 +236,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """UserError where the file is damaged; never executes what is in it."""
     import torch
 
-    data = path.read_bytes()
+    data = read_at_most(path, 2**14)
     if sha256(data[:-32]).digest() != data[-32:]:
         raise UserError(f"{path}: damaged: its checksum does not fit")
     try:
-        return torch.load(io.BytesIO(data[:-32]), map_location="cpu", weights_only=True)
+        with bounded_memory(1024 + (8 * len(data) >> 20)):
+            return torch.load(io.BytesIO(data[:-32]), map_location="cpu", weights_only=True)
     except Exception as error:
+        if out_of_memory(error):
+            raise  # says nothing against the checkpoint
         raise UserError(f"{path}: not a checkpoint ({type(error).__name__})") from None
 
 
@@ -263,6 +305,31 @@ def _is(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except OSError:
         return False
+
+
+@contextmanager
+def in_use(folder: Path) -> Iterator[None]:
+    """Say, as long as the context lasts, that a command works on this folder: `--fresh` must not take it away."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks on folders: claims alone keep --fresh away
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_in_use(folder: Path) -> bool:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def campaign_lock(folder: Path) -> Any:

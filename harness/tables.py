@@ -111,8 +111,9 @@ def _standing(values: list[float], about: dict[str, Any] | None) -> dict[str, fl
     if about is None or mean is None:
         return found | {"relative_improvement": None, "beaten": None}
     beaten = [statistics.beaten(v, about["quantiles"]) for v in values]
+    over = 100 * (mean - about["mean"])
     return found | {
-        "relative_improvement": 100 * (mean - about["mean"]) / about["mean"],  # Yang et al., ICLR 2020
+        "relative_improvement": over / about["mean"] if about["mean"] else None,  # Yang et al., ICLR 2020
         "beaten": sum(beaten) / len(beaten),
     }
 

@@ -2,7 +2,7 @@
 
 from harness import store
 
-TIMES = ("search_seconds", "environment", "sha256")
+TIMES = ("search_seconds", "environment", "sha256", "trace")
 
 
 def records(folder):

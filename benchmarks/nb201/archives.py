@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks import safe_pickle
-from benchmarks.base import UserError
+from benchmarks.base import UserError, bounded_memory, quoted
 from benchmarks.nb201.table import check_order, kind_of
 
 #: One cell as read: official index, epochs -> `ArchResults` state (a dict), where it was read from.
@@ -27,6 +27,7 @@ META = "meta.pickle.pbz2"
 _CELL_FILE = re.compile(r"(\d{1,6})\.pickle\.pbz2")
 _SCHEDULES = {"12": 12, "200": 200, "less": 12, "full": 200}  # NATS-Bench and NAS-Bench-201 names
 _PACKED, _UNPACKED = 16 * 2**20, 64 * 2**20  # bytes of one file; the real ones have 84 KB and 326 KB
+_HEADERS = 64  # MB that the names in a tar may take
 _TORCH_MAGIC, _TORCH_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # first two pickles of a pre-1.6 torch file
 
 #: The kinds of `kind_of` that are official archives -> what a table says it came from.
@@ -122,8 +123,10 @@ def tar_files(place: Path, wanted: Callable[[str], bool] = lambda name: True) ->
     with _open_tar(place) as file:
         if isinstance(file, gzip.GzipFile) or _ends_well(place):
             try:
-                with tarfile.open(fileobj=file, mode="r|") as archive:
-                    for member in archive:
+                with bounded_memory(_HEADERS):
+                    archive = tarfile.open(fileobj=file, mode="r|")  # noqa: SIM115 - closed below
+                with archive:
+                    while (member := _next(archive)) is not None:
                         name = member.name.rsplit("/", 1)[-1]
                         ours = name == META or _CELL_FILE.fullmatch(name)
                         if not (member.isreg() and ours and wanted(name)):
@@ -137,8 +140,15 @@ def tar_files(place: Path, wanted: Callable[[str], bool] = lambda name: True) ->
                     pass
             except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
                 raise UserError(f"{early} ({error})") from None
+            except MemoryError:
+                raise UserError(f"{place}: a file's name in it takes more than {_HEADERS} MB; damaged") from None
         else:
             raise UserError(early)
+
+
+def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    with bounded_memory(_HEADERS):
+        return archive.next()
 
 
 def _open_tar(place: Path) -> IO[bytes]:
@@ -188,10 +198,12 @@ def _torch_zip(place: Path, megabytes: int) -> Any:
     """torch >= 1.6: a zip with the pickle in <name>/data.pkl."""
     try:
         with zipfile.ZipFile(place) as archive:
-            name = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
+            name = next((n for n in archive.namelist() if n.endswith("/data.pkl")), None)
+            if name is None:
+                raise UserError(f"{place}: a zip without data.pkl; expected NAS-Bench-201-v1_1-096897.pth")
             with archive.open(name) as file:
                 return safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE, megabytes=megabytes)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, RuntimeError) as error:  # RuntimeError: encrypted, or packed unusually
         raise UserError(f"{place}: truncated or damaged ({error}); get it again") from None
 
 
@@ -205,7 +217,7 @@ def _torch_legacy(place: Path, megabytes: int) -> Any:
             safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE, megabytes=megabytes) for _ in range(4)
         )
     if protocol != _TORCH_PROTOCOL:
-        raise UserError(f"{place}: torch file protocol {protocol!r}, expected {_TORCH_PROTOCOL}")
+        raise UserError(f"{place}: torch file protocol {quoted(protocol)}, expected {_TORCH_PROTOCOL}")
     return whole
 
 
@@ -255,5 +267,5 @@ def _schedules(stored: Any, where: Any) -> dict[int, Any]:
         raise size_space(where)
     found = {_SCHEDULES[name]: results for name, results in stored.items() if name in _SCHEDULES}
     if not found:
-        raise UserError(f"{where}: no results of 12 or 200 epochs; it has {', '.join(map(str, stored))}")
+        raise UserError(f"{where}: no results of 12 or 200 epochs; it has {', '.join(map(quoted, list(stored)[:9]))}")
     return found

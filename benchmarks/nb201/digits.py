@@ -101,6 +101,8 @@ def load_counts(path: Path = FILE) -> Counts:
         raise UserError(f"{path}: no such file; harness data build digits201 makes it")
     with damage(path, "file of a digits201 build"), np.load(path, allow_pickle=False) as archive:
         counts = Counts(archive["right"], archive["class_of"], json.loads(str(archive["about"])))
+        if not isinstance(counts.about, dict):
+            raise ValueError("its description is no object")
         shape = (len(np.unique(counts.class_of)), len(SEEDS), len(COLUMNS))
         if counts.right.shape != shape or counts.right.dtype != np.uint16:
             raise ValueError(f"counts {counts.right.dtype} {counts.right.shape}, expected uint16 {shape}")

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.base import Score, Space, UserError, bounded_memory, written_whole
+from benchmarks.base import Score, Space, UserError, bounded_memory, quoted, written_whole
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
 
@@ -420,7 +420,7 @@ def check_order(strings: Any, where: Any) -> None:
     if len(strings) != len(expected):
         raise UserError(f"{where}: {len(strings):,} cells, expected {len(expected):,}")
     row = next(i for i, (a, b) in enumerate(zip(strings, expected, strict=True)) if a != b)
-    raise UserError(f"{where}: row {row} is {strings[row]!r}, in the official order it is {expected[row]}")
+    raise UserError(f"{where}: row {row} is {quoted(strings[row])}, in the official order it is {expected[row]}")
 
 
 @lru_cache(maxsize=1)

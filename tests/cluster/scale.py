@@ -16,6 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
@@ -61,7 +62,7 @@ def measure(runs: int, table: Path | None, data: Path | None) -> dict[str, float
     try:
         planned = timed("planning", lambda: campaign.plans(setting, specs, seeds))
         about = conduct.provenance("measured", specs, seeds, setting)
-        campaign.prepare(folder, setting, specs, seeds, about, Order(print))
+        campaign.prepare(folder, setting, specs, seeds, about, Order(print), ExitStack())
         left = timed("looking for what is left", lambda: campaign.left_to_do(folder, planned, print))
         jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
         timed("claiming and making", lambda: executors.here(jobs, lambda number, event: None))

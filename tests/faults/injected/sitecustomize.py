@@ -17,6 +17,12 @@ left = {"steps": int(number), "writes": int(number)}
 begin, fsync = runner._begin, os.fsync
 
 
+def mark():
+    """The fault has come."""
+    with open(os.environ["FAULT_MARK"], "a"):
+        pass
+
+
 def faulty_begin(plan, benchmark):
     task, searcher = begin(plan, benchmark)
     step = searcher.step
@@ -24,6 +30,7 @@ def faulty_begin(plan, benchmark):
     def faulty_step():
         left["steps"] -= 1
         if left["steps"] == 0:
+            mark()
             if kind == "memory":
                 raise MemoryError("Unable to allocate 9.0 EiB")
             os.kill(os.getpid(), signal.SIGSTOP)
@@ -36,6 +43,7 @@ def faulty_begin(plan, benchmark):
 def faulty_fsync(descriptor):
     left["writes"] -= 1
     if -3 < left["writes"] <= 0:
+        mark()
         raise OSError(5, "Input/output error")
     fsync(descriptor)
 

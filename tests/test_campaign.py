@@ -204,7 +204,11 @@ def test_a_record_of_other_settings_or_a_damaged_one_is_set_aside(harness, table
     assert code == 0
     assert "seed-1/record.json: damaged or changed since it was written" in err
     assert {k: timeless(v) for k, v in records(out).items()} == {k: timeless(v) for k, v in good.items()}
-    assert sorted(p.name for p in (out / "aside").iterdir()) == ["runs-random-seed-0", "runs-random-seed-1-record.json"]
+    assert {p.name for p in (out / "aside").iterdir()} == {
+        "runs-random-seed-0",
+        "runs-random-seed-1-record.json",
+        "runs-random-seed-1-trace.jsonl",
+    }
 
 
 def test_failures_are_recorded_and_the_others_go_on(table, tmp_path):

@@ -1,5 +1,6 @@
 """The embedded benchmark: its images, equal cells, its training, its build, its table."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from records import records
 from scipy.stats import spearmanr
 
 from benchmarks.base import UserError
@@ -279,3 +281,43 @@ def test_quality_by_hand():
     assert found["valid-test"] == pytest.approx(1)
     assert found["standard deviation over seeds, points"] == pytest.approx(np.sqrt(test.var(1, ddof=1).mean()))
     assert found["proxy-full"] == pytest.approx(spearmanr(np.arange(6), test.mean(1)).statistic)
+
+
+# ---------------------------------------------------------------------------------------------- a campaign
+
+
+def test_a_campaign_needs_no_file_of_anybody_else(harness, tmp_path, monkeypatch):
+    """The README's first command, at the preset for tests: chosen by itself where nothing else is found."""
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    out = tmp_path / "out"
+    code, said, err = harness(
+        *["run", "--searchers", "gicso,darts,cso,random", "--seeds", 2, "--preset", "smoke"],
+        *["--workers", 1, "--out", out],
+    )
+    assert code == 0, err
+    assert said.startswith("benchmark digits201 (chosen by auto: no NAS-Bench-201 table in")
+    counts = digits.load_counts()
+    found = records(out)
+    assert len(found) == 8
+    for (label, _), record in found.items():
+        scores = {(s["split"], s["without_none"]): s for s in record["scores"]}
+        assert len(scores) == 4
+        for (split, without_none), score in scores.items():
+            index = record["index_without_none" if without_none else "index"]
+            right = counts.right[counts.class_of[index], :, digits.COLUMNS.index((split, digits.FULL))].astype(int)
+            assert score["value"] == pytest.approx(100 * right.sum() / (3 * digits.images_of(split)))
+            assert (score["dataset"], score["epochs"], score["trials"]) == ("digits201", digits.FULL, 3)
+        if label == "random":
+            assert 0 < record["simulated_seconds"] <= digits.SIMULATED_SECONDS
+            # the proxy is the mean of three one-epoch trainings
+            queried = [json.loads(line) for line in (out / "runs/random/seed-0/trace.jsonl").read_text().splitlines()]
+            proxy = counts.accuracy(digits.COLUMNS.index(("valid", digits.PROXY))).mean(1)
+            assert [q["accuracy"] for q in queried] == pytest.approx(
+                [proxy[counts.class_of[q["queried"]]] for q in queried]
+            )
+        else:
+            assert record["train_images"] >= 2 * 320
+    page = (out / "report/report.html").read_text()
+    assert "digits201" in page
+    assert "optimum" in (out / "report/table.md").read_text()

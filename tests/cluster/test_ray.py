@@ -30,14 +30,14 @@ def cluster():
     found.shutdown()
 
 
-def command(table, data, out, *more):
-    return [*RUN, *map(str, ["--table", table, "--data", data, "--out", out, *more])]
+def command(out, *more):
+    return [*RUN, *map(str, ["--benchmark", "digits201", "--out", out, *more])]
 
 
-def test_records_are_those_of_a_local_campaign(cluster, table, tmp_path):
+def test_records_are_those_of_a_local_campaign(cluster, tmp_path):
     common = ["--searchers", "random,evolution", "--seeds", 6]
-    subprocess.run(command(table, tmp_path, tmp_path / "local", *common), check=True, capture_output=True)
-    ray = command(table, tmp_path, tmp_path / "ray", *common, "--executor", "ray", "--address", cluster.address)
+    subprocess.run(command(tmp_path / "local", *common), check=True, capture_output=True)
+    ray = command(tmp_path / "ray", *common, "--executor", "ray", "--address", cluster.address)
     done = subprocess.run(ray, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "12 runs, 0 done, 12 to do" in done.stderr
@@ -45,12 +45,12 @@ def test_records_are_those_of_a_local_campaign(cluster, table, tmp_path):
     assert found[0] == found[1]
 
 
-def test_a_lost_node_s_runs_go_to_the_others(cluster, table, cifar10_root, tmp_path):
+def test_a_lost_node_s_runs_go_to_the_others(cluster, tmp_path):
     common = ["--preset", "smoke", "--searchers", "darts,gicso", "--seeds", 3]
-    undisturbed = command(table, cifar10_root, tmp_path / "local", *common)
+    undisturbed = command(tmp_path / "local", *common)
     subprocess.run(undisturbed, check=True, capture_output=True)
     out = tmp_path / "ray"
-    ray = command(table, cifar10_root, out, *common, "--executor", "ray", "--address", cluster.address)
+    ray = command(out, *common, "--executor", "ray", "--address", cluster.address)
     node = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1")
     process = subprocess.Popen(ray, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     limit = time.monotonic() + 120
@@ -66,20 +66,8 @@ def test_a_lost_node_s_runs_go_to_the_others(cluster, table, cifar10_root, tmp_p
     assert len(found[1]) == 6
 
 
-def test_what_is_wrong_is_said_before_anything_runs(cluster, harness, table, tmp_path):
-    common = [
-        "run",
-        "--searchers",
-        "random",
-        "--seeds",
-        1,
-        "--table",
-        table,
-        "--data",
-        tmp_path,
-        "--out",
-        tmp_path / "o",
-    ]
+def test_what_is_wrong_is_said_before_anything_runs(cluster, harness, tmp_path):
+    common = ["run", "--benchmark", "digits201", "--searchers", "random", "--seeds", 1]
     for more, message in (
         (["--executor", "ray", "--address", "127.0.0.1:1"], "no Ray cluster answers there"),
         (["--executor", "ray", "--address", cluster.address, "--gpus", "0.5"], "needs 0.5 GPU, the cluster has 0"),

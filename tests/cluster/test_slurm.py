@@ -30,14 +30,14 @@ def slurm(tmp_path_factory):
     subprocess.run(["bash", SCRIPT, "stop", folder], check=True)
 
 
-def command(table, data, out, *more):
-    return [*RUN, *map(str, ["--table", table, "--data", data, "--out", out, *more])]
+def command(out, *more):
+    return [*RUN, *map(str, ["--benchmark", "digits201", "--out", out, *more])]
 
 
-def test_records_are_those_of_a_local_campaign(slurm, table, tmp_path):
+def test_records_are_those_of_a_local_campaign(slurm, tmp_path):
     common = ["--searchers", "random,evolution", "--seeds", 4]
-    subprocess.run(command(table, tmp_path, tmp_path / "local", *common), check=True, capture_output=True)
-    array = command(table, tmp_path, tmp_path / "slurm", *common, "--executor", "slurm", "--workers", 2)
+    subprocess.run(command(tmp_path / "local", *common), check=True, capture_output=True)
+    array = command(tmp_path / "slurm", *common, "--executor", "slurm", "--workers", 2)
     done = subprocess.run(array, env=slurm, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "sacct" not in done.stderr
@@ -45,12 +45,12 @@ def test_records_are_those_of_a_local_campaign(slurm, table, tmp_path):
     assert found[0] == found[1]
 
 
-def test_a_task_at_its_time_limit_goes_on_from_its_checkpoint(slurm, table, cifar10_root, tmp_path):
+def test_a_task_at_its_time_limit_goes_on_from_its_checkpoint(slurm, tmp_path):
     """Submitted without waiting; the signal of the coming limit is sent by hand, since limits are minutes."""
     common = ["--preset", "smoke", "--searchers", "darts,gicso", "--seeds", 2]
-    subprocess.run(command(table, cifar10_root, tmp_path / "local", *common), check=True, capture_output=True)
+    subprocess.run(command(tmp_path / "local", *common), check=True, capture_output=True)
     out = tmp_path / "slurm"
-    array = command(table, cifar10_root, out, *common, "--executor", "slurm", "--workers", 1, "--no-wait")
+    array = command(out, *common, "--executor", "slurm", "--workers", 1, "--no-wait")
     done = subprocess.run(array, env=slurm, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     job = done.stderr.partition("job ")[2].split()[0]
@@ -72,11 +72,10 @@ def test_a_task_at_its_time_limit_goes_on_from_its_checkpoint(slurm, table, cifa
     assert said.splitlines()[-1].split() == ["all", "4", "0", "0", "0"]
 
 
-def test_what_is_wrong_is_said_before_anything_is_queued(slurm, harness, table, tmp_path, monkeypatch):
+def test_what_is_wrong_is_said_before_anything_is_queued(slurm, harness, tmp_path, monkeypatch):
     for name, value in slurm.items():
         monkeypatch.setenv(name, value)
-    common = ["run", "--searchers", "random", "--seeds", 1, "--table", table, "--data", tmp_path]
-    common += ["--out", tmp_path / "o"]
+    common = ["run", "--benchmark", "digits201", "--searchers", "random", "--seeds", 1, "--out", tmp_path / "o"]
     for more, message in (
         (["--executor", "slurm", "--slurm-partition", "nosuch"], "sbatch refused the array"),
         (["--executor", "slurm", "--gpus", "0.5"], "Slurm gives whole GPUs"),

@@ -250,7 +250,7 @@ def test_a_build_of_another_task_or_processor_is_not_continued(tmp_path):
 
 def test_the_embedded_table_is_whole():
     counts = digits.load_counts()
-    of_cell, first = function_classes()
+    of_cell, _ = function_classes()
     assert np.array_equal(counts.class_of, of_cell)
     assert counts.done.all()
     assert digits.FILE.stat().st_size < 2_000_000

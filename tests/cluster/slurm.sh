@@ -37,7 +37,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
-JobRequeue=1
+JobRequeue=0
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
@@ -51,6 +51,7 @@ NodeName=localhost NodeAddr=127.0.0.1 CPUs=${SLURM_TEST_CPUS:-$(nproc)} State=UN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF=$dir/slurm.conf
+trap '[[ $? == 0 ]] || bash "$0" stop "$dir"' EXIT  # what came up must not hold the ports
 slurmctld -f "$SLURM_CONF" >&2
 slurmd -f "$SLURM_CONF" -N localhost >&2
 for _ in $(seq 150); do

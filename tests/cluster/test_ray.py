@@ -22,10 +22,10 @@ def cluster():
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     from ray.cluster_utils import Cluster
 
-    head = {"num_cpus": 1, "include_dashboard": False, "node_ip_address": "127.0.0.1"}
-    found = Cluster(initialize_head=True, head_node_args=head)
+    one = {"num_cpus": 1, "num_gpus": 0, "node_ip_address": "127.0.0.1"}
+    found = Cluster(initialize_head=True, head_node_args={"include_dashboard": False} | one)
     for _ in range(2):
-        found.add_node(num_cpus=1, node_ip_address="127.0.0.1")
+        found.add_node(**one)
     yield found
     found.shutdown()
 
@@ -38,7 +38,7 @@ def test_records_are_those_of_a_local_campaign(cluster, tmp_path):
     common = ["--searchers", "random,evolution", "--seeds", 6]
     subprocess.run(command(tmp_path / "local", *common), check=True, capture_output=True)
     ray = command(tmp_path / "ray", *common, "--executor", "ray", "--address", cluster.address)
-    done = subprocess.run(ray, check=False, capture_output=True, text=True)
+    done = subprocess.run(ray, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "12 runs, 0 done, 12 to do" in done.stderr
     found = [{k: timeless(r) for k, r in records(tmp_path / name).items()} for name in ("local", "ray")]
@@ -51,7 +51,7 @@ def test_a_lost_node_s_runs_go_to_the_others(cluster, tmp_path):
     subprocess.run(undisturbed, check=True, capture_output=True)
     out = tmp_path / "ray"
     ray = command(out, *common, "--executor", "ray", "--address", cluster.address)
-    node = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1")
+    node = cluster.add_node(num_cpus=1, num_gpus=0, node_ip_address="127.0.0.1")
     process = subprocess.Popen(ray, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     limit = time.monotonic() + 120
     while len(list(out.glob("runs/*/claim-*"))) < 4:  # a run on each node
@@ -70,7 +70,10 @@ def test_what_is_wrong_is_said_before_anything_runs(cluster, harness, tmp_path):
     common = ["run", "--benchmark", "digits201", "--searchers", "random", "--seeds", 1]
     for more, message in (
         (["--executor", "ray", "--address", "127.0.0.1:1"], "no Ray cluster answers there"),
-        (["--executor", "ray", "--address", cluster.address, "--gpus", "0.5"], "needs 0.5 GPU, the cluster has 0"),
+        (["--executor", "ray", "--address", cluster.address, "--gpus", "0.5"], "1 CPU and 0.5 GPU on one node"),
+        (["--executor", "ray", "--address", cluster.address, "--cpus", "2"], "but the nodes have 1 CPU and 0 GPU"),
+        (["--executor", "ray", "--gpus", "1.5"], "a part of one GPU (0.0001 or more), or a whole number"),
+        (["--executor", "ray", "--gpus", "0", "--device", "cuda"], "a run that is given no GPU cannot use one"),
         (["--executor", "ray", "--device", "cuda:1"], "a run on a cluster is given its GPU"),
         (["--address", "127.0.0.1:1"], "--address belongs to --executor ray"),
     ):

@@ -22,7 +22,7 @@ from benchmarks.base import UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import digits, digits_training
 from benchmarks.nb201.benchmark import PRESETS, Benchmark, open_nb201
-from harness import campaign, runner, store
+from harness import campaign, executors, runner, store
 from harness.specs import parse_seeds, parse_specs
 
 HERE = Path(__file__).parent
@@ -273,6 +273,26 @@ def test_a_full_disk_is_no_result_of_the_search(tmp_path, monkeypatch):
     assert not (folder / "record.json").exists()
     monkeypatch.setattr(store, "write_bytes", write)
     assert runner.run(plan, folder)["status"] == "done"
+
+
+def test_a_machine_that_finds_another_table_makes_no_run(tmp_path):
+    plan = plan_for(digits.open_digits201(), "digits201", "random")._replace(table_sha256="0" * 64)
+    record = runner.run(plan, store.run_folder(tmp_path, "random", 0))
+    assert record["status"] == "failed"
+    assert "another table here" in record["error"]
+
+
+def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
+    bench = digits.open_digits201()
+    setting = campaign.Setting(bench, None, (), "digits201", campaign.resolve_preset(bench, "smoke"), "fp32", "cpu", 1)
+    planned = campaign.plans(setting, parse_specs("random"), range(3))
+    jobs = [(plan, store.run_folder(tmp_path, plan.label, plan.seed)) for plan in planned]
+    assert runner.run(*jobs[1])["status"] == "done"
+    events = []
+    with store.claim(jobs[0][1]) as mine:
+        assert mine
+        executors.here(jobs, lambda number, event: events.append((number, *event)), patient=False)
+    assert events == [(0, "elsewhere"), (1, "elsewhere"), (2, "started"), (2, "record")]
 
 
 def test_two_commands_on_one_folder_share_the_work_and_both_end_with_all_of_it(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -64,6 +66,20 @@ def test_a_folder_that_others_can_write_to_is_not_trusted(source, tmp_path):
     folder.chmod(0o777)
     assert same(node_cache.cached("x", [source], lambda: parts(5)), parts(5))
     assert list(folder.iterdir()) == []
+
+
+def test_of_many_that_come_at_once_one_makes_it(source):
+    made = []
+
+    def make():
+        made.append(1)
+        time.sleep(0.2)
+        return parts(1)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: node_cache.cached("x-4-all", [source], make), range(4)))
+    assert made == [1]
+    assert all(same(one, parts(1)) for one in found)
 
 
 def test_what_is_changed_in_a_process_stays_there(source):

@@ -295,6 +295,73 @@ def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
     assert events == [(0, "elsewhere"), (1, "elsewhere"), (2, "started"), (2, "record")]
 
 
+def test_a_finished_run_s_damaged_trace_is_named_and_its_run_repeated(harness, tmp_path):
+    out = tmp_path / "out"
+    common = ["run", "--searchers", "random", "--seeds", 2, *DIGITS, "--out", out]
+    assert harness(*common)[0] == 0
+    good = records(out)
+    trace = out / "runs/random/seed-1/trace.jsonl"
+    content = trace.read_bytes()
+    trace.write_bytes(content.replace(b'"step": 1,', b'"step": 7,', 1))
+    code, _, err = harness(*common)
+    assert code == 0
+    assert "seed-1/trace.jsonl: damaged since its run was finished" in err
+    assert {k: timeless(v) for k, v in records(out).items()} == {k: timeless(v) for k, v in good.items()}
+    assert [p.name for p in (out / "aside").iterdir()] == ["runs-random-seed-1"]
+    # a trace that is gone is not missed, and one of a damaged record is kept beside the new one
+    trace.unlink()
+    assert "2 done, 0 to do" in harness(*common)[2]
+    (out / "runs/random/seed-0/record.json").write_bytes(b"{")
+    assert "1 done, 1 to do" in harness(*common)[2]
+    kept = {p.name for p in (out / "aside").iterdir()}
+    assert {"runs-random-seed-0-record.json", "runs-random-seed-0-trace.jsonl"} < kept
+
+
+def test_runs_of_another_preset_stay_out_of_the_table_of_a_lost_campaign(harness, tmp_path):
+    out = tmp_path / "out"
+    common = ["run", "--seeds", 1, *DIGITS, "--out", out]
+    assert harness(*common, "--searchers", "random")[0] == 0
+    (out / "campaign.json").write_bytes(b"{")
+    code, _, err = harness(*common, "--searchers", "evolution", "--preset", "smoke")
+    assert code == 0, err
+    assert "campaign.json: damaged" in err
+    said = (out / "report/table.md").read_text()
+    assert "runs/random/seed-0: of a campaign with another preset; left out" in said
+    assert not any(line.startswith("| random") for line in said.splitlines())
+
+
+def test_fresh_leaves_a_folder_in_which_a_command_begins(harness, tmp_path):
+    out = tmp_path / "out"
+    common = ["run", "--searchers", "random", "--seeds", 1, *DIGITS, "--out", out]
+    assert harness(*common)[0] == 0
+    with store.in_use(out):  # as a command has it whose first run is not claimed yet
+        code, _, err = harness(*common, "--fresh")
+    assert code == 2
+    assert "another command works on" in err
+    assert harness(*common, "--fresh")[0] == 0
+
+
+def test_a_stop_after_the_last_step_loses_no_step(tmp_path, monkeypatch):
+    """The answer is worked out after the search; a task that ends there goes on from its last step."""
+    plan = plan_for(digits.open_digits201(), "digits201", "random")
+    folder = store.run_folder(tmp_path, "random", 0)
+    monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", -1)
+    answer = runner._answer
+
+    def stopped(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(runner, "_answer", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(plan, folder)
+    before = (folder / "trace.jsonl").read_bytes()
+    monkeypatch.setattr(runner, "_answer", answer)
+    record = runner.run(plan, folder)
+    assert record["status"] == "done"
+    assert (folder / "trace.jsonl").read_bytes() == before  # times and all
+    assert not (folder / "checkpoint.pt").exists()
+
+
 def test_two_commands_on_one_folder_share_the_work_and_both_end_with_all_of_it(tmp_path):
     """The second takes over the run that the first was making when it was killed."""
     out = tmp_path / "out"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -150,3 +152,34 @@ def test_a_campaign_of_another_make_says_how_to_write_it_anew(tmp_path):
     (tmp_path / "campaign.json").write_text(json.dumps({"seeds": [1]}))
     with pytest.raises(UserError, match="given again, writes it anew"):
         store.load_campaign(tmp_path)
+
+
+def test_a_disk_that_does_not_answer_says_nothing_against_a_record(tmp_path, monkeypatch):
+    folder = tmp_path / "runs/random/seed-0"
+    folder.mkdir(parents=True)
+    (folder / "record.json").write_bytes(b"{}")
+
+    def stale(path):
+        raise OSError(errno.ESTALE, "Stale file handle", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", stale)
+    with pytest.raises(OSError, match="Stale"):
+        store.record_of(folder, "key")
+
+
+def test_out_of_memory_says_nothing_against_a_checkpoint(tmp_path, monkeypatch):
+    store.write_bytes(tmp_path / "checkpoint.pt", store.checkpoint_bytes({"a": 1}))
+
+    def full(*arguments, **more):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:125] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(RuntimeError, match="allocate"):
+        store.read_checkpoint(tmp_path / "checkpoint.pt")
+
+
+def test_a_folder_is_in_use_as_long_as_a_command_works_on_it(tmp_path):
+    assert not store.is_in_use(tmp_path)
+    with store.in_use(tmp_path), store.in_use(tmp_path):
+        assert store.is_in_use(tmp_path)
+    assert not store.is_in_use(tmp_path)

@@ -254,14 +254,14 @@ def test_band_is_the_range_below_six_seeds_and_the_quartiles_from_there_on(n, en
 def test_plots_show_each_seed_and_leave_matplotlib_as_it_was(tmp_path):
     records, campaign = two_searchers()
     records[0]["collapsed"] = True
-    before = dict(mpl.rcParams), mpl.get_backend(auto_select=False)
+    before = dict(mpl.rcParams), dict.get(mpl.rcParams, "backend")
     fig = figures.accuracy(records, campaign)
     first = drawing.save(fig, tmp_path / "one")
     dots = np.concatenate([c.get_offsets()[:, 0] for c in fig.axes[0].collections])
     assert sorted(dots) == sorted([90.0, 91.0, 92.0, 93.0, 94.0, 92.0, 93.0, 93.5, 94.0, 94.2])
     medians = sorted(line.get_xdata()[0] for line in fig.axes[0].lines if line.get_linewidth() == 2)
     assert medians == [92.0, 93.5]
-    assert (dict(mpl.rcParams), mpl.get_backend(auto_select=False)) == before
+    assert (dict(mpl.rcParams), dict.get(mpl.rcParams, "backend")) == before
     again = drawing.save(figures.accuracy(records, campaign), tmp_path / "two")
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
 

@@ -7,6 +7,9 @@ mkdir -p "$2"
 dir=$(cd "$2" && pwd)
 
 if [[ $1 == stop ]]; then
+    export SLURM_CONF=$dir/slurm.conf
+    scancel --signal=KILL --full --user=root || true  # or tasks would outlive their daemons
+    for _ in $(seq 50); do [[ -z $(squeue -h 2>/dev/null) ]] && break; sleep 0.2; done
     for daemon in slurmd slurmctld munged; do
         if [[ -f $dir/$daemon.pid ]]; then kill "$(cat "$dir/$daemon.pid")" || true; fi
     done
@@ -37,6 +40,7 @@ TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
 ReturnToService=2
+KillWait=5
 JobRequeue=0
 MpiDefault=none
 JobAcctGatherType=jobacct_gather/none

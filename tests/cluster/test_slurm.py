@@ -56,7 +56,7 @@ def test_a_task_at_its_time_limit_goes_on_from_its_checkpoint(slurm, tmp_path):
     assert done.returncode == 0, done.stderr
     job = done.stderr.partition("job ")[2].split()[0]
     status = [*RUN[:-1], "status", str(out)]
-    limit = time.monotonic() + 120
+    limit = time.monotonic() + 300
     while "by " not in (said := subprocess.run(status, capture_output=True, text=True, check=True).stdout):
         assert time.monotonic() < limit
         time.sleep(0.1)

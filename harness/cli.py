@@ -346,7 +346,7 @@ def best(
 ) -> None:
     """The best cell of the whole table on a data set: index, string, value."""
     from benchmarks.nb201 import cell as cells
-    from benchmarks.nb201.benchmark import CLASSES, find_table
+    from benchmarks.nb201.benchmark import CLASSES, find_table, open_nb201
     from harness.campaign import places_for
     from searchers.base import suggestion
 
@@ -354,7 +354,7 @@ def best(
     bench = next((b for b in benchmarks if dataset in b.datasets), None)
     if bench is None:
         if dataset in CLASSES:
-            find_table(table, places_for(data))  # raises, and says where it looked
+            open_nb201(find_table(table, places_for(data)), ())  # raises, and says where it looked or what is damaged
         known = dict.fromkeys([*CLASSES, *(d for b in benchmarks for d in b.datasets)])
         raise UserError(f"data set {dataset!r}{suggestion(dataset, list(known))}")
     if split not in bench.splits:

@@ -82,7 +82,7 @@ def here(jobs: Sequence[Job], report: Report, patient: bool = True) -> None:
 
 def _elsewhere(plan: Plan, folder: Path) -> str | None:
     """Who has made or is making a run: a look, where claiming what a thousand others hold would take minutes."""
-    if (folder / "record.json").exists() and store.record_of(folder, plan.key) is not None:
+    if store.record_of(folder, plan.key) is not None:
         return "another, who has finished it"
     return store.holder(store.claim_path(folder))
 

@@ -36,8 +36,9 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     waiting, flying, looked = deque(range(len(jobs))), dict[Any, int](), 0.0
     try:
         while waiting or flying:
-            # Twice what fits, so that no node waits for the next one.
-            while waiting and len(flying) < (how.workers or max(2 * _places(ray, how), 2)):
+            # Twice what fits now, so that no node waits for the next one.
+            most = how.workers or max(2 * _places(ray, how), 2)
+            while waiting and len(flying) < most:
                 number = waiting.popleft()
                 plan, folder = jobs[number]
                 flying[make[plan.kind].remote(plan, folder, executors.unseen)] = number

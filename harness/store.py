@@ -30,7 +30,7 @@ from typing import Any
 from benchmarks.base import UserError, bounded_memory, out_of_memory, read_at_most, written_whole
 from harness import schema
 
-LARGEST_MB = 256  # of a record or campaign.json
+LARGEST_MB, LARGEST_CHECKPOINT_MB = 256, 16_384  # the first of a record or campaign.json
 DIGEST = "sha256"  # the last key of our JSON files: of their content without it
 
 
@@ -236,7 +236,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """UserError where the file is damaged; never executes what is in it."""
     import torch
 
-    data = read_at_most(path, 2**14)
+    data = read_at_most(path, LARGEST_CHECKPOINT_MB)
     if sha256(data[:-32]).digest() != data[-32:]:
         raise UserError(f"{path}: damaged: its checksum does not fit")
     try:

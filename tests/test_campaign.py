@@ -283,9 +283,7 @@ def test_a_machine_that_finds_another_table_makes_no_run(tmp_path):
 
 
 def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
-    bench = digits.open_digits201()
-    setting = campaign.Setting(bench, None, (), "digits201", campaign.resolve_preset(bench, "smoke"), "fp32", "cpu", 1)
-    planned = campaign.plans(setting, parse_specs("random"), range(3))
+    planned = plans_for(digits.open_digits201(), "digits201", "random", range(3))
     jobs = [(plan, store.run_folder(tmp_path, plan.label, plan.seed)) for plan in planned]
     assert runner.run(*jobs[1])["status"] == "done"
     events = []
@@ -400,8 +398,7 @@ def test_fresh_does_not_take_a_running_campaign_away(harness, tmp_path):
 
 
 def test_shards_are_the_whole_and_each_has_its_share_of_every_searcher(harness, tmp_path):
-    setting = campaign.Setting(digits.open_digits201(), None, (), "digits201", {"epochs": 1}, "fp32", "cpu", 1)
-    planned = campaign.plans(setting, parse_specs("random,evolution,local,reinforce"), range(10))
+    planned = plans_for(digits.open_digits201(), "digits201", "random,evolution,local,reinforce", range(10))
     for parts in (1, 3, 4, 7):
         dealt = [campaign.shard(planned, part, parts) for part in range(1, parts + 1)]
         runs = [(plan.label, plan.seed) for part in dealt for plan in part]
@@ -514,9 +511,13 @@ def memory(things):
     return arrays + [torch.empty(0, dtype=t.dtype).set_(t.untyped_storage()).numpy() for t in storages.values()]
 
 
-def plan_for(bench, dataset, text, preset="smoke"):
+def plans_for(bench, dataset, text, seeds, preset="smoke"):
     setting = campaign.Setting(bench, None, (), dataset, campaign.resolve_preset(bench, preset), "fp32", "cpu", 1)
-    (plan,) = campaign.plans(setting, parse_specs(text), [0])
+    return campaign.plans(setting, parse_specs(text), seeds)
+
+
+def plan_for(bench, dataset, text, preset="smoke"):
+    (plan,) = plans_for(bench, dataset, text, [0], preset)
     return plan
 
 
@@ -622,6 +623,10 @@ def test_no_table_anywhere(harness, tmp_path, monkeypatch):
     assert code == 2
     assert str(tmp_path) in err
     assert "harness data convert" in err
+    (tmp_path / "nb201.npz").write_bytes(b"PK")
+    code, _, err = harness("best", "cifar10")
+    assert code == 2
+    assert "nb201.npz: not a benchmark file" in err
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,8 @@ class Campaign:
         self.damaged: dict[Path, bytes] = {}  # records that we damaged, as long as they lie there
         self.hurt: dict[Path, bytes] = {}  # all that we damaged and that must be found in aside/ at the end
         self.said = ""
-        talk = tempfile.mkdtemp(prefix="said")  # not on the disk that is filled
-        self.told, self.mark = Path(talk) / "said", Path(talk) / "mark"
+        self.talk = tempfile.TemporaryDirectory(prefix="said")  # not on the disk that is filled; goes with the campaign
+        self.told, self.mark = Path(self.talk.name) / "said", Path(self.talk.name) / "mark"
 
     def start(self, fault: str = "none:0") -> subprocess.Popen[str]:
         paths = [str(HERE / "injected"), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")]
@@ -202,6 +202,9 @@ def disturb(kind: str, campaign: Campaign, usual: float) -> bool:
     time.sleep(SPAN_SECONDS if kind == "hanging worker" else delay)
     hit = process.poll() is None
     if kind == "full disk":
+        expect(
+            os.path.ismount(campaign.folder.parent), "the small file system is gone: the machine's own would be filled"
+        )
         filler = campaign.folder / "filler"
         with open(filler, "wb", buffering=0) as file:
             for size in (1 << 20, 1 << 12, 1):

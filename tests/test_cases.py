@@ -45,12 +45,12 @@ CASES: dict[int, str] = {
     "test_campaign.test_finished_runs_are_kept_and_order_and_workers_do_not_matter",
     27: "test_cell.test_canonical_form_is_nats_bench_s, "
     "test_diagnostics.test_different_and_isomorphic_queries_are_counted",
-    28: "test_campaign.test_show",
+    28: "test_commands.test_show",
     29: "test_cell.test_derivation_with_and_without_none, test_networks.test_a_cell_by_hand",
     30: "test_cell.test_accepted_spellings, test_cell.test_anything_else_is_an_error_that_names_the_place, "
     "test_table.test_any_integer_is_an_index",
     32: "test_a_table_opens_in_little_memory",
-    34: "test_campaign.test_no_table_anywhere",
+    34: "test_commands.test_no_table_anywhere",
     36: "test_images.test_a_file_with_a_wrong_md5_is_not_unpickled, test_table.test_wrong_files_are_one_clear_line; "
     "nothing is downloaded",
     38: "test_official.test_tensors_are_refused; the program asks for no weights",
@@ -77,7 +77,7 @@ CASES: dict[int, str] = {
     60: "test_campaign.test_failures_are_recorded_and_the_others_go_on",
     61: "test_searchers.test_every_registered_searcher_is_under_contract, test_searchers.test_answers_and_counters",
     62: "test_diagnostics.test_the_table_of_diagnostics_by_hand",
-    63: "test_campaign.test_a_stopped_search_continues_to_the_same_record",
+    63: "test_resume.test_a_stopped_search_continues_to_the_same_record",
     66: "test_campaign.test_finished_runs_are_kept_and_order_and_workers_do_not_matter",
     67: "test_searchers.test_same_searches_in_another_process_and_under_another_hash_seed; no loader processes",
     70: "test_importing.test_campaigns_are_compared_by_seed",
@@ -85,11 +85,11 @@ CASES: dict[int, str] = {
     72: "test_statistics.test_summary_of_five_searches_is_worked_by_hand",
     73: "test_tables.test_failed_collapsed_and_missing_random_are_warned_of",
     74: "test_tables.test_results_table_is_the_contract_with_hand_worked_numbers",
-    75: "test_campaign.test_seeds",
+    75: "test_specs.test_seeds",
     76: "test_campaign.test_finished_runs_are_kept_and_order_and_workers_do_not_matter",
-    78: "test_campaign.test_seeds",
+    78: "test_specs.test_seeds",
     79: "test_baselines.test_rsws_answers_the_best_of_its_candidates_on_all_validation_images",
-    82: "test_table.test_known_optima, test_campaign.test_best",
+    82: "test_table.test_known_optima, test_commands.test_best",
     85: "every score is an accuracy in percent, higher is better; nothing else is compared",
     86: "test_report.test_headline_says_not_distinguishable_with_p_and_n",
     87: "test_ablations.test_signed_rank_with_ties_and_zeros_over_all_signs, "

@@ -1,0 +1,14 @@
+"""Planned runs as the command line makes them."""
+
+from harness import campaign
+from harness.specs import parse_specs
+
+
+def plans_for(bench, dataset, text, seeds, preset="smoke"):
+    setting = campaign.Setting(bench, None, (), dataset, campaign.resolve_preset(bench, preset), "fp32", "cpu", 1)
+    return campaign.plans(setting, parse_specs(text), seeds)
+
+
+def plan_for(bench, dataset, text, preset="smoke"):
+    (plan,) = plans_for(bench, dataset, text, [0], preset)
+    return plan

@@ -1,0 +1,150 @@
+"""What the commands say, also of bad input: one line and exit code 2."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.base import UserError
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--searchers", "random", "--seeds", "0"], "--seeds 0"),
+        (["--searchers", "random", "--seeds", "1", "--shard", "3/2"], "--shard 3/2: the first number"),
+        (["--searchers", "random", "--seeds", "1", "--shard", "half"], "expected I/N"),
+        (["--searchers", "darts", "--seeds", "1"], "cifar-10-batches-py"),
+        (["--searchers", "random", "--seeds", "1", "--preset", "smal"], "did you mean 'small'"),
+        (["--searchers", "random", "--seeds", "1", "--search-dataset", "cifar"], "did you mean 'cifar10'"),
+        (["--searchers", "darts", "--seeds", "1", "--device", "tpu"], "expected auto, cpu, cuda"),
+        (["--searchers", "random", "--seeds", "1", "--data", "/no/such"], "--data /no/such: no such folder"),
+        (["--searchers", "random", "--seeds", "1", "--table", "/no/such.npz"], "/no/such.npz"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(harness, table, tmp_path, arguments, message):
+    defaults = {"--table": table, "--data": tmp_path, "--out": tmp_path / "out"}
+    for name, value in defaults.items():
+        if name not in arguments:
+            arguments = [*arguments, name, value]
+    code, out, err = harness("run", *arguments)
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert len(err.strip().splitlines()) <= 2
+    assert "Traceback" not in err
+    assert not (tmp_path / "out").exists()  # said before any work
+
+
+def test_no_cuda_is_said(harness, table, tmp_path):
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    code, _, err = harness(
+        *["run", "--searchers", "darts", "--seeds", 1, "--device", "cuda"],
+        *["--table", table, "--data", tmp_path, "--out", tmp_path / "out"],
+    )
+    assert code == 2
+    assert "finds no CUDA device here; use --device cpu" in err
+
+
+def test_no_table_anywhere(harness, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    code, _, err = harness("best", "cifar10")
+    assert code == 2
+    assert str(tmp_path) in err
+    assert "harness data convert" in err
+    (tmp_path / "nb201.npz").write_bytes(b"PK")
+    code, _, err = harness("best", "cifar10")
+    assert code == 2
+    assert "nb201.npz: not a benchmark file" in err
+
+
+@pytest.mark.parametrize(
+    ("dataset", "answer"),
+    [("cifar10", "6111 94.3733"), ("cifar100", "9930 73.5133"), ("ImageNet16-120", "857 47.3111")],
+)
+def test_best(harness, table, dataset, answer):
+    code, out, _ = harness("best", dataset, "--table", table)
+    assert code == 0
+    index, value = answer.split()
+    assert out.split()[0] == index
+    assert f"{value} %" in out
+
+
+def test_show(harness, table):
+    for spelling in ("284", "naslib:0,0,1,0,3,1", "1,1,1,0,2,0"):
+        code, out, _ = harness("show", spelling, "--table", table)
+        assert code == 0
+        assert "cell 284\n" in out
+        assert "0.101306 M parameters" in out
+        assert out.count("→") >= 6
+        assert "88.7900   mean of 3 trials" in out
+    code, _, err = harness("show", "|nope~0|", "--table", table)
+    assert code == 2
+    assert "error: cell" in err
+
+
+def test_list_and_report_and_table(harness, table, tmp_path):
+    assert all(name in harness("list", "searchers")[1] for name in ("gicso", "darts", "cso", "random", "evolution"))
+    assert "paper" in harness("list", "presets")[1]
+    assert "15,625" in harness("list", "benchmarks")[1]
+    out = tmp_path / "out"
+    arguments = ["--searchers", "random,evolution", "--seeds", 2, "--table", table, "--data", tmp_path, "--out", out]
+    assert harness("run", *arguments)[0] == 0
+    code, text, _ = harness("table", out, "--published")
+    assert code == 0
+    assert "REA" in text
+    assert "published" in text
+    assert harness("table", out, "--format", "csv")[1] == (out / "report/table.csv").read_text()
+    assert r"\toprule" in harness("table", out, "--format", "tex")[1]
+    code, text, _ = harness("report", out, "--out", tmp_path / "elsewhere")
+    assert code == 0
+    assert (tmp_path / "elsewhere/report.html").is_file()
+    code, _, err = harness("report", tmp_path / "nothing")
+    assert code == 2
+    assert "no campaign here" in err
+
+
+def test_doctor(harness, table, cifar10_root):
+    code, out, _ = harness("doctor", "--table", table, "--data", cifar10_root)
+    assert code == 0
+    assert "BAD" not in out
+    assert out.count("trained again") == 3
+    assert "802,426 parameters, 113,951,370 FLOPs; the table says the same" in out
+    code, out, _ = harness("doctor", "--table", table, "--data", HERE)
+    assert code == 1
+    assert "BAD" in out
+
+
+def test_data_convert_and_info(harness, shared, table, tmp_path):
+    code, out, _ = harness("data", "convert", table, tmp_path / "nb201.npz")
+    assert code == 0
+    code, described, _ = harness("data", "info", tmp_path / "nb201.npz")
+    assert code == 0
+    assert described.count(out.split("sha256 ")[1].split()[0]) >= 1
+    sample = shared / "data/nats-bench-sample/NATS-tss-v1_0-3ffb9-simple"
+    code, out, _ = harness("data", "convert", sample, tmp_path / "sample.npz", "--verify")
+    assert code == 0
+    assert "3 of 15,625 cells" in out
+    assert "verified" in out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["nb201.npz", "sample.npz"]
+    code, _, err = harness("data", "convert", table, HERE / "conftest.py" / "nb201.npz")
+    assert code == 2
+    assert "cannot be made" in err
+    code, _, err = harness("data", "convert", shared / "data/nats-bench-sample/NATS-sss-v1_0-50262-simple", tmp_path)
+    assert code == 2
+    assert "size" in err
+    code, _, err = harness(
+        *["run", "--searchers", "random", "--seeds", 1, "--table", tmp_path / "sample.npz"],
+        *["--data", tmp_path, "--out", tmp_path / "out"],
+    )
+    assert code == 2
+    assert "convert a complete archive" in err
+
+
+def test_debug_shows_the_traceback(harness, tmp_path):
+    with pytest.raises(UserError):
+        harness("report", tmp_path, "--debug")

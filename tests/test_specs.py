@@ -1,0 +1,50 @@
+"""SPECs and seeds of the command line, and what is said of wrong ones."""
+
+import pytest
+
+from benchmarks.base import UserError
+from harness.specs import parse_seeds, parse_specs
+
+
+def test_specs():
+    specs = parse_specs("darts, gicso[population={12,24},swarm=cso],random", ["gicso.diversity=0"])
+    assert [s.text for s in specs] == [
+        "darts",
+        "gicso[diversity=0.0,population=12,swarm=cso]",
+        "gicso[diversity=0.0,swarm=cso]",
+        "random",
+    ]
+    assert [s.label for s in specs][::3] == ["darts", "random"]
+    assert all(s.label.startswith("gicso-") and len(s.label) == 14 for s in specs[1:3])
+    assert parse_specs("gicso[population=24]")[0].label == "gicso"  # the default, spelled out
+    assert parse_specs("cso[oracle=table]")[0].kind == "multi-trial"
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        ("darts,,random", [], "an empty name"),
+        ("dartz", [], "did you mean 'darts'"),
+        ("gicso[population=24", [], "'\\[' is not closed"),
+        ("gicso]", [], "unbalanced ']'"),
+        ("gicso[population]", [], "expected key=value"),
+        ("gicso[populations=24]", [], "did you mean 'population'"),
+        ("gicso[population=abc]", [], "population='abc'"),
+        ("darts,darts", [], "'darts' is given twice"),
+        ("darts", ["gicso.population=12"], "'gicso' is not among the searchers"),
+        ("darts", ["alpha_lr=1"], "expected searcher.key=value"),
+    ],
+)
+def test_wrong_specs_are_named(text, overrides, message):
+    with pytest.raises(UserError, match=message):
+        parse_specs(text, overrides)
+
+
+def test_seeds():
+    assert parse_seeds("5") == [0, 1, 2, 3, 4]
+    assert parse_seeds("3,7,11") == [3, 7, 11]
+    assert parse_seeds("3,") == [3]
+    assert len(set(parse_seeds("500"))) == 500
+    for wrong in ("0", "-1", "a", "1,1", "1.5", "", "1,,2", ","):
+        with pytest.raises(UserError):
+            parse_seeds(wrong)

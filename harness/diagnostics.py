@@ -6,6 +6,7 @@ The runner asks for these at every step and after the search; `tables.diagnostic
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,12 @@ class Watch:
 def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str, Any] | None:
     """Spearman correlation of one-shot validation loss (negated) with the table's validation accuracy.
 
-    Over a fixed sample of cells, and over its better half by the table. None without a supernet.
+    Over a fixed sample of cells, and over its better half by the table; `seconds` is what asking took. None without a
+    supernet.
     """
     known = np.flatnonzero(~np.isnan(benchmark.column(dataset, "valid").mean))
     sample = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
+    start = time.perf_counter()
     losses = searcher.one_shot_losses([cells.from_index(int(k)) for k in sample], IMAGES)
     if losses is None:
         return None
@@ -83,6 +86,7 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
         "accuracies": [round(float(value), 4) for value in accuracy],
         "spearman": _spearman(-losses, accuracy),
         "spearman_good": _spearman(-losses[good], accuracy[good]),
+        "seconds": time.perf_counter() - start,
     }
 
 

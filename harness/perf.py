@@ -250,6 +250,25 @@ def measure_campaign(bench: Benchmark, table: Path | None, seeds: int = 20) -> d
     return {"runs a second": len(planned) / spent, "of it inside the searcher, %": 100 * searching / spent}
 
 
+def measure_search(device: str) -> dict[str, float]:
+    """One G-ICSO-NAS search of digits201's small preset: what it costs beside the searcher's own steps."""
+    bench = open_benchmark("digits201")
+    preset = campaign.resolve_preset(bench, "small")
+    setting = campaign.Setting(bench, None, (), bench.datasets[0], preset, "fp32", device, torch.get_num_threads())
+    (plan,) = campaign.plans(setting, parse_specs("gicso"), [0])
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        record = runner.run(plan, store.run_folder(Path(folder), plan.label, plan.seed))
+        spent = time.perf_counter() - start
+    assert record is not None
+    searching, asking = record["search_seconds"], record["one_shot"]["seconds"]
+    return {
+        "inside the searcher, s": searching,
+        "supernet-table correlation afterwards, s": asking,
+        "all else, % of the search": 100 * (spent - searching - asking) / searching,
+    }
+
+
 def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[str, Any]:
     """Everything that perf.json holds."""
     torch.set_num_threads(threads)
@@ -263,6 +282,7 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
     if table is not None:
         result["table"] = measure_table(table)
         result["campaign"] = measure_campaign(open_benchmark("nb201", table), table)
+    result["one-shot run"] = measure_search(device)
     result["peak memory, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if device.startswith("cuda"):
         result["peak device memory, MB"] = torch.cuda.max_memory_allocated(device) / 2**20
@@ -289,7 +309,7 @@ def to_text(result: dict[str, Any]) -> str:
             f"| {moved:.1f} ({moved / tops['bandwidth, GB/s']:.0%}) |"
         )
     lines.append("")
-    for group in ("ceilings", "table", "campaign"):
+    for group in ("ceilings", "table", "campaign", "one-shot run"):
         for name, value in result.get(group, {}).items():
             lines.append(f"- {group}: {name} {value:,.3g}")
     lines.append(f"- peak memory {result['peak memory, MB']:,.0f} MB")

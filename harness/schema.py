@@ -56,6 +56,7 @@ class Phase(Checked):
 class OneShot(Checked):
     spearman: float | None
     spearman_good: float | None
+    seconds: Seconds | None = None  # older records lack it
     accuracies: list[Percent] = []
     losses: list[Annotated[float, Field(allow_inf_nan=True)]] = []  # of a supernet that diverged, nan
 

@@ -49,7 +49,7 @@ class GICSOSettings(AlphaSettings, SwarmSettings):
     swarm: Literal["icso", "cso", "random"] = "icso"  # L-ICSO's triplets: rule DOC, use here INFERRED
     population: int = Field(24, ge=6, multiple_of=3)  # INFERRED
     phi: float = Field(0.15, ge=0)  # DOC, L-ICSO
-    fitness: Literal["one-hot", "mixture"] = "one-hot"  # INFERRED
+    fitness: Literal["one-hot", "error", "mixture"] = "one-hot"  # INFERRED: loss or error of the arg-max path, or …
     diversity: float = Field(0.1, ge=0)  # that there is one: KNOWN; form and size INFERRED (λ at the start)
     diversity_schedule: Literal["linear", "constant"] = "linear"  # to 0 over the exploration: DFDBCSO's (DOC)
     weights: Literal["uniform", "best"] = "uniform"  # INFERRED: w on uniform single paths, or on g's mixture
@@ -88,14 +88,16 @@ class GICSO(OneShotSearcher):
         self.paths = task.stream("paths")
         self.training = WeightTraining(task, config, config.fitness_batch)
         self.answer = initial_alphas(task, config.alpha_init)  # α of the current answer
+        self.score = self.training.errors if config.fitness == "error" else self.training.losses
         self.swarm = AlphaSwarm(
             self.training,
             self.answer,
             config.swarm,
             config.phi,
             config,
-            one_hot=config.fitness == "one-hot",
+            one_hot=config.fitness != "mixture",
             archive=config.archive,
+            score=self.score,
         )
         self.first_diversity = self.swarm.spread()
         self.descent: AlphaDescent | None = None
@@ -147,7 +149,7 @@ class GICSO(OneShotSearcher):
         positions = [*self.swarm.swarm.x, *(np.array(p) for _, p in self.swarm.archive.values())]
         positions.append(self.swarm.swarm.best)
         choices = [derive(p.reshape(SHAPE)) for p in positions]
-        losses = self.training.mean_losses(choices, self.config.final_images)
+        losses = self.training.mean_scores(self.score, choices, self.config.final_images)
         return positions[int(np.argmin(losses))].reshape(SHAPE)
 
     # Phase 3: α by gradient, with early stopping.
@@ -167,7 +169,7 @@ class GICSO(OneShotSearcher):
         pair = [derive(old), derive(new)]
         if pair[0] == pair[1] or not self.config.guard:
             return new
-        losses = self.training.mean_losses(pair, self.config.final_images)
+        losses = self.training.mean_scores(self.score, pair, self.config.final_images)
         return new if losses[1] < losses[0] else old
 
     # Switching.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from searchers.swarm import Swarm
 
 SHAPE = (len(EDGES), len(OPERATIONS))
 DIMENSIONS = SHAPE[0] * SHAPE[1]  # of flattened alphas
+Score: TypeAlias = Callable[[Sequence["Cell | Tensor"], Tensor, Tensor], np.ndarray]  # of candidates on a batch
 
 
 class WeightSettings(Settings):
@@ -148,10 +149,14 @@ class WeightTraining:
         self.task.count(evaluations=len(choices), eval_images=len(choices) * len(y))
         return np.array(values)
 
-    def mean_losses(self, choices: Sequence[Cell | Tensor], images: int) -> np.ndarray:
-        """Cross-entropy over as many fitness batches as hold about `images` images."""
+    def errors(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
+        """Share of one batch that every candidate classifies wrongly; (len(choices),)."""
+        return 1 - self.accuracies(choices, x, y) / 100
+
+    def mean_scores(self, score: Score, choices: Sequence[Cell | Tensor], images: int) -> np.ndarray:
+        """`losses` or `errors` over as many fitness batches as hold about `images` images."""
         batches = max(1, round(images / self.fitness.batch_size))
-        return np.mean([self.losses(choices, *self.fitness.next()) for _ in range(batches)], axis=0)
+        return np.mean([score(choices, *self.fitness.next()) for _ in range(batches)], axis=0)
 
     def validation_pass(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Every validation image once, in the stored order, as batches of the fitness batch's size."""
@@ -185,7 +190,7 @@ class OneShotSearcher(Searcher):
     training: WeightTraining
 
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
-        return self.training.mean_losses(candidates, images)
+        return self.training.mean_scores(self.training.losses, candidates, images)
 
 
 class EitherOracle(Searcher):
@@ -212,7 +217,8 @@ class EitherOracle(Searcher):
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
         if self.config.oracle == "table":
             return None
-        return self.search.training.mean_losses(candidates, images)
+        training = self.search.training
+        return training.mean_scores(training.losses, candidates, images)
 
     def state_dict(self) -> dict[str, Any]:
         return self.search.state_dict()
@@ -315,7 +321,7 @@ class SwarmSettings(Settings):
 
 
 class AlphaSwarm:
-    """A swarm whose particles are flattened alphas (30,), scored by one-shot validation losses.
+    """A swarm whose particles are flattened alphas (30,), scored by one-shot validation loss, or error.
 
     All particles of a generation see one batch, so that they are ranked fairly. With `one_hot` a particle is scored
     through its arg-max path, otherwise through its softmax mixture. The `archive` best cells ever scored are kept.
@@ -330,6 +336,7 @@ class AlphaSwarm:
         settings: SwarmSettings,
         one_hot: bool = True,
         archive: int = 0,
+        score: Score | None = None,
     ):
         middle, spread = centre.reshape(-1), settings.spread
 
@@ -337,6 +344,7 @@ class AlphaSwarm:
             return middle + spread * rng.standard_normal((n, DIMENSIONS))
 
         self.training, self.one_hot, self.archive_size = training, one_hot, archive
+        self.score = score or training.losses
         self.every, self.weight_steps = settings.generation_steps, 0
         low, high = -settings.box, settings.box
         self.swarm = Swarm(settings.population, rule, training.task.stream("swarm"), low, high, phi, draw)
@@ -370,7 +378,7 @@ class AlphaSwarm:
         """Move the swarm once and score who moved; fitness = loss − weight·diversity."""
         moved = self.swarm.ask()
         batch = self.training.fitness.next()
-        self.losses[moved] = self.training.losses([self.choice(p) for p in self.swarm.x[moved]], *batch)
+        self.losses[moved] = self.score([self.choice(p) for p in self.swarm.x[moved]], *batch)
         self._tell(diversity_weight)
         for k in moved:
             cell, loss = derive(self.swarm.x[k].reshape(SHAPE)), float(self.losses[k])
@@ -381,7 +389,7 @@ class AlphaSwarm:
     def rescore(self, diversity_weight: float = 0.0) -> None:
         """Score all particles and g anew on one batch: w has moved, and old scores would win by age."""
         everyone = [*self.swarm.x, self.swarm.best]
-        losses = self.training.losses([self.choice(p) for p in everyone], *self.training.fitness.next())
+        losses = self.score([self.choice(p) for p in everyone], *self.training.fitness.next())
         self.losses, self.swarm.best_value = losses[:-1], float(losses[-1])
         self._tell(diversity_weight)
 

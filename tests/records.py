@@ -16,5 +16,7 @@ def records(folder):
 
 def timeless(record):
     kept = {key: value for key, value in record.items() if key not in TIMES}
+    if kept.get("one_shot"):
+        kept["one_shot"] = {key: value for key, value in kept["one_shot"].items() if key != "seconds"}
     kept["trajectory"] = [{k: v for k, v in point.items() if k != "search_seconds"} for point in kept["trajectory"]]
     return kept

@@ -392,7 +392,7 @@ def test_guard_keeps_the_better_cell(monkeypatch):
     old, new = np.zeros((6, 5)), np.zeros((6, 5))
     old[:, 3], new[:, 1] = 1, 1
     for losses, expected in (([1.0, 2.0], old), ([2.0, 1.0], new)):
-        monkeypatch.setattr(searcher.training, "mean_losses", lambda cells, n, value=losses: np.array(value))
+        monkeypatch.setattr(searcher.training, "mean_scores", lambda score, cells, n, value=losses: np.array(value))
         assert searcher.better(old, new) is expected
     _, unguarded = build("gicso", guard=False)
     assert unguarded.better(old, new) is new

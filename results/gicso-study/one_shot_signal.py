@@ -29,6 +29,7 @@ from searchers.gicso import GICSOSettings
 from searchers.one_shot import SHAPE, WeightTraining
 
 SAMPLE, KEPT, TOP = 200, 40, 10
+DEPTH = "single path, other depth"  # three times as deep or flat as the preset, the same cost
 
 
 def single(training: WeightTraining, rng: np.random.Generator) -> Callable:
@@ -43,23 +44,14 @@ def mixture(training: WeightTraining, rng: np.random.Generator) -> Callable:
     return training.equal_weights
 
 
-def wide(training: WeightTraining, rng: np.random.Generator) -> Callable:
-    return lambda: training.mixture(2 * rng.standard_normal(SHAPE))
-
-
-WAYS: dict[str, tuple[list, dict, dict]] = {  # name: (phases as shares of the epochs, factors of the preset, settings)
-    "single path": ([(1, single)], {}, {}),
-    "mixture": ([(1, mixture)], {}, {}),
-    "mixture 1/3, then single path": ([(1 / 3, mixture), (2 / 3, single)], {}, {}),
-    "random wide mixtures": ([(1, wide)], {}, {}),
-    "single path without none": ([(1, no_none)], {}, {}),
-    "single path, lr 0.1": ([(1, single)], {}, {"lr": 0.1}),
-    "single path, lr 0.2": ([(1, single)], {}, {"lr": 0.2}),
-    "single path, N 3": ([(1, single)], {"cells": 3}, {}),
-    "single path, N 3, 2/5 of the epochs": ([(1, single)], {"cells": 3, "epochs": 0.4}, {}),
-    "single path, 3x epochs": ([(1, single)], {"epochs": 3}, {}),
+WAYS: dict[str, tuple[list, dict]] = {  # name: (phases as shares of the epochs, settings)
+    "single path": ([(1, single)], {}),
+    "mixture, then single path": ([(1 / 3, mixture), (2 / 3, single)], {}),
+    "mixture": ([(1, mixture)], {}),
+    "single path without none": ([(1, no_none)], {}),
+    "single path, lr 0.1": ([(1, single)], {"lr": 0.1}),
+    DEPTH: ([(1, single)], {}),
 }
-FEW = ("single path",)  # tuned, too
 
 
 def main() -> None:
@@ -81,14 +73,18 @@ def main() -> None:
         rows.writerow(["way", "seed", "score", "cells", "spearman", "spearman_good", "top_accuracy", "seconds"])
         for seed in range(asked.seeds):
             for way in asked.ways:
-                phases, changes, settings = WAYS[way]
-                changed = preset | {name: round(value * preset[name]) for name, value in changes.items()}
+                phases, settings = WAYS[way]
+                changed = preset
+                if way == DEPTH:
+                    deeper = preset["cells"] == 1
+                    depth, epochs = (3, 2 * preset["epochs"] // 5) if deeper else (1, 5 * preset["epochs"] // 2)
+                    changed = preset | {"cells": depth, "epochs": epochs}
                 setting = campaign.Setting(
                     benchmark, asked.table, places, benchmark.datasets[0], changed, "fp32", "cpu", 1
                 )
                 (plan,) = campaign.plans(setting, parse_specs("gicso"), [seed])
                 training = WeightTraining(runner.build_task(plan, benchmark), GICSOSettings(**settings))
-                for score, result in measured(training, phases, benchmark, way in FEW):
+                for score, result in measured(training, phases, benchmark, way == "single path"):
                     rows.writerow([way, seed, score, *result])
                 file.flush()
                 done += 1
@@ -117,47 +113,40 @@ def measured(training: WeightTraining, phases: list, benchmark: Benchmark, tune:
         top = values[np.argsort(-scores, kind="stable")[:TOP]].mean()
         return [len(among), *(round(float(v), 4) for v in both), round(float(top), 3), round(seconds, 1)]
 
-    everyone = np.arange(SAMPLE)
-    yield "trained", ["", "", "", "", round(trained, 1)]
-    for size in (64, 256, 1024):
+    def scored(score: Callable, candidates: list, among: np.ndarray, batches: int, size: int) -> list:
         training.fitness.batch_size = size
         start = time.perf_counter()
-        found = -training.mean_scores(training.losses, choices, size)
-        yield f"loss, {size} images", result(found, everyone, time.perf_counter() - start)
+        found = np.mean([score(candidates, *training.fitness.next()) for _ in range(batches)], axis=0)
+        return result(-found, among, time.perf_counter() - start)
+
+    everyone = np.arange(SAMPLE)
+    yield "trained", ["", "", "", "", round(trained, 1)]
+    for batches, size in ((1, 64), (1, 256), (1, 512), (2, 256), (8, 64)):
+        yield f"loss, {batches} x {size} images", scored(training.losses, choices, everyone, batches, size)
+    yield "error, 1 x 512 images", scored(training.errors, choices, everyone, 1, 512)
     soft = [training.mixture(_wide(cell)) for cell in choices]
-    training.fitness.batch_size = 256
-    start = time.perf_counter()
-    found = -training.mean_scores(training.losses, soft, 256)
-    yield "loss of a soft mixture, 256 images", result(found, everyone, time.perf_counter() - start)
-    start = time.perf_counter()
-    found = -training.mean_scores(training.losses, choices, 1024)
-    yield "loss, 4 batches of 256", result(found, everyone, time.perf_counter() - start)
-    start = time.perf_counter()
-    right = np.mean([training.accuracies(choices, *training.fitness.next()) for _ in range(4)], axis=0)
-    yield "accuracy, 4 batches of 256", result(right, everyone, time.perf_counter() - start)
+    yield "loss of a soft mixture, 1 x 256 images", scored(training.losses, soft, everyone, 1, 256)
     if not tune:
         return
-    kept = np.argsort(-truth)[: SAMPLE // 2]  # the better half, a random part of it
-    kept = np.sort(np.random.default_rng(1).choice(kept, KEPT, replace=False))
-    training.fitness.batch_size = 256
-    yield (
-        "kept: loss, 1024 images",
-        result(-training.mean_scores(training.losses, [choices[k] for k in kept], 1024), kept, 0),
-    )
+    better = np.argsort(-truth)[: SAMPLE // 2]
+    kept = np.sort(np.random.default_rng(1).choice(better, KEPT, replace=False))
+    few = [choices[k] for k in kept]
+    yield "kept: loss, 1 x 512 images", scored(training.losses, few, kept, 1, 512)
+    batch = training.fitness.next()
     for steps in (16, 64):
         start = time.perf_counter()
-        found = -np.array([tuned_loss(training, choices[k], steps, 0.1) for k in kept])
+        found = -np.array([tuned_loss(training, cell, steps, batch) for cell in few])
         yield f"kept: tuned {steps}", result(found, kept, time.perf_counter() - start)
 
 
-def tuned_loss(training: WeightTraining, cell: cells.Cell, steps: int, lr: float) -> float:
+def tuned_loss(training: WeightTraining, cell: cells.Cell, steps: int, batch: tuple, lr: float = 0.1) -> float:
     """Loss of one cell after it went on training alone, from the shared weights, which are put back."""
     before = [p.detach().clone() for p in training.net.parameters()]
     training.sgd.state.clear()
     for step in range(steps):
         training.sgd.param_groups[0]["lr"] = lr * (1 + np.cos(np.pi * step / steps)) / 2
         training.weight_step(*training.train.next(), cell)
-    (loss,) = training.mean_scores(training.losses, [cell], 1024)
+    (loss,) = training.losses([cell], *batch)
     with torch.no_grad():
         for p, b in zip(training.net.parameters(), before, strict=True):
             p.copy_(b)

@@ -134,7 +134,7 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
             shown = time.monotonic()
             print(f"{done:,} of {total:,} cells", file=sys.stderr, flush=True)
 
-    table = official.convert(source, new, progress)
+    table = official.convert_apart(source, new, progress)
     text = f"{target}: {table.source}, sha256 {table.sha256}"
     for warning in table.warnings:
         text += f"\nwarning: {warning}"

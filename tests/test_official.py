@@ -479,6 +479,25 @@ def test_hostile_pickles_are_refused_and_not_run(copy: Path, tmp_path: Path, con
     assert not trap.exists()
 
 
+def test_a_pickle_that_keeps_python_s_reader_busy_is_given_up(copy: Path, tmp_path: Path) -> None:
+    """A dictionary's key of 60 nested pairs that share their halves: its hash takes 2^60 steps, all in C."""
+    file = sorted(copy.glob("0*.pickle.pbz2"))[2]
+    file.write_bytes(bz2.compress(b"\x80\x04})" + b"2\x86" * 60 + b"Ns."))
+    done = []
+    with pytest.raises(UserError, match="given up: no cell of it was read in 4 s"):
+        official.convert_apart(copy, tmp_path / "t.npz", lambda *said: done.append(said), patience=4)
+    assert [d for d, _ in done] == [1, 2]
+    assert not (tmp_path / "t.npz").exists()
+
+
+def test_converting_apart_is_converting(copy: Path, tmp_path: Path, converted: Table) -> None:
+    table = official.convert_apart(copy, tmp_path / "t.npz")
+    assert table.sha256 == converted.sha256
+    sorted(copy.glob("0*.pickle.pbz2"))[0].write_bytes(b"BZh9")
+    with pytest.raises(UserError, match="the file ends early"):
+        official.convert_apart(copy, tmp_path / "u.npz")
+
+
 def test_incomplete_tars(nats_folder: Path, copy: Path, tmp_path: Path) -> None:
     whole = tar_of(nats_folder, tmp_path / "w.tar").read_bytes()
     piece = tmp_path / "NATS.tar.part1"

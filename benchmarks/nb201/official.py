@@ -7,14 +7,17 @@ time in constant memory; a .pth is one pickle and needs about six times its size
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, end_with_parent
 from benchmarks.nb201 import cell
 from benchmarks.nb201.archives import LAYOUTS, folder_files, read_cells, size_space
 from benchmarks.nb201.benchmark import PROXIES
@@ -63,6 +66,48 @@ def convert(source: Path_, dest: Path_, progress: Callable[[int, int], None] | N
         table = gathered.table(f"{LAYOUTS[kind]} ({place.name})", place)
     save_table(table, target)
     return table
+
+
+def convert_apart(
+    source: Path_, dest: Path_, progress: Callable[[int, int], None] = lambda done, total: None, patience: float = 60
+) -> Table:
+    """`convert` in a process of its own; UserError where no cell comes for `patience` seconds, and one more per MB.
+
+    A hundred bytes of a pickle can keep Python's reader busy for days, in C code that its own process cannot interrupt.
+    """
+    place, target = Path(source), Path(dest)
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_convert_and_tell, args=(place, target, theirs), daemon=True)
+    process.start()
+    theirs.close()
+    limit = patience + (place.stat().st_size / 1e6 if place.is_file() else 0)
+    try:
+        while ours.poll(limit):
+            said = ours.recv()
+            if said is None:
+                return load_table(target)
+            if isinstance(said, str):
+                raise UserError(said)
+            progress(*said)
+        raise UserError(f"{place}: given up: no cell of it was read in {limit:.0f} s; not an official file, perhaps")
+    except EOFError:
+        raise UserError(f"{place}: the process that read it was killed; too little memory, perhaps") from None
+    finally:
+        process.kill()
+        process.join()
+
+
+def _convert_and_tell(place: Path, target: Path, parent: Connection) -> None:
+    """Sends (done, total) after every cell and None at the end, or an error's text."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says that it was stopped
+    end_with_parent()
+    try:
+        convert(place, target, lambda done, total: parent.send((done, total)))
+    except UserError as error:
+        parent.send(str(error))
+    else:
+        parent.send(None)
 
 
 def info(path: Path_) -> dict[str, Any]:

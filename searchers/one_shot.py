@@ -62,7 +62,7 @@ class WeightTraining:
         self,
         task: SearchTask,
         settings: WeightSettings,
-        fitness_batch: int = 256,
+        fitness_batch: int = 512,
         make_cell: Callable[[int], torch.nn.Module] = MixedCell,
     ):
         assert task.train is not None
@@ -106,13 +106,13 @@ class WeightTraining:
             yield self.train.next()
 
     def epoch(
-        self, epoch: int, choose: Callable[[], Choice], after_step: Callable[[], None] = lambda: None
+        self, epoch: int, choose: Callable[[], Choice], after_step: Callable[[int], None] = lambda step: None
     ) -> dict[str, float]:
-        """One epoch of weight steps, each through `choose()` and followed by `after_step()`; the mean loss."""
+        """One epoch of weight steps, each through `choose()` and followed by `after_step(step)`; the mean loss."""
         losses = []
-        for x, y in self.batches(epoch):
+        for step, (x, y) in enumerate(self.batches(epoch)):
             losses.append(self.weight_step(x, y, choose()))
-            after_step()
+            after_step(step)
         return {"train_loss": mean(losses)}
 
     def _autocast(self, x: Tensor, precise: bool = False) -> torch.autocast:
@@ -154,8 +154,8 @@ class WeightTraining:
         return 1 - self.accuracies(choices, x, y) / 100
 
     def mean_scores(self, score: Score, choices: Sequence[Cell | Tensor], images: int) -> np.ndarray:
-        """`losses` or `errors` over as many fitness batches as hold about `images` images."""
-        batches = max(1, round(images / self.fitness.batch_size))
+        """`losses` or `errors` over as many fitness batches as hold about `images` images, or all that there are."""
+        batches = max(1, round(min(images, len(self.fitness.images)) / self.fitness.batch_size))
         return np.mean([score(choices, *self.fitness.next()) for _ in range(batches)], axis=0)
 
     def validation_pass(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -282,7 +282,7 @@ class AlphaDescent:
         """One epoch of first w, then alpha in each step (the reference's order); alphas stay where `frozen`."""
         valid: list[Tensor] = []
 
-        def after_step() -> None:
+        def after_step(_: int) -> None:
             if not frozen:
                 valid.append(self.step(penalty))
 
@@ -305,6 +305,11 @@ def initial_alphas(task: SearchTask, spread: float) -> np.ndarray:
     return spread * task.stream("alphas").standard_normal(SHAPE)
 
 
+def is_due(step: int, steps: int, times: int) -> bool:
+    """Whether what happens `times` in `steps` steps, evenly, the last time at their end, happens after this one."""
+    return (step + 1) * times // steps > step * times // steps
+
+
 def mean(losses: Sequence[Tensor]) -> float:
     """Mean of losses kept on the device until now, so that an epoch never waits for it."""
     return float(torch.stack(list(losses)).mean()) if losses else float("nan")
@@ -316,8 +321,8 @@ class SwarmSettings(Settings):
     population: int = Field(24, ge=6)
     spread: float = Field(1.0, gt=0)  # standard deviation of the first swarm
     box: float = Field(3.0, gt=0)  # alphas live in [−box, box]
-    generation_steps: int = Field(40, ge=1)  # weight steps a generation
-    fitness_batch: int = Field(256, ge=2)  # images
+    generations: int = Field(2, ge=1)  # an epoch, evenly among its weight steps
+    fitness_batch: int = Field(512, ge=2)  # images
 
 
 class AlphaSwarm:
@@ -345,7 +350,7 @@ class AlphaSwarm:
 
         self.training, self.one_hot, self.archive_size = training, one_hot, archive
         self.score = score or training.losses
-        self.every, self.weight_steps = settings.generation_steps, 0
+        self.generations = settings.generations
         low, high = -settings.box, settings.box
         self.swarm = Swarm(settings.population, rule, training.task.stream("swarm"), low, high, phi, draw)
         self.losses = np.full(settings.population, np.inf)
@@ -356,16 +361,13 @@ class AlphaSwarm:
         return derive(alphas) if self.one_hot else self.training.mixture(alphas)
 
     def epoch(self, epoch: int, choose: Callable[[], Choice], diversity_weight: float = 0.0) -> dict[str, float]:
-        """One epoch of weight steps through `choose()`, a generation every few of them; then all are scored anew."""
+        """One epoch of weight steps through `choose()`, the generations among them; then all are scored anew."""
 
-        def after_step() -> None:
-            self.weight_steps += 1
-            if self.weight_steps % self.every == 0:
+        def after_step(step: int) -> None:
+            if is_due(step, len(self.training.train), self.generations):
                 self.generation(diversity_weight)
 
         trained = self.training.epoch(epoch, choose, after_step)
-        if not self.swarm.told:  # an epoch shorter than a generation
-            self.generation(diversity_weight)
         self.rescore(diversity_weight)
         return {
             **trained,
@@ -412,14 +414,12 @@ class AlphaSwarm:
             "swarm": self.swarm.state_dict(),
             "losses": self.losses.tolist(),
             "archive": [[list(cell), loss, position] for cell, (loss, position) in self.archive.items()],
-            "weight_steps": self.weight_steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.swarm.load_state_dict(state["swarm"])
         self.losses = np.array(state["losses"])
         self.archive = {tuple(cell): (loss, position) for cell, loss, position in state["archive"]}
-        self.weight_steps = state["weight_steps"]
 
 
 def distances(positions: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Random perturbations instead of a swarm: what of G-ICSO-NAS's gain is the swarm's?
 
 Alphas follow a gradient estimated from one-shot losses at pairs of random perturbations, in everything else this is
-`cso`: w on uniform single paths, one estimate every 40 weight steps, the loss of the arg-max cell on a shared batch, as
+`cso`: w on uniform single paths, two estimates an epoch, the loss of the arg-max cell on a shared batch, as
 many candidates as a generation of 24 particles scores. The estimate is the antithetic one of Salimans et al. (2017,
 arXiv 1703.03864) for the Gaussian-smoothed loss; that derivative-free alpha updates escape DARTS' all-skip cell is
 ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
@@ -18,7 +18,15 @@ from pydantic import Field
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import derive
 from searchers.base import Step
-from searchers.one_shot import SHAPE, AlphaDescent, AlphaSettings, OneShotSearcher, WeightTraining, initial_alphas
+from searchers.one_shot import (
+    SHAPE,
+    AlphaDescent,
+    AlphaSettings,
+    OneShotSearcher,
+    WeightTraining,
+    initial_alphas,
+    is_due,
+)
 
 
 class ZeroOrderSettings(AlphaSettings):
@@ -26,8 +34,8 @@ class ZeroOrderSettings(AlphaSettings):
     alpha_weight_decay: float = Field(0.0, ge=0)  # INFERRED
     sigma: float = Field(1.0, gt=0)  # INFERRED, gicso's spread: standard deviation of the perturbations
     pairs: int = Field(6, ge=1)  # INFERRED: 12 candidates, as many as a swarm of 24 scores in a generation
-    generation_steps: int = Field(40, ge=1)  # INFERRED: weight steps an estimate
-    fitness_batch: int = Field(256, ge=2)  # INFERRED
+    estimates: int = Field(2, ge=1)  # INFERRED, gicso's generations: in an epoch
+    fitness_batch: int = Field(512, ge=2)  # INFERRED, gicso's
 
 
 class ZeroOrder(OneShotSearcher):
@@ -40,7 +48,7 @@ class ZeroOrder(OneShotSearcher):
         self.training = WeightTraining(task, config, config.fitness_batch)
         self.alpha = AlphaDescent(self.training, initial_alphas(task, config.alpha_init), config)
         self.paths, self.noise = task.stream("paths"), task.stream("perturbations")
-        self.epoch, self.weight_steps = 0, 0
+        self.epoch = 0
 
     def step(self) -> Step | None:
         if self.epoch == self.task.budget.epochs:
@@ -50,9 +58,8 @@ class ZeroOrder(OneShotSearcher):
         alphas = self.alpha.values()
         return Step(derive(alphas), alphas, metrics)
 
-    def after_step(self) -> None:
-        self.weight_steps += 1
-        if self.weight_steps % self.config.generation_steps == 0:
+    def after_step(self, step: int) -> None:
+        if is_due(step, len(self.training.train), self.config.estimates):
             self.alpha.descend(torch.tensor(self.estimate(), dtype=torch.float32, device=self.task.device))
 
     def estimate(self) -> np.ndarray:
@@ -67,10 +74,10 @@ class ZeroOrder(OneShotSearcher):
         return {
             "training": self.training.state_dict(),
             "alpha": self.alpha.state_dict(),
-            "counts": [self.epoch, self.weight_steps],
+            "epoch": self.epoch,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.training.load_state_dict(state["training"])
         self.alpha.load_state_dict(state["alpha"])
-        self.epoch, self.weight_steps = state["counts"]
+        self.epoch = state["epoch"]

@@ -24,7 +24,7 @@ from searchers.gicso import GICSO
 SPECS = {
     "random": {},
     "evolution": {},
-    "cso": {"population": 6, "generation_steps": 3, "fitness_batch": 32},
+    "cso": {"population": 6, "fitness_batch": 32},
     "cso[table]": {"oracle": "table", "population": 6},
     "local": {},
     "reinforce": {},
@@ -38,8 +38,8 @@ SPECS = {
     "betadarts": {},
     "cmaes": {"generations": 2, "fitness_batch": 32, "fitness_images": 64},
     "cmaes[table]": {"oracle": "table"},
-    "zero-order": {"pairs": 2, "generation_steps": 3, "fitness_batch": 32},
-    "gicso": {"population": 6, "generation_steps": 3, "fitness_batch": 32, "final_images": 64, "patience": 0},
+    "zero-order": {"pairs": 2, "fitness_batch": 32},
+    "gicso": {"population": 6, "fitness_batch": 32, "final_images": 64, "patience": 0},
 }
 EPOCHS = 10  # of gicso: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability
 PARTS = digits_training.parts()["train"]

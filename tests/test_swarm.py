@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from searchers.one_shot import is_due
 from searchers.swarm import Scene, Swarm, cso_pairs, fresh_draws, icso_triplets, reflect
 
 
@@ -132,3 +133,10 @@ def test_g_follows_the_objective_not_the_fitness():
     swarm.tell(np.array([0.0, 1.0, 2.0]), objective=np.array([3.0, 2.0, 1.0]))
     assert swarm.best.tolist() == [0.5]
     assert swarm.best_value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("steps", "times", "expected"), [(16, 2, [7, 15]), (5, 2, [2, 4]), (3, 3, [0, 1, 2]), (2, 9, [0, 1])]
+)
+def test_generations_are_spread_evenly_and_the_last_ends_the_epoch(steps, times, expected):
+    assert [step for step in range(steps) if is_due(step, steps, times)] == expected

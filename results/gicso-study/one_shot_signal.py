@@ -15,6 +15,7 @@ import argparse
 import csv
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from harness.specs import parse_specs
 from searchers.gicso import GICSOSettings
 from searchers.one_shot import SHAPE, WeightTraining
 
-SAMPLE, KEPT, TOP = 200, 40, 10
+SAMPLE, KEPT, TOP, IMAGES = 200, 40, 10, 1024
 DEPTH = "single path, other depth"  # three times as deep or flat as the preset, the same cost
 
 
@@ -113,29 +114,33 @@ def measured(training: WeightTraining, phases: list, benchmark: Benchmark, tune:
         top = values[np.argsort(-scores, kind="stable")[:TOP]].mean()
         return [len(among), *(round(float(v), 4) for v in both), round(float(top), 3), round(seconds, 1)]
 
+    x, y = (torch.cat(parts) for parts in zip(*islice(training.validation_pass(), 2), strict=True))
+    assert len(y) == 2 * training.fitness.batch_size == IMAGES  # the same images for all scores of one supernet
+
     def scored(score: Callable, candidates: list, among: np.ndarray, batches: int, size: int) -> list:
-        training.fitness.batch_size = size
         start = time.perf_counter()
-        found = np.mean([score(candidates, *training.fitness.next()) for _ in range(batches)], axis=0)
+        parts = islice(zip(x.split(size), y.split(size), strict=True), batches)
+        found = np.mean([score(candidates, *part) for part in parts], axis=0)
         return result(-found, among, time.perf_counter() - start)
 
     everyone = np.arange(SAMPLE)
     yield "trained", ["", "", "", "", round(trained, 1)]
-    for batches, size in ((1, 64), (1, 256), (1, 512), (2, 256), (8, 64)):
+    for batches, size in ((1, 64), (1, 256), (1, 1024), (4, 256), (16, 64)):
         yield f"loss, {batches} x {size} images", scored(training.losses, choices, everyone, batches, size)
-    yield "error, 1 x 512 images", scored(training.errors, choices, everyone, 1, 512)
+    for size in (256, 1024):
+        yield f"error, 1 x {size} images", scored(training.errors, choices, everyone, 1, size)
     soft = [training.mixture(_wide(cell)) for cell in choices]
-    yield "loss of a soft mixture, 1 x 256 images", scored(training.losses, soft, everyone, 1, 256)
+    for size in (256, 1024):
+        yield f"loss of a soft mixture, 1 x {size} images", scored(training.losses, soft, everyone, 1, size)
     if not tune:
         return
     better = np.argsort(-truth)[: SAMPLE // 2]
     kept = np.sort(np.random.default_rng(1).choice(better, KEPT, replace=False))
     few = [choices[k] for k in kept]
-    yield "kept: loss, 1 x 512 images", scored(training.losses, few, kept, 1, 512)
-    batch = training.fitness.next()
+    yield "kept: loss, 1 x 1024 images", scored(training.losses, few, kept, 1, IMAGES)
     for steps in (16, 64):
         start = time.perf_counter()
-        found = -np.array([tuned_loss(training, cell, steps, batch) for cell in few])
+        found = -np.array([tuned_loss(training, cell, steps, (x, y)) for cell in few])
         yield f"kept: tuned {steps}", result(found, kept, time.perf_counter() - start)
 
 

@@ -238,9 +238,10 @@ def campaign_of(
     if old is not None:
         for name, value in shared.items():
             if old.get(name) != value:
+                was, now = _differing(old.get(name), value)
                 raise UserError(
-                    f"{folder} holds a campaign with another {name} ({_brief(old.get(name))}, not "
-                    f"{_brief(value)}): use another --out, or --fresh to move its runs aside"
+                    f"{folder} holds a campaign with another {name} ({was}, not {now}): use another --out, or --fresh "
+                    "to move its runs aside"
                 )
         before_ablations = old.get("ablations")
         if ablations is None or before_ablations is None:
@@ -268,7 +269,11 @@ def _union(first: Sequence[int], second: Sequence[int]) -> list[int]:
     return list(dict.fromkeys([*first, *second]))
 
 
-def _brief(value: Any) -> str:
-    if isinstance(value, dict):
-        return str(value.get("name", value))
-    return str(value)[:12]
+def _differing(old: Any, new: Any) -> tuple[str, str]:
+    """Two values in short; of two presets of one name what differs between them."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        if old.get("name") != new.get("name"):
+            return str(old.get("name")), str(new.get("name"))
+        old, new = ({k: v for k, v in a.items() if b.get(k) != v} for a, b in ((old, new), (new, old)))
+        return str(old), str(new)
+    return str(old)[:12], str(new)[:12]

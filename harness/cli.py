@@ -441,7 +441,7 @@ def perf(
     rounds: Annotated[int, typer.Option(min=1, help="Timed repetitions of every case.")] = 5,
     out: Annotated[Path | None, typer.Option(help="Default: results/perf/<machine>.")] = None,
 ) -> None:
-    """Measure the supernet against a plain one, the hardware's ceilings, table look-ups, campaign throughput."""
+    """Measure the supernet against a plain one, the hardware's ceilings, table look-ups, what runs cost beside."""
     from benchmarks.nb201.benchmark import find_table
     from harness import conduct
     from harness import perf as measuring

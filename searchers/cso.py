@@ -38,7 +38,7 @@ class CSOSettings(WeightSettings, SwarmSettings):
 
 
 class SupernetSwarm:
-    """An epoch a step: weights on uniform single paths, a generation every few weight steps."""
+    """An epoch a step: weights on uniform single paths, two generations in each."""
 
     def __init__(self, task: Any, config: CSOSettings):
         self.task = task

@@ -54,7 +54,7 @@ class GICSOSettings(AlphaSettings, SwarmSettings):
     diversity_schedule: Literal["linear", "constant"] = "linear"  # to 0 over the exploration: DFDBCSO's (DOC)
     weights: Literal["uniform", "best"] = "uniform"  # INFERRED: w on uniform single paths, or on g's mixture
     switch_diversity: float = Field(0.0, ge=0, le=1)  # INFERRED: switch below this share of the first diversity
-    final_images: int = Field(5000, ge=0)  # INFERRED: for the last scoring of swarm and archive; 0 leaves it out
+    final_images: int = Field(5000, ge=0)  # INFERRED: for choosing at the hand-over, left out with 0, and for the guard
     archive: int = Field(10, ge=0)  # INFERRED: best cells kept for it
     # Phase 3. First-order DARTS from g.
     alpha_lr: float = Field(1e-3, ge=0)  # INFERRED; DARTS' 3e-4 barely moves a wide α in the epochs left

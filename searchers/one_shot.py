@@ -154,20 +154,19 @@ class WeightTraining:
         return 1 - self.accuracies(choices, x, y) / 100
 
     def mean_scores(self, score: Score, choices: Sequence[Cell | Tensor], images: int) -> np.ndarray:
-        """`losses` or `errors` over as many fitness batches as hold about `images` images, or all that there are."""
-        batches = max(1, round(min(images, len(self.fitness.images)) / self.fitness.batch_size))
-        return np.mean([score(choices, *self.fitness.next()) for _ in range(batches)], axis=0)
+        """Any of the three above over the next fitness batches, about `images` images, or over all that there are."""
+        size = self.fitness.batch_size
+        some = (self.fitness.next() for _ in range(max(1, round(images / size))))
+        total, count = np.zeros(len(choices)), 0
+        for x, y in some if images < len(self.fitness.images) else self.validation_pass(size):
+            total, count = total + len(y) * score(choices, x, y), count + len(y)
+        return total / count
 
-    def validation_pass(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every validation image once, in the stored order, as batches of the fitness batch's size."""
-        images, size = self.fitness.images, self.fitness.batch_size
+    def validation_pass(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Every validation image once, in the stored order, in batches of `size`; no generator moves."""
+        images = self.fitness.images
         for pixels, labels in zip(images.pixels.split(size), images.labels.split(size), strict=True):
             yield normalise(pixels, images.mean, images.std), labels
-
-    def pass_accuracies(self, choices: Sequence[Cell | Tensor]) -> np.ndarray:
-        """Percent of all validation images that every candidate classifies rightly; (len(choices),)."""
-        right = sum(self.accuracies(choices, x, y) * len(y) for x, y in self.validation_pass())
-        return np.asarray(right / len(self.fitness.images))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -190,7 +189,7 @@ class OneShotSearcher(Searcher):
     training: WeightTraining
 
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
-        return self.training.mean_scores(self.training.losses, candidates, images)
+        return self.training.losses(candidates, *next(self.training.validation_pass(images)))
 
 
 class EitherOracle(Searcher):
@@ -218,7 +217,7 @@ class EitherOracle(Searcher):
         if self.config.oracle == "table":
             return None
         training = self.search.training
-        return training.mean_scores(training.losses, candidates, images)
+        return training.losses(candidates, *next(training.validation_pass(images)))
 
     def state_dict(self) -> dict[str, Any]:
         return self.search.state_dict()
@@ -321,15 +320,17 @@ class SwarmSettings(Settings):
     population: int = Field(24, ge=6)
     spread: float = Field(1.0, gt=0)  # standard deviation of the first swarm
     box: float = Field(3.0, gt=0)  # alphas live in [−box, box]
-    generations: int = Field(2, ge=1)  # an epoch, evenly among its weight steps
-    fitness_batch: int = Field(512, ge=2)  # images
+    generations: int = Field(2, ge=1)  # an epoch, evenly among its weight steps; one a step where these are fewer
+    fitness_batch: int = Field(512, ge=2)  # images that share batch statistics
+    fitness_images: int = Field(512, ge=2)  # for one scoring, the same for all who are scored
 
 
 class AlphaSwarm:
     """A swarm whose particles are flattened alphas (30,), scored by one-shot validation loss, or error.
 
-    All particles of a generation see one batch, so that they are ranked fairly. With `one_hot` a particle is scored
-    through its arg-max path, otherwise through its softmax mixture. The `archive` best cells ever scored are kept.
+    All particles of a generation see the same images, so that they are ranked fairly. With `one_hot` a particle is
+    scored through its arg-max path, otherwise through its softmax mixture. The `archive` best cells ever scored are
+    kept.
     """
 
     def __init__(
@@ -349,7 +350,7 @@ class AlphaSwarm:
             return middle + spread * rng.standard_normal((n, DIMENSIONS))
 
         self.training, self.one_hot, self.archive_size = training, one_hot, archive
-        self.score = score or training.losses
+        self.score, self.images = score or training.losses, settings.fitness_images
         self.generations = settings.generations
         low, high = -settings.box, settings.box
         self.swarm = Swarm(settings.population, rule, training.task.stream("swarm"), low, high, phi, draw)
@@ -361,7 +362,10 @@ class AlphaSwarm:
         return derive(alphas) if self.one_hot else self.training.mixture(alphas)
 
     def epoch(self, epoch: int, choose: Callable[[], Choice], diversity_weight: float = 0.0) -> dict[str, float]:
-        """One epoch of weight steps through `choose()`, the generations among them; then all are scored anew."""
+        """One epoch of weight steps through `choose()`, the generations among them; then all are scored anew.
+
+        The last generation ends the epoch: its winners are scored twice, since they had luck with their images.
+        """
 
         def after_step(step: int) -> None:
             if is_due(step, len(self.training.train), self.generations):
@@ -376,11 +380,14 @@ class AlphaSwarm:
             "swarm_cells": len({derive(p.reshape(SHAPE)) for p in self.swarm.x}),
         }
 
+    def scores(self, positions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Losses or errors of positions on the next fitness images."""
+        return self.training.mean_scores(self.score, [self.choice(p) for p in positions], self.images)
+
     def generation(self, diversity_weight: float = 0.0) -> None:
         """Move the swarm once and score who moved; fitness = loss − weight·diversity."""
         moved = self.swarm.ask()
-        batch = self.training.fitness.next()
-        self.losses[moved] = self.score([self.choice(p) for p in self.swarm.x[moved]], *batch)
+        self.losses[moved] = self.scores(self.swarm.x[moved])
         self._tell(diversity_weight)
         for k in moved:
             cell, loss = derive(self.swarm.x[k].reshape(SHAPE)), float(self.losses[k])
@@ -389,9 +396,8 @@ class AlphaSwarm:
         self.archive = dict(sorted(self.archive.items(), key=lambda item: item[1][0])[: self.archive_size])
 
     def rescore(self, diversity_weight: float = 0.0) -> None:
-        """Score all particles and g anew on one batch: w has moved, and old scores would win by age."""
-        everyone = [*self.swarm.x, self.swarm.best]
-        losses = self.score([self.choice(p) for p in everyone], *self.training.fitness.next())
+        """Score all particles and g anew on the same images: w has moved, and old scores would win by age."""
+        losses = self.scores([*self.swarm.x, self.swarm.best])
         self.losses, self.swarm.best_value = losses[:-1], float(losses[-1])
         self._tell(diversity_weight)
 

@@ -43,7 +43,7 @@ class RandomSearchWithWeightSharing(OneShotSearcher):
         if self.epoch < self.task.budget.epochs:
             accuracies = self.training.accuracies(drawn, *self.training.fitness.next())
         else:
-            accuracies = self.training.pass_accuracies(drawn)
+            accuracies = self.training.mean_scores(self.training.accuracies, drawn, len(self.training.fitness.images))
         return Step(
             drawn[int(np.argmax(accuracies))], metrics={**metrics, "one_shot_accuracy": float(accuracies.max())}
         )

@@ -36,6 +36,7 @@ class ZeroOrderSettings(AlphaSettings):
     pairs: int = Field(6, ge=1)  # INFERRED: 12 candidates, as many as a swarm of 24 scores in a generation
     estimates: int = Field(2, ge=1)  # INFERRED, gicso's generations: in an epoch
     fitness_batch: int = Field(512, ge=2)  # INFERRED, gicso's
+    fitness_images: int = Field(512, ge=2)  # INFERRED, gicso's
 
 
 class ZeroOrder(OneShotSearcher):
@@ -67,7 +68,8 @@ class ZeroOrder(OneShotSearcher):
         alphas, sigma = self.alpha.values(), self.config.sigma
         u = self.noise.standard_normal((self.config.pairs, *SHAPE))
         candidates = [derive(alphas + sign * sigma * d) for sign in (1, -1) for d in u]
-        plus, minus = np.split(self.training.losses(candidates, *self.training.fitness.next()), 2)
+        losses = self.training.mean_scores(self.training.losses, candidates, self.config.fitness_images)
+        plus, minus = np.split(losses, 2)
         return np.asarray(((plus - minus) / (2 * sigma))[:, None, None] * u).mean(axis=0)
 
     def state_dict(self) -> dict[str, Any]:

@@ -111,8 +111,14 @@ def test_another_setting_is_another_run_and_another_preset_is_refused(harness, t
     assert {spec for spec, _ in records(out)} == {"evolution", "evolution[population=20]"}
     code, _, err = harness(*common, "--searchers", "evolution", "--preset", "smoke")
     assert code == 2
-    assert "another preset" in err
+    assert "another preset (small, not smoke)" in err
     assert "--fresh" in err
+    said = json.loads((out / "campaign.json").read_text())
+    said["preset"]["epochs"] += 1
+    store.write_sealed(out / "campaign.json", said)
+    code, _, err = harness(*common, "--searchers", "evolution")
+    assert code == 2
+    assert "({'epochs': 41}, not {'epochs': 40})" in err
     old = records(out)
     assert harness(*common, "--searchers", "evolution", "--preset", "smoke", "--fresh")[0] == 0
     assert records(tmp_path / "out.old-1") == old

@@ -1,4 +1,4 @@
-"""No test data reaches a search: a walk over everything that a task refers to."""
+"""No test data reaches a search: a walk over everything that a task refers to, and the official halves."""
 
 import gc
 import json

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import bz2
 import io
+import multiprocessing
 import os
 import pickle
 import shutil
+import sys
 import tarfile
 import zipfile
 from collections import OrderedDict
@@ -479,13 +481,14 @@ def test_hostile_pickles_are_refused_and_not_run(copy: Path, tmp_path: Path, con
     assert not trap.exists()
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="tuples keep their hash from Python 3.14 on")
 def test_a_pickle_that_keeps_python_s_reader_busy_is_given_up(copy: Path, tmp_path: Path) -> None:
     """A dictionary's key of 60 nested pairs that share their halves: its hash takes 2^60 steps, all in C."""
     file = sorted(copy.glob("0*.pickle.pbz2"))[2]
     file.write_bytes(bz2.compress(b"\x80\x04})" + b"2\x86" * 60 + b"Ns."))
     done = []
-    with pytest.raises(UserError, match="given up: no cell of it was read in 4 s"):
-        official.convert_apart(copy, tmp_path / "t.npz", lambda *said: done.append(said), patience=4)
+    with pytest.raises(UserError, match="given up: its next cell was not read in 2 s"):
+        official.convert_apart(copy, tmp_path / "t.npz", lambda *said: done.append(said), patience=2)
     assert [d for d, _ in done] == [1, 2]
     assert not (tmp_path / "t.npz").exists()
 
@@ -496,6 +499,20 @@ def test_converting_apart_is_converting(copy: Path, tmp_path: Path, converted: T
     sorted(copy.glob("0*.pickle.pbz2"))[0].write_bytes(b"BZh9")
     with pytest.raises(UserError, match="the file ends early"):
         official.convert_apart(copy, tmp_path / "u.npz")
+    (tmp_path / "in-the-way.npz").mkdir()
+    with pytest.raises((OSError, UserError), match="in-the-way"):
+        official.convert_apart(copy, tmp_path / "in-the-way.npz")
+
+
+def test_a_killed_reader_leaves_nothing(copy: Path, tmp_path: Path) -> None:
+    def kill(done: int, total: int) -> None:
+        for reader in multiprocessing.active_children():
+            (tmp_path / f"t.npz.host.{reader.pid}.tmp").touch()
+            reader.kill()
+
+    with pytest.raises(UserError, match="ended from outside .exit code -9"):
+        official.convert_apart(copy, tmp_path / "t.npz", kill)
+    assert list(tmp_path.glob("t.npz*")) == []
 
 
 def test_incomplete_tars(nats_folder: Path, copy: Path, tmp_path: Path) -> None:

@@ -43,12 +43,14 @@ def test_a_measurement_of_the_small_network(tmp_path):
         "supernet": rows,
         "table": {"look-up, µs": 0.5},
         "campaign": {"runs a second": 300.0},
+        "one-shot run": {"all else, % of the search": 0.5},
         "peak memory, MB": 500.0,
     }
     text = perf.write(result, tmp_path / perf.slug(result["environment"], 2), "harness perf")
     folder = tmp_path / "amd-r-epyc-2-threads"
     assert json.loads((folder / "perf.json").read_text())["supernet"] == rows
     assert text.count("| small |") == 6
+    assert "- one-shot run: all else, % of the search 0.5" in text
     assert "- table: look-up, µs 0.5" in (folder / "perf.md").read_text()
 
 

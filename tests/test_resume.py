@@ -11,8 +11,6 @@ from records import records, timeless
 from harness import store
 
 DIGITS = ["--benchmark", "digits201"]
-
-
 SLOW = "import harness.runner as r; r.CHECKPOINT_SECONDS = r.SNAPSHOT_SECONDS = 0; from harness.cli import main; main()"
 
 

@@ -24,7 +24,7 @@ from searchers.gicso import GICSO
 SPECS = {
     "random": {},
     "evolution": {},
-    "cso": {"population": 6, "fitness_batch": 32},
+    "cso": {"population": 6, "fitness_batch": 32, "fitness_images": 32},
     "cso[table]": {"oracle": "table", "population": 6},
     "local": {},
     "reinforce": {},
@@ -38,8 +38,14 @@ SPECS = {
     "betadarts": {},
     "cmaes": {"generations": 2, "fitness_batch": 32, "fitness_images": 64},
     "cmaes[table]": {"oracle": "table"},
-    "zero-order": {"pairs": 2, "fitness_batch": 32},
-    "gicso": {"population": 6, "fitness_batch": 32, "final_images": 64, "patience": 0},
+    "zero-order": {"pairs": 2, "fitness_batch": 32, "fitness_images": 32},
+    "gicso": {
+        "population": 6,
+        "fitness_batch": 16,
+        "fitness_images": 32,
+        "final_images": 64,
+        "patience": 0,
+    },
 }
 EPOCHS = 10  # of gicso: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability
 PARTS = digits_training.parts()["train"]
@@ -319,12 +325,11 @@ def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
     state = swarm.training.fitness.state_dict()
     swarm.generation(0.5)
     swarm.training.fitness.load_state_dict(state)
-    x, y = swarm.training.fitness.next()
+    batches = [swarm.training.fitness.next() for _ in range(2)]  # 32 images in batches of 16
+    cells = [C.derive(p.reshape(6, 5)) for p in swarm.swarm.x]
+    entropy = torch.nn.functional.cross_entropy
     with torch.no_grad():
-        losses = [
-            torch.nn.functional.cross_entropy(swarm.training.net(x, C.derive(p.reshape(6, 5))), y).item()
-            for p in swarm.swarm.x
-        ]
+        losses = [np.mean([entropy(swarm.training.net(x, cell), y).item() for x, y in batches]) for cell in cells]
     np.testing.assert_allclose(swarm.losses, losses, rtol=1e-5)
     np.testing.assert_allclose(swarm.swarm.fitness, np.array(losses) - 0.5 * one_shot.diversity(swarm.swarm.x))
     assert swarm.swarm.best_value == swarm.losses.min()
@@ -439,3 +444,32 @@ def test_one_shot_searchers_on_other_devices_and_precisions(name, device, precis
     assert np.isfinite(losses).all()
     assert not torch.equal(searcher.training.net.classifier.weight, first)
     assert all(p.dtype == torch.float32 for p in searcher.training.net.parameters())
+
+
+def test_how_many_candidates_an_epoch_scores():
+    """cso: 6 particles, then 3 losers a generation, and all 6 with g at the end; zero-order: 2 estimates of 2 pairs."""
+    for name, expected in (("cso", [6 + 3 + 7, 3 + 3 + 7]), ("zero-order", [8, 8])):
+        task, searcher = build(name)
+        counts = []
+        for _ in range(2):
+            before = task.evaluations
+            searcher.step()
+            counts.append(task.evaluations - before)
+        assert counts == expected, name
+
+
+def test_errors_are_shares_and_a_mean_over_all_images_weighs_them_alike():
+    """64 images in batches of 48 and 16; nothing is drawn for it."""
+    _, searcher = build("gicso", fitness_batch=48)
+    training, choices = searcher.training, [C.from_index(k) for k in (11, 284)]
+    place = training.fitness.state_dict()["position"]
+    found = training.mean_scores(training.errors, choices, 64)
+    images = training.fitness.images
+    x = (images.pixels.float() - images.mean[0]) / images.std[0]
+    with torch.no_grad():
+        wrong = [
+            sum(int((training.net(x[s], c).argmax(1) != images.labels[s]).sum()) for s in (slice(48), slice(48, 64)))
+            for c in choices
+        ]
+    assert found.tolist() == pytest.approx([w / 64 for w in wrong])
+    assert training.fitness.state_dict()["position"] == place

@@ -37,6 +37,7 @@ LAYOUTS = {
     "nats-file": "NATS-Bench topology file",
     "pth": "NAS-Bench-201 file",
 }
+WHOLE = ("nats-file", "pth")  # one pickle of all cells
 
 
 def read_cells(place: Path, kind: str) -> Iterator[Read]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.base import UserError, end_with_parent
 from benchmarks.nb201 import cell
-from benchmarks.nb201.archives import LAYOUTS, folder_files, read_cells, size_space
+from benchmarks.nb201.archives import LAYOUTS, WHOLE, folder_files, read_cells, size_space
 from benchmarks.nb201.benchmark import PROXIES
 from benchmarks.nb201.table import (
     KINDS,
@@ -69,45 +69,59 @@ def convert(source: Path_, dest: Path_, progress: Callable[[int, int], None] | N
 
 
 def convert_apart(
-    source: Path_, dest: Path_, progress: Callable[[int, int], None] = lambda done, total: None, patience: float = 60
+    source: Path_, dest: Path_, progress: Callable[[int, int], None] = lambda done, total: None, patience: int = 60
 ) -> Table:
-    """`convert` in a process of its own; UserError where no cell comes for `patience` seconds, and one more per MB.
+    """`convert` in a process of its own; UserError where the next cell does not come within `patience` seconds.
 
-    A hundred bytes of a pickle can keep Python's reader busy for days, in C code that its own process cannot interrupt.
+    A hundred bytes of a pickle can keep Python's reader busy for days, in C code that only the system's alarm ends.
+    A file that is one pickle of all cells has a second more for every megabyte.
     """
     place, target = Path(source), Path(dest)
+    limit = patience + (place.stat().st_size >> 20 if kind_of(place) in WHOLE else 0)
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_convert_and_tell, args=(place, target, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    limit = patience + (place.stat().st_size / 1e6 if place.is_file() else 0)
+    process = context.Process(target=_convert_and_tell, args=(place, target, limit, theirs))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the parent's alone
     try:
-        while ours.poll(limit):
-            said = ours.recv()
-            if said is None:
-                return load_table(target)
-            if isinstance(said, str):
-                raise UserError(said)
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        theirs.close()
+    try:
+        while (said := ours.recv()) is not None:
+            if isinstance(said, Exception):
+                raise said
             progress(*said)
-        raise UserError(f"{place}: given up: no cell of it was read in {limit:.0f} s; not an official file, perhaps")
+        return load_table(target)
     except EOFError:
-        raise UserError(f"{place}: the process that read it was killed; too little memory, perhaps") from None
+        process.join()
+        if process.exitcode == -signal.SIGALRM:
+            reason = f"given up: its next cell was not read in {limit} s; not an official file, perhaps"
+        else:
+            reason = f"the process that read it was ended from outside (exit code {process.exitcode}); out of memory?"
+        raise UserError(f"{place}: {reason}") from None
     finally:
         process.kill()
         process.join()
+        for unfinished in target.parent.glob(f"*.{process.pid}.tmp"):
+            unfinished.unlink(missing_ok=True)
 
 
-def _convert_and_tell(place: Path, target: Path, parent: Connection) -> None:
-    """Sends (done, total) after every cell and None at the end, or an error's text."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says that it was stopped
+def _convert_and_tell(place: Path, target: Path, limit: int, parent: Connection) -> None:
+    """Sends (done, total) after every cell and None at the end, or what was raised."""
+
+    def tell(done: int, total: int) -> None:
+        signal.alarm(limit)
+        parent.send((done, total))
+
     end_with_parent()
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(limit)
     try:
-        convert(place, target, lambda done, total: parent.send((done, total)))
-    except UserError as error:
-        parent.send(str(error))
-    else:
+        convert(place, target, tell)
         parent.send(None)
+    except Exception as error:  # raised again by the parent
+        parent.send(error)
 
 
 def info(path: Path_) -> dict[str, Any]:

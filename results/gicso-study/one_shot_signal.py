@@ -6,7 +6,7 @@
 A row of the CSV is one supernet x one way of scoring: the rank correlation with the table's validation accuracy over
 all cells and over their better half (by the table), and the mean accuracy of the ten cells that the score likes best.
 `tuned k` goes on alone, for k steps, with each of 40 cells of the better half; the rows `kept` compare within these.
-Nothing reads a test column.
+Nothing reads a test column. The same command again goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -68,12 +68,18 @@ def main() -> None:
     places = tuple(campaign.places_for(asked.data))
     benchmark = open_benchmark(asked.benchmark, asked.table or "", places)
     preset = campaign.resolve_preset(benchmark, "small")
-    done = 0
-    with open(asked.out, "w", newline="") as file:
+    there = set()
+    if asked.out.exists():
+        with open(asked.out, newline="") as file:
+            there = {(row["way"], int(row["seed"])) for row in csv.DictReader(file)}
+    with open(asked.out, "a", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["way", "seed", "score", "cells", "spearman", "spearman_good", "top_accuracy", "seconds"])
+        if not there:
+            rows.writerow(["way", "seed", "score", "cells", "spearman", "spearman_good", "top_accuracy", "seconds"])
         for seed in range(asked.seeds):
             for way in asked.ways:
+                if (way, seed) in there:
+                    continue
                 phases, settings = WAYS[way]
                 changed = preset
                 if way == DEPTH:
@@ -85,11 +91,10 @@ def main() -> None:
                 )
                 (plan,) = campaign.plans(setting, parse_specs("gicso"), [seed])
                 training = WeightTraining(runner.build_task(plan, benchmark), GICSOSettings(**settings))
-                for score, result in measured(training, phases, benchmark, way == "single path"):
-                    rows.writerow([way, seed, score, *result])
+                found = list(measured(training, phases, benchmark, way == "single path"))
+                rows.writerows([way, seed, score, *result] for score, result in found)
                 file.flush()
-                done += 1
-                print(f"{done}: {way}, seed {seed}", flush=True)
+                print(f"{way}, seed {seed}", flush=True)
 
 
 def measured(training: WeightTraining, phases: list, benchmark: Benchmark, tune: bool) -> Iterator[tuple[str, list]]:
@@ -114,8 +119,8 @@ def measured(training: WeightTraining, phases: list, benchmark: Benchmark, tune:
         top = values[np.argsort(-scores, kind="stable")[:TOP]].mean()
         return [len(among), *(round(float(v), 4) for v in both), round(float(top), 3), round(seconds, 1)]
 
-    x, y = (torch.cat(parts) for parts in zip(*islice(training.validation_pass(), 2), strict=True))
-    assert len(y) == 2 * training.fitness.batch_size == IMAGES  # the same images for all scores of one supernet
+    x, y = (torch.cat(parts) for parts in zip(*islice(training.validation_pass(IMAGES // 2), 2), strict=True))
+    assert len(y) == IMAGES  # the same for all scores of one supernet
 
     def scored(score: Callable, candidates: list, among: np.ndarray, batches: int, size: int) -> list:
         start = time.perf_counter()

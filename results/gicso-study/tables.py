@@ -33,9 +33,8 @@ def signal(path: Path) -> list[str]:
     for (way, score), part in frame.groupby(["way", "score"], sort=False):
         cells = [interval(part[name].dropna().tolist(), 2) for name in ("spearman", "spearman_good")]
         top = interval(part["top_accuracy"].dropna().tolist(), 1)
-        lines.append(
-            f"| {way} | {score} | {len(part)} | {' | '.join(cells)} | {top} | {part['seconds'].median():.0f} |"
-        )
+        known = part["spearman"].count() or len(part)  # a supernet that diverged has none
+        lines.append(f"| {way} | {score} | {known} | {' | '.join(cells)} | {top} | {part['seconds'].median():.0f} |")
     return lines
 
 
@@ -52,9 +51,10 @@ def screen(report: Path) -> list[str]:
         found = statistics.summary(by_seed)
         differences = (by_seed - reference).dropna().tolist()
         of = knew.loc[part["label"].iloc[0]]
+        spread = "" if found.std is None else f" ± {found.std:.1f}"
         rho = [of["one_shot_spearman"], of["one_shot_spearman_good"]]
         lines.append(
-            f"| `{spec}` | {found.n} | {found.mean:.1f} ± {found.std or 0:.1f} | {interval(differences, 1)} "
+            f"| `{spec}` | {found.n} | {found.mean:.1f}{spread} | {interval(differences, 1)} "
             f"| {rho[0]:.2f} | {rho[1]:.2f} | {part['search_seconds'].mean():.0f} |"
         )
     return lines

@@ -65,7 +65,7 @@ def ours(space: Space, resolution: int, device: str, precision: str) -> dict[str
     """The steps as our searchers make them, batches and augmentation included."""
     settings = AlphaSettings()
     task = synthetic_task(space, resolution, device, precision)
-    training = WeightTraining(task, settings, fitness_batch=BATCH)
+    training = WeightTraining(task, settings, fitness_batch=BATCH, fitness_images=BATCH)
     alpha = AlphaDescent(training, initial_alphas(task, settings.alpha_init), settings)
     swarm, count = candidates(), iter(range(10**9))
 

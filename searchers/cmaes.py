@@ -60,7 +60,7 @@ class OneShot:
 
     def __init__(self, task: Any, config: CMAESSettings):
         self.task, self.config = task, config
-        self.training = WeightTraining(task, config, config.fitness_batch)
+        self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.paths = task.stream("paths")
         self.start = initial_alphas(task, 1e-3)
         self.epoch = 0
@@ -79,16 +79,14 @@ class OneShot:
     def evolve(self) -> tuple[np.ndarray, dict[str, float]]:
         config = self.config
         strategy = Strategy(config.sigma, config.population, self.task.seed_of("cmaes"))
-        count = max(1, round(config.fitness_images / config.fitness_batch))
-        batches = [self.training.fitness.next() for _ in range(count)]
+        images = self.training.fitness.next()
         known: dict[Cell, float] = {}
         for _ in range(config.generations):
             samples = strategy.ask()
             drawn = [derive(sample.reshape(SHAPE)) for sample in samples]
             new = [cell for cell in dict.fromkeys(drawn) if cell not in known]
             if new:
-                accuracies = np.mean([self.training.accuracies(new, *batch) for batch in batches], axis=0)
-                known |= dict(zip(new, (100 - accuracies).tolist(), strict=True))
+                known |= dict(zip(new, (100 * self.training.errors(new, *images)).tolist(), strict=True))
             strategy.tell(samples, [known[cell] for cell in drawn])
         return strategy.cma.mean.reshape(SHAPE), {
             "cells_scored": len(known),

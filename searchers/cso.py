@@ -42,7 +42,7 @@ class SupernetSwarm:
 
     def __init__(self, task: Any, config: CSOSettings):
         self.task = task
-        self.training = WeightTraining(task, config, config.fitness_batch)
+        self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.paths = task.stream("paths")
         self.alphas = AlphaSwarm(self.training, initial_alphas(task, 0.0), "cso", config.phi, config)
         self.epoch = 0

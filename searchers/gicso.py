@@ -86,7 +86,7 @@ class GICSO(OneShotSearcher):
         self.exploration_end = min(epochs, self.warmup_end + round(config.exploration * epochs))
         self.stability_epochs = round(config.stability * epochs)
         self.paths = task.stream("paths")
-        self.training = WeightTraining(task, config, config.fitness_batch)
+        self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.answer = initial_alphas(task, config.alpha_init)  # α of the current answer
         self.score = self.training.errors if config.fitness == "error" else self.training.losses
         self.swarm = AlphaSwarm(
@@ -149,7 +149,7 @@ class GICSO(OneShotSearcher):
         positions = [*self.swarm.swarm.x, *(np.array(p) for _, p in self.swarm.archive.values())]
         positions.append(self.swarm.swarm.best)
         choices = [derive(p.reshape(SHAPE)) for p in positions]
-        losses = self.training.mean_scores(self.score, choices, self.config.final_images)
+        losses = self.score(choices, *self.training.images(self.config.final_images))
         return positions[int(np.argmin(losses))].reshape(SHAPE)
 
     # Phase 3: α by gradient, with early stopping.
@@ -169,7 +169,7 @@ class GICSO(OneShotSearcher):
         pair = [derive(old), derive(new)]
         if pair[0] == pair[1] or not self.config.guard:
             return new
-        losses = self.training.mean_scores(self.score, pair, self.config.final_images)
+        losses = self.score(pair, *self.training.images(self.config.final_images))
         return new if losses[1] < losses[0] else old
 
     # Switching.

@@ -55,7 +55,8 @@ class WeightTraining:
     """A supernet, the optimiser of its weights, and the batches of one search.
 
     `train` batches are the only ones that move w. `valid` gives augmented batches for alpha gradients; `fitness`
-    plain ones, on which candidates are compared. Every image used is counted on the task.
+    plain images, `fitness_images` at a time, on which candidates are compared; `fitness_batch` of them share batch
+    statistics. Every image used is counted on the task.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class WeightTraining:
         task: SearchTask,
         settings: WeightSettings,
         fitness_batch: int = 512,
+        fitness_images: int = 512,
         make_cell: Callable[[int], torch.nn.Module] = MixedCell,
     ):
         assert task.train is not None
@@ -85,7 +87,8 @@ class WeightTraining:
         )
         self.train = self._batches("train", task.train, task.batch_size, augmented=True)
         self.valid = self._batches("valid", task.valid, task.batch_size, augmented=True)
-        self.fitness = self._batches("fitness", task.valid, fitness_batch, augmented=False)
+        self.fitness = self._batches("fitness", task.valid, fitness_images, augmented=False)
+        self.fitness_batch = fitness_batch
 
     def _batches(self, purpose: str, images: Images, size: int, augmented: bool) -> Batches:
         return Batches(images, size, self.task.torch_stream(purpose), augmented=augmented)
@@ -136,37 +139,43 @@ class WeightTraining:
         return loss.detach()
 
     def losses(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
-        """Cross-entropy of every candidate on one batch, batch statistics; (len(choices),)."""
-        with self._autocast(x):
-            values = self.net.losses(choices, x, y)
-        self.task.count(evaluations=len(choices), eval_images=len(choices) * len(y))
-        return np.array(values)
+        """Cross-entropy of every candidate on these images, with the statistics of fitness batches; (len(choices),)."""
+        return self._scored(self.net.losses, choices, x, y)
 
     def accuracies(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
-        """Percent of one batch that every candidate classifies rightly, batch statistics; (len(choices),)."""
-        with self._autocast(x):
-            values = self.net.accuracies(choices, x, y)
-        self.task.count(evaluations=len(choices), eval_images=len(choices) * len(y))
-        return np.array(values)
+        """Percent of these images that every candidate classifies rightly, else as `losses`; (len(choices),)."""
+        return self._scored(self.net.accuracies, choices, x, y)
 
     def errors(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
-        """Share of one batch that every candidate classifies wrongly; (len(choices),)."""
+        """Share of these images that every candidate classifies wrongly; (len(choices),)."""
         return 1 - self.accuracies(choices, x, y) / 100
 
-    def mean_scores(self, score: Score, choices: Sequence[Cell | Tensor], images: int) -> np.ndarray:
-        """Any of the three above over the next fitness batches, about `images` images, or over all that there are."""
-        size = self.fitness.batch_size
-        some = (self.fitness.next() for _ in range(max(1, round(images / size))))
-        total, count = np.zeros(len(choices)), 0
-        for x, y in some if images < len(self.fitness.images) else self.validation_pass(size):
-            total, count = total + len(y) * score(choices, x, y), count + len(y)
-        return total / count
+    def _scored(self, score: Score, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
+        total = np.zeros(len(choices))
+        with self._autocast(x):
+            for images, labels in zip(x.split(self.fitness_batch), y.split(self.fitness_batch), strict=True):
+                total += len(labels) * np.array(score(choices, images, labels))
+        self.task.count(evaluations=len(choices), eval_images=len(choices) * len(y))
+        return total / len(y)
 
-    def validation_pass(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Every validation image once, in the stored order, in batches of `size`; no generator moves."""
+    def images(self, count: int) -> tuple[Tensor, Tensor]:
+        """About `count` validation images, the next that fitness draws; where there are no more, all as stored."""
+        if count >= len(self.fitness.images):
+            return self.stored(count)
+        draws = max(1, round(count / self.fitness.batch_size))
+        x, y = zip(*(self.fitness.next() for _ in range(draws)), strict=True)
+        return torch.cat(x), torch.cat(y)
+
+    def stored(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first validation images; no generator moves."""
         images = self.fitness.images
-        for pixels, labels in zip(images.pixels.split(size), images.labels.split(size), strict=True):
-            yield normalise(pixels, images.mean, images.std), labels
+        return normalise(images.pixels[:count], images.mean, images.std), images.labels[:count]
+
+    def plain_losses(self, choices: Sequence[Cell], count: int) -> np.ndarray:
+        """Cross-entropy on the first images as one batch, the same for every searcher; (len(choices),)."""
+        x, y = self.stored(count)
+        with self._autocast(x):
+            return np.array(self.net.losses(choices, x, y))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -189,7 +198,7 @@ class OneShotSearcher(Searcher):
     training: WeightTraining
 
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
-        return self.training.losses(candidates, *next(self.training.validation_pass(images)))
+        return self.training.plain_losses(candidates, images)
 
 
 class EitherOracle(Searcher):
@@ -216,8 +225,7 @@ class EitherOracle(Searcher):
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
         if self.config.oracle == "table":
             return None
-        training = self.search.training
-        return training.losses(candidates, *next(training.validation_pass(images)))
+        return self.search.training.plain_losses(candidates, images)
 
     def state_dict(self) -> dict[str, Any]:
         return self.search.state_dict()
@@ -350,7 +358,7 @@ class AlphaSwarm:
             return middle + spread * rng.standard_normal((n, DIMENSIONS))
 
         self.training, self.one_hot, self.archive_size = training, one_hot, archive
-        self.score, self.images = score or training.losses, settings.fitness_images
+        self.score = score or training.losses
         self.generations = settings.generations
         low, high = -settings.box, settings.box
         self.swarm = Swarm(settings.population, rule, training.task.stream("swarm"), low, high, phi, draw)
@@ -382,7 +390,7 @@ class AlphaSwarm:
 
     def scores(self, positions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Losses or errors of positions on the next fitness images."""
-        return self.training.mean_scores(self.score, [self.choice(p) for p in positions], self.images)
+        return self.score([self.choice(p) for p in positions], *self.training.fitness.next())
 
     def generation(self, diversity_weight: float = 0.0) -> None:
         """Move the swarm once and score who moved; fitness = loss − weight·diversity."""

@@ -30,7 +30,7 @@ class RandomSearchWithWeightSharing(OneShotSearcher):
 
     def __init__(self, task: Any, config: RSWSSettings):
         super().__init__(task, config)
-        self.training = WeightTraining(task, config, config.fitness_batch)
+        self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_batch)
         self.paths = task.stream("paths")
         self.epoch = 0
 
@@ -43,7 +43,7 @@ class RandomSearchWithWeightSharing(OneShotSearcher):
         if self.epoch < self.task.budget.epochs:
             accuracies = self.training.accuracies(drawn, *self.training.fitness.next())
         else:
-            accuracies = self.training.mean_scores(self.training.accuracies, drawn, len(self.training.fitness.images))
+            accuracies = self.training.accuracies(drawn, *self.training.images(len(self.training.fitness.images)))
         return Step(
             drawn[int(np.argmax(accuracies))], metrics={**metrics, "one_shot_accuracy": float(accuracies.max())}
         )

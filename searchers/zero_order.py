@@ -46,7 +46,7 @@ class ZeroOrder(OneShotSearcher):
 
     def __init__(self, task: Any, config: ZeroOrderSettings):
         super().__init__(task, config)
-        self.training = WeightTraining(task, config, config.fitness_batch)
+        self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.alpha = AlphaDescent(self.training, initial_alphas(task, config.alpha_init), config)
         self.paths, self.noise = task.stream("paths"), task.stream("perturbations")
         self.epoch = 0
@@ -68,7 +68,7 @@ class ZeroOrder(OneShotSearcher):
         alphas, sigma = self.alpha.values(), self.config.sigma
         u = self.noise.standard_normal((self.config.pairs, *SHAPE))
         candidates = [derive(alphas + sign * sigma * d) for sign in (1, -1) for d in u]
-        losses = self.training.mean_scores(self.training.losses, candidates, self.config.fitness_images)
+        losses = self.training.losses(candidates, *self.training.fitness.next())
         plus, minus = np.split(losses, 2)
         return np.asarray(((plus - minus) / (2 * sigma))[:, None, None] * u).mean(axis=0)
 

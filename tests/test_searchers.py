@@ -325,7 +325,8 @@ def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
     state = swarm.training.fitness.state_dict()
     swarm.generation(0.5)
     swarm.training.fitness.load_state_dict(state)
-    batches = [swarm.training.fitness.next() for _ in range(2)]  # 32 images in batches of 16
+    x, y = swarm.training.fitness.next()
+    batches = [(x[:16], y[:16]), (x[16:], y[16:])]  # statistics of 16 images each
     cells = [C.derive(p.reshape(6, 5)) for p in swarm.swarm.x]
     entropy = torch.nn.functional.cross_entropy
     with torch.no_grad():
@@ -397,7 +398,7 @@ def test_guard_keeps_the_better_cell(monkeypatch):
     old, new = np.zeros((6, 5)), np.zeros((6, 5))
     old[:, 3], new[:, 1] = 1, 1
     for losses, expected in (([1.0, 2.0], old), ([2.0, 1.0], new)):
-        monkeypatch.setattr(searcher.training, "mean_scores", lambda score, cells, n, value=losses: np.array(value))
+        monkeypatch.setattr(searcher, "score", lambda cells, x, y, value=losses: np.array(value))
         assert searcher.better(old, new) is expected
     _, unguarded = build("gicso", guard=False)
     assert unguarded.better(old, new) is new
@@ -458,12 +459,12 @@ def test_how_many_candidates_an_epoch_scores():
         assert counts == expected, name
 
 
-def test_errors_are_shares_and_a_mean_over_all_images_weighs_them_alike():
+def test_errors_are_shares_of_all_images_with_the_statistics_of_fitness_batches():
     """64 images in batches of 48 and 16; nothing is drawn for it."""
     _, searcher = build("gicso", fitness_batch=48)
     training, choices = searcher.training, [C.from_index(k) for k in (11, 284)]
     place = training.fitness.state_dict()["position"]
-    found = training.mean_scores(training.errors, choices, 64)
+    found = training.errors(choices, *training.images(64))
     images = training.fitness.images
     x = (images.pixels.float() - images.mean[0]) / images.std[0]
     with torch.no_grad():

@@ -15,7 +15,6 @@ import argparse
 import csv
 import time
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -119,13 +118,11 @@ def measured(training: WeightTraining, phases: list, benchmark: Benchmark, tune:
         top = values[np.argsort(-scores, kind="stable")[:TOP]].mean()
         return [len(among), *(round(float(v), 4) for v in both), round(float(top), 3), round(seconds, 1)]
 
-    x, y = (torch.cat(parts) for parts in zip(*islice(training.validation_pass(IMAGES // 2), 2), strict=True))
-    assert len(y) == IMAGES  # the same for all scores of one supernet
+    x, y = training.stored(IMAGES)  # the same for all scores of one supernet
 
     def scored(score: Callable, candidates: list, among: np.ndarray, batches: int, size: int) -> list:
-        start = time.perf_counter()
-        parts = islice(zip(x.split(size), y.split(size), strict=True), batches)
-        found = np.mean([score(candidates, *part) for part in parts], axis=0)
+        start, training.fitness_batch = time.perf_counter(), size
+        found = score(candidates, x[: batches * size], y[: batches * size])
         return result(-found, among, time.perf_counter() - start)
 
     everyone = np.arange(SAMPLE)

@@ -11,9 +11,9 @@ paper) or INFERRED (our choice, mostly from reduced-scale experiments on the rea
 Not settings, and INFERRED too: the swarm starts around the current α and is mirrored back into a box; g and all
 particles are scored anew once an epoch, since w moves under them; the diversity of a particle is the mean distance
 of its softmax rows to those of all others, divided by the swarm's largest, and its weight falls linearly to 0 over
-the exploration; g is chosen by the loss alone; before the hand-over the final swarm and the best archived cells are
-scored again on more images; stability starts at g's own scale, so that gradients refine the swarm's answer
-rather than erase it.
+the exploration; g is chosen by loss or error alone; before the hand-over the final swarm and the best archived cells
+are scored again on more images; stability starts at g's own scale, so that gradients refine the swarm's answer rather
+than erase it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class GICSOSettings(AlphaSettings, SwarmSettings):
     swarm: Literal["icso", "cso", "random"] = "icso"  # L-ICSO's triplets: rule DOC, use here INFERRED
     population: int = Field(24, ge=6, multiple_of=3)  # INFERRED
     phi: float = Field(0.15, ge=0)  # DOC, L-ICSO
-    fitness: Literal["one-hot", "error", "mixture"] = "one-hot"  # INFERRED: loss or error of the arg-max path, or …
+    fitness: Literal["one-hot", "error", "mixture"] = "one-hot"  # INFERRED: loss or error of one path, or loss of all
     diversity: float = Field(0.1, ge=0)  # that there is one: KNOWN; form and size INFERRED (λ at the start)
     diversity_schedule: Literal["linear", "constant"] = "linear"  # to 0 over the exploration: DFDBCSO's (DOC)
     weights: Literal["uniform", "best"] = "uniform"  # INFERRED: w on uniform single paths, or on g's mixture
@@ -59,7 +59,7 @@ class GICSOSettings(AlphaSettings, SwarmSettings):
     # Phase 3. First-order DARTS from g.
     alpha_lr: float = Field(1e-3, ge=0)  # INFERRED; DARTS' 3e-4 barely moves a wide α in the epochs left
     patience: int = Field(3, ge=0)  # early stopping KNOWN; unchanged for k epochs DOC (DARTS+), k INFERRED; 0: none
-    guard: bool = True  # INFERRED: a new cell must beat the old one's one-hot loss to become the answer
+    guard: bool = True  # INFERRED: a new cell must score better than the old one to become the answer
 
 
 class GICSO(OneShotSearcher):
@@ -165,7 +165,7 @@ class GICSO(OneShotSearcher):
         return metrics
 
     def better(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-        """The α whose cell has the lower one-hot loss; the new one where both give the same cell."""
+        """The α whose cell scores better on one path; the new one where both give the same cell."""
         pair = [derive(old), derive(new)]
         if pair[0] == pair[1] or not self.config.guard:
             return new

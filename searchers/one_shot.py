@@ -393,7 +393,7 @@ class AlphaSwarm:
         return self.score([self.choice(p) for p in positions], *self.training.fitness.next())
 
     def generation(self, diversity_weight: float = 0.0) -> None:
-        """Move the swarm once and score who moved; fitness = loss − weight·diversity."""
+        """Move the swarm once and score who moved; fitness = loss (or error) − weight·diversity."""
         moved = self.swarm.ask()
         self.losses[moved] = self.scores(self.swarm.x[moved])
         self._tell(diversity_weight)

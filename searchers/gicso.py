@@ -49,7 +49,6 @@ class GICSOSettings(AlphaSettings, SwarmSettings):
     swarm: Literal["icso", "cso", "random"] = "icso"  # L-ICSO's triplets: rule DOC, use here INFERRED
     population: int = Field(24, ge=6, multiple_of=3)  # INFERRED
     phi: float = Field(0.15, ge=0)  # DOC, L-ICSO
-    fitness: Literal["one-hot", "error", "mixture"] = "one-hot"  # INFERRED: loss or error of one path, or loss of all
     diversity: float = Field(0.1, ge=0)  # that there is one: KNOWN; form and size INFERRED (λ at the start)
     diversity_schedule: Literal["linear", "constant"] = "linear"  # to 0 over the exploration: DFDBCSO's (DOC)
     weights: Literal["uniform", "best"] = "uniform"  # INFERRED: w on uniform single paths, or on g's mixture
@@ -70,6 +69,7 @@ class GICSO(OneShotSearcher):
         "constant diversity": {"diversity_schedule": "constant"},
         "pairs (CSO) instead of triplets": {"swarm": "cso"},
         "random draws instead of the swarm": {"swarm": "random"},
+        "loss instead of error": {"fitness": "loss"},
         "no warm-up": {"warmup": 0.0, "exploration": 0.8},
         "no stability phase": {"stability": 0.0, "exploration": 0.7},
         "no early stop": {"patience": 0},
@@ -88,16 +88,13 @@ class GICSO(OneShotSearcher):
         self.paths = task.stream("paths")
         self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.answer = initial_alphas(task, config.alpha_init)  # α of the current answer
-        self.score = self.training.errors if config.fitness == "error" else self.training.losses
         self.swarm = AlphaSwarm(
             self.training,
             self.answer,
             config.swarm,
             config.phi,
             config,
-            one_hot=config.fitness != "mixture",
             archive=config.archive,
-            score=self.score,
         )
         self.first_diversity = self.swarm.spread()
         self.descent: AlphaDescent | None = None
@@ -149,8 +146,8 @@ class GICSO(OneShotSearcher):
         positions = [*self.swarm.swarm.x, *(np.array(p) for _, p in self.swarm.archive.values())]
         positions.append(self.swarm.swarm.best)
         choices = [derive(p.reshape(SHAPE)) for p in positions]
-        losses = self.score(choices, *self.training.images(self.config.final_images))
-        return positions[int(np.argmin(losses))].reshape(SHAPE)
+        scores = self.swarm.score(choices, *self.training.images(self.config.final_images))
+        return positions[int(np.argmin(scores))].reshape(SHAPE)
 
     # Phase 3: α by gradient, with early stopping.
 
@@ -169,8 +166,8 @@ class GICSO(OneShotSearcher):
         pair = [derive(old), derive(new)]
         if pair[0] == pair[1] or not self.config.guard:
             return new
-        losses = self.score(pair, *self.training.images(self.config.final_images))
-        return new if losses[1] < losses[0] else old
+        scores = self.swarm.score(pair, *self.training.images(self.config.final_images))
+        return new if scores[1] < scores[0] else old
 
     # Switching.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -329,16 +329,17 @@ class SwarmSettings(Settings):
     spread: float = Field(1.0, gt=0)  # standard deviation of the first swarm
     box: float = Field(3.0, gt=0)  # alphas live in [−box, box]
     generations: int = Field(2, ge=1)  # an epoch, evenly among its weight steps; one a step where these are fewer
+    # Share of images that the arg-max path answers wrongly (as in CMANAS), its loss, or the softmax mixture's loss.
+    fitness: Literal["error", "loss", "mixture"] = "error"
     fitness_batch: int = Field(512, ge=2)  # images that share batch statistics
     fitness_images: int = Field(512, ge=2)  # for one scoring, the same for all who are scored
 
 
 class AlphaSwarm:
-    """A swarm whose particles are flattened alphas (30,), scored by one-shot validation loss, or error.
+    """A swarm whose particles are flattened alphas (30,), scored by one-shot validation error or loss.
 
-    All particles of a generation see the same images, so that they are ranked fairly. With `one_hot` a particle is
-    scored through its arg-max path, otherwise through its softmax mixture. The `archive` best cells ever scored are
-    kept.
+    All particles of a generation see the same images, so that they are ranked fairly. A particle is scored through its
+    arg-max path or, with the fitness "mixture", its softmax mixture. The `archive` best cells ever scored are kept.
     """
 
     def __init__(
@@ -348,22 +349,21 @@ class AlphaSwarm:
         rule: str,
         phi: float,
         settings: SwarmSettings,
-        one_hot: bool = True,
         archive: int = 0,
-        score: Score | None = None,
     ):
         middle, spread = centre.reshape(-1), settings.spread
 
         def draw(n: int, rng: np.random.Generator) -> np.ndarray:
             return middle + spread * rng.standard_normal((n, DIMENSIONS))
 
-        self.training, self.one_hot, self.archive_size = training, one_hot, archive
-        self.score = score or training.losses
+        self.training, self.archive_size = training, archive
+        self.score = training.errors if settings.fitness == "error" else training.losses
+        self.one_hot = settings.fitness != "mixture"
         self.generations = settings.generations
         low, high = -settings.box, settings.box
         self.swarm = Swarm(settings.population, rule, training.task.stream("swarm"), low, high, phi, draw)
-        self.losses = np.full(settings.population, np.inf)
-        self.archive: dict[Cell, tuple[float, list[float]]] = {}  # cell -> loss when seen, position
+        self.scored = np.full(settings.population, np.inf)
+        self.archive: dict[Cell, tuple[float, list[float]]] = {}  # cell -> score when seen, position
 
     def choice(self, position: np.ndarray) -> Cell | Tensor:
         alphas = position.reshape(SHAPE)
@@ -383,7 +383,7 @@ class AlphaSwarm:
         self.rescore(diversity_weight)
         return {
             **trained,
-            "best_loss": self.swarm.best_value,
+            "best_score": self.swarm.best_value,
             "diversity": self.spread(),
             "swarm_cells": len({derive(p.reshape(SHAPE)) for p in self.swarm.x}),
         }
@@ -395,25 +395,25 @@ class AlphaSwarm:
     def generation(self, diversity_weight: float = 0.0) -> None:
         """Move the swarm once and score who moved; fitness = loss (or error) − weight·diversity."""
         moved = self.swarm.ask()
-        self.losses[moved] = self.scores(self.swarm.x[moved])
+        self.scored[moved] = self.scores(self.swarm.x[moved])
         self._tell(diversity_weight)
         for k in moved:
-            cell, loss = derive(self.swarm.x[k].reshape(SHAPE)), float(self.losses[k])
-            if cell not in self.archive or loss < self.archive[cell][0]:
-                self.archive[cell] = loss, self.swarm.x[k].tolist()
+            cell, score = derive(self.swarm.x[k].reshape(SHAPE)), float(self.scored[k])
+            if cell not in self.archive or score < self.archive[cell][0]:
+                self.archive[cell] = score, self.swarm.x[k].tolist()
         self.archive = dict(sorted(self.archive.items(), key=lambda item: item[1][0])[: self.archive_size])
 
     def rescore(self, diversity_weight: float = 0.0) -> None:
         """Score all particles and g anew on the same images: w has moved, and old scores would win by age."""
-        losses = self.scores([*self.swarm.x, self.swarm.best])
-        self.losses, self.swarm.best_value = losses[:-1], float(losses[-1])
+        scores = self.scores([*self.swarm.x, self.swarm.best])
+        self.scored, self.swarm.best_value = scores[:-1], float(scores[-1])
         self._tell(diversity_weight)
 
     def _tell(self, diversity_weight: float) -> None:
-        fitness = self.losses
+        fitness = self.scored
         if diversity_weight:
-            fitness = self.losses - diversity_weight * diversity(self.swarm.x)
-        self.swarm.tell(fitness, objective=self.losses)
+            fitness = self.scored - diversity_weight * diversity(self.swarm.x)
+        self.swarm.tell(fitness, objective=self.scored)
 
     def best(self) -> np.ndarray:
         """The best position seen, as alphas (6, 5)."""
@@ -426,13 +426,13 @@ class AlphaSwarm:
     def state_dict(self) -> dict[str, Any]:
         return {
             "swarm": self.swarm.state_dict(),
-            "losses": self.losses.tolist(),
+            "scored": self.scored.tolist(),
             "archive": [[list(cell), loss, position] for cell, (loss, position) in self.archive.items()],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.swarm.load_state_dict(state["swarm"])
-        self.losses = np.array(state["losses"])
+        self.scored = np.array(state["scored"])
         self.archive = {tuple(cell): (loss, position) for cell, loss, position in state["archive"]}
 
 

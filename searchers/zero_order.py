@@ -1,9 +1,9 @@
 """Random perturbations instead of a swarm: what of G-ICSO-NAS's gain is the swarm's?
 
-Alphas follow a gradient estimated from one-shot losses at pairs of random perturbations, in everything else this is
-`cso`: w on uniform single paths, two estimates an epoch, the loss of the arg-max cell on a shared batch, as
+Alphas follow a gradient estimated from one-shot errors at pairs of random perturbations, in everything else this is
+`cso`: w on uniform single paths, two estimates an epoch, the error of the arg-max cell on shared images, as
 many candidates as a generation of 24 particles scores. The estimate is the antithetic one of Salimans et al. (2017,
-arXiv 1703.03864) for the Gaussian-smoothed loss; that derivative-free alpha updates escape DARTS' all-skip cell is
+arXiv 1703.03864) for the Gaussian-smoothed error; that derivative-free alpha updates escape DARTS' all-skip cell is
 ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
 """
 
@@ -64,12 +64,12 @@ class ZeroOrder(OneShotSearcher):
             self.alpha.descend(torch.tensor(self.estimate(), dtype=torch.float32, device=self.task.device))
 
     def estimate(self) -> np.ndarray:
-        """Gradient (6, 5) of the smoothed loss: mean over pairs of (L(α + σu) − L(α − σu)) / 2σ · u."""
+        """Gradient (6, 5) of the smoothed error: mean over pairs of (E(α + σu) − E(α − σu)) / 2σ · u."""
         alphas, sigma = self.alpha.values(), self.config.sigma
         u = self.noise.standard_normal((self.config.pairs, *SHAPE))
         candidates = [derive(alphas + sign * sigma * d) for sign in (1, -1) for d in u]
-        losses = self.training.losses(candidates, *self.training.fitness.next())
-        plus, minus = np.split(losses, 2)
+        errors = self.training.errors(candidates, *self.training.fitness.next())
+        plus, minus = np.split(errors, 2)
         return np.asarray(((plus - minus) / (2 * sigma))[:, None, None] * u).mean(axis=0)
 
     def state_dict(self) -> dict[str, Any]:

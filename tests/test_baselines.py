@@ -251,14 +251,14 @@ def test_rsws_answers_the_best_of_its_candidates_on_all_validation_images():
     assert last.metrics["one_shot_accuracy"] == pytest.approx(100 * max(right) / 64)
 
 
-def test_zero_order_estimate_from_given_losses(monkeypatch):
+def test_zero_order_estimate_from_given_errors(monkeypatch):
     _, searcher = build("zero-order", pairs=3, sigma=0.5)
     state = searcher.noise.bit_generator.state
     u = searcher.noise.standard_normal((3, 6, 5))
     searcher.noise.bit_generator.state = state
     losses = np.array([1.0, 2.0, 3.0, 0.5, 2.5, 3.5])  # at the three α + σu, then at the three α − σu
     seen = []
-    monkeypatch.setattr(searcher.training, "losses", lambda cells, x, y: (seen.extend(cells), losses)[1])
+    monkeypatch.setattr(searcher.training, "errors", lambda cells, x, y: (seen.extend(cells), losses)[1])
     expected = ((1.0 - 0.5) * u[0] + (2.0 - 2.5) * u[1] + (3.0 - 3.5) * u[2]) / 3  # 2σ = 1
     np.testing.assert_allclose(searcher.estimate(), expected)
     assert seen[4] == C.derive(searcher.alpha.values() - 0.5 * u[1])

@@ -320,7 +320,7 @@ def test_diversity_by_hand():
 
 
 def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
-    task, searcher = build("gicso", diversity=0.5)
+    task, searcher = build("gicso", diversity=0.5, fitness="loss")
     swarm = searcher.swarm
     state = swarm.training.fitness.state_dict()
     swarm.generation(0.5)
@@ -331,9 +331,9 @@ def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
     entropy = torch.nn.functional.cross_entropy
     with torch.no_grad():
         losses = [np.mean([entropy(swarm.training.net(x, cell), y).item() for x, y in batches]) for cell in cells]
-    np.testing.assert_allclose(swarm.losses, losses, rtol=1e-5)
+    np.testing.assert_allclose(swarm.scored, losses, rtol=1e-5)
     np.testing.assert_allclose(swarm.swarm.fitness, np.array(losses) - 0.5 * one_shot.diversity(swarm.swarm.x))
-    assert swarm.swarm.best_value == swarm.losses.min()
+    assert swarm.swarm.best_value == swarm.scored.min()
     assert task.evaluations == 6
 
 
@@ -398,7 +398,7 @@ def test_guard_keeps_the_better_cell(monkeypatch):
     old, new = np.zeros((6, 5)), np.zeros((6, 5))
     old[:, 3], new[:, 1] = 1, 1
     for losses, expected in (([1.0, 2.0], old), ([2.0, 1.0], new)):
-        monkeypatch.setattr(searcher, "score", lambda cells, x, y, value=losses: np.array(value))
+        monkeypatch.setattr(searcher.swarm, "score", lambda cells, x, y, value=losses: np.array(value))
         assert searcher.better(old, new) is expected
     _, unguarded = build("gicso", guard=False)
     assert unguarded.better(old, new) is new

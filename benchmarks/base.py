@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import platform
 import resource
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,6 +108,21 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """SIGTERM takes effect at the end. Ctrl-C, for these milliseconds, not at all: a new process inherits that."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda signum, frame: came.append(signum))
+    on_int = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, on_int)
+        signal.signal(signal.SIGTERM, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def end_with_parent() -> None:

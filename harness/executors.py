@@ -13,14 +13,14 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError, end_with_parent
+from benchmarks.base import UserError, end_with_parent, uninterrupted
 from harness import runner, store
 from harness.runner import Plan
 
@@ -123,7 +123,7 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
     def start() -> None:
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with _uninterrupted():  # or a process might be there that nobody knows of
+        with uninterrupted():  # or a process might be there that nobody knows of
             process.start()
             theirs.close()
             pool[ours] = process, -1
@@ -170,21 +170,6 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
     except KeyboardInterrupt:
         _stop([process for process, _ in pool.values()])
         raise
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """SIGTERM takes effect at the end. Ctrl-C, for these milliseconds, not at all: a worker inherits that."""
-    came: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda signum, frame: came.append(signum))
-    on_int = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, on_int)
-        signal.signal(signal.SIGTERM, before)
-    if came:
-        raise KeyboardInterrupt
 
 
 def _stop(workers: Sequence[Any]) -> None:

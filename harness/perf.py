@@ -65,7 +65,7 @@ def ours(space: Space, resolution: int, device: str, precision: str) -> dict[str
     """The steps as our searchers make them, batches and augmentation included."""
     settings = AlphaSettings()
     task = synthetic_task(space, resolution, device, precision)
-    training = WeightTraining(task, settings, fitness_batch=BATCH, fitness_images=BATCH)
+    training = WeightTraining(task, settings, fitness_batch=BATCH)
     alpha = AlphaDescent(training, initial_alphas(task, settings.alpha_init), settings)
     swarm, count = candidates(), iter(range(10**9))
 
@@ -238,31 +238,34 @@ def measure_table(path: Path) -> dict[str, float]:
     }
 
 
-def measure_campaign(bench: Benchmark, table: Path | None, seeds: int = 20) -> dict[str, float]:
-    """Multi-trial runs a second, records written and all, in this process."""
+def timed_runs(
+    bench: Benchmark, table: Path | None, text: str, seeds: range, device: str
+) -> tuple[list[dict[str, Any]], float]:
+    """Records of runs of the small preset in this process, and the seconds that they took, records written and all."""
     preset = campaign.resolve_preset(bench, "small")
-    setting = campaign.Setting(bench, table, (), bench.datasets[0], preset, "fp32", "cpu", 1)
-    planned = campaign.plans(setting, parse_specs("random,evolution"), range(seeds))
+    setting = campaign.Setting(bench, table, (), bench.datasets[0], preset, "fp32", device, torch.get_num_threads())
+    planned = campaign.plans(setting, parse_specs(text), seeds)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        records = [runner.run(plan, store.run_folder(Path(folder), plan.label, plan.seed)) for plan in planned]
+        made = [runner.run(plan, store.run_folder(Path(folder), plan.label, plan.seed)) for plan in planned]
         spent = time.perf_counter() - start
-    searching = sum(record["search_seconds"] for record in records if record is not None)
-    return {"runs a second": len(planned) / spent, "of it inside the searcher, %": 100 * searching / spent}
+    records = [record for record in made if record is not None]
+    for record in records:
+        if record["status"] != "done":
+            raise UserError(f"{record['label']} failed: {record['error']}")
+    return records, spent
+
+
+def measure_campaign(bench: Benchmark, table: Path | None, seeds: int = 20) -> dict[str, float]:
+    """Multi-trial runs a second."""
+    records, spent = timed_runs(bench, table, "random,evolution", range(seeds), "cpu")
+    searching = sum(record["search_seconds"] for record in records)
+    return {"runs a second": len(records) / spent, "of it inside the searcher, %": 100 * searching / spent}
 
 
 def measure_search(device: str) -> dict[str, float]:
-    """One G-ICSO-NAS search of digits201's small preset: what it costs beside the searcher's own steps."""
-    bench = open_benchmark("digits201")
-    preset = campaign.resolve_preset(bench, "small")
-    setting = campaign.Setting(bench, None, (), bench.datasets[0], preset, "fp32", device, torch.get_num_threads())
-    (plan,) = campaign.plans(setting, parse_specs("gicso"), [0])
-    with tempfile.TemporaryDirectory() as folder:
-        start = time.perf_counter()
-        record = runner.run(plan, store.run_folder(Path(folder), plan.label, plan.seed))
-        spent = time.perf_counter() - start
-    if record is None or record["status"] != "done":
-        raise UserError(f"the search failed: {record and record['error']}")
+    """One G-ICSO-NAS search of digits201: what it costs beside the searcher's own steps."""
+    (record,), spent = timed_runs(open_benchmark("digits201"), None, "gicso", range(1), device)
     searching, asking = record["search_seconds"], record["one_shot"]["seconds"]
     return {
         "inside the searcher, s": searching,
@@ -285,9 +288,9 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
         result["table"] = measure_table(table)
         result["campaign"] = measure_campaign(open_benchmark("nb201", table), table)
     result["peak memory, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result["one-shot run"] = measure_search(device)
     if device.startswith("cuda"):
         result["peak device memory, MB"] = torch.cuda.max_memory_allocated(device) / 2**20
+    result["one-shot run"] = measure_search(device)
     return result
 
 

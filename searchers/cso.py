@@ -17,14 +17,13 @@ from pydantic import Field
 
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import derive
+from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import Step
 from searchers.multi_trial import BestSeen
 from searchers.one_shot import (
     DIMENSIONS,
     SHAPE,
-    AlphaSwarm,
     EitherOracle,
-    SwarmSettings,
     WeightSettings,
     WeightTraining,
     initial_alphas,

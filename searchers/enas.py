@@ -71,7 +71,7 @@ class ENAS(OneShotSearcher):
 
     def __init__(self, task: Any, config: ENASSettings):
         super().__init__(task, config)
-        self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_batch)
+        self.training = WeightTraining(task, config, config.fitness_batch)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed_of("controller") % 2**32)
             self.controller = Controller(config.temperature, config.tanh).to(task.device)

@@ -25,14 +25,13 @@ from pydantic import Field
 
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import Cell, derive
+from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import Step
 from searchers.one_shot import (
     SHAPE,
     AlphaDescent,
     AlphaSettings,
-    AlphaSwarm,
     OneShotSearcher,
-    SwarmSettings,
     WeightTraining,
     initial_alphas,
 )

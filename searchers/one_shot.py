@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -17,14 +17,13 @@ from pydantic import Field
 from torch import Tensor
 
 from benchmarks.images import Batches, Images, normalise
-from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, derive
+from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell
 from benchmarks.nb201.supernet import Choice, MixedCell, Supernet, cross_entropy
 from searchers.base import Searcher, SearchTask, Settings, Step
-from searchers.swarm import Swarm
 
 SHAPE = (len(EDGES), len(OPERATIONS))
 DIMENSIONS = SHAPE[0] * SHAPE[1]  # of flattened alphas
-Score: TypeAlias = Callable[[Sequence["Cell | Tensor"], Tensor, Tensor], np.ndarray]  # of candidates on a batch
+Score: TypeAlias = Callable[[Sequence["Cell | Tensor"], Tensor, Tensor], np.ndarray]  # of candidates on images
 
 
 class WeightSettings(Settings):
@@ -55,8 +54,8 @@ class WeightTraining:
     """A supernet, the optimiser of its weights, and the batches of one search.
 
     `train` batches are the only ones that move w. `valid` gives augmented batches for alpha gradients; `fitness`
-    plain images, `fitness_images` at a time, on which candidates are compared; `fitness_batch` of them share batch
-    statistics. Every image used is counted on the task.
+    plain images, `fitness_images` at a time (by default one batch), on which candidates are compared;
+    `fitness_batch` of them share batch statistics. Every image used is counted on the task.
     """
 
     def __init__(
@@ -64,7 +63,7 @@ class WeightTraining:
         task: SearchTask,
         settings: WeightSettings,
         fitness_batch: int = 512,
-        fitness_images: int = 512,
+        fitness_images: int | None = None,
         make_cell: Callable[[int], torch.nn.Module] = MixedCell,
     ):
         assert task.train is not None
@@ -87,7 +86,7 @@ class WeightTraining:
         )
         self.train = self._batches("train", task.train, task.batch_size, augmented=True)
         self.valid = self._batches("valid", task.valid, task.batch_size, augmented=True)
-        self.fitness = self._batches("fitness", task.valid, fitness_images, augmented=False)
+        self.fitness = self._batches("fitness", task.valid, fitness_images or fitness_batch, augmented=False)
         self.fitness_batch = fitness_batch
 
     def _batches(self, purpose: str, images: Images, size: int, augmented: bool) -> Batches:
@@ -320,130 +319,3 @@ def is_due(step: int, steps: int, times: int) -> bool:
 def mean(losses: Sequence[Tensor]) -> float:
     """Mean of losses kept on the device until now, so that an epoch never waits for it."""
     return float(torch.stack(list(losses)).mean()) if losses else float("nan")
-
-
-class SwarmSettings(Settings):
-    """How a swarm of alphas meets a supernet; INFERRED throughout, most of it from reduced-scale experiments."""
-
-    population: int = Field(24, ge=6)
-    spread: float = Field(1.0, gt=0)  # standard deviation of the first swarm
-    box: float = Field(3.0, gt=0)  # alphas live in [−box, box]
-    generations: int = Field(2, ge=1)  # an epoch, evenly among its weight steps; one a step where these are fewer
-    # Share of images that the arg-max path answers wrongly (as in CMANAS), its loss, or the softmax mixture's loss.
-    fitness: Literal["error", "loss", "mixture"] = "error"
-    fitness_batch: int = Field(512, ge=2)  # images that share batch statistics
-    fitness_images: int = Field(512, ge=2)  # for one scoring, the same for all who are scored
-
-
-class AlphaSwarm:
-    """A swarm whose particles are flattened alphas (30,), scored by one-shot validation error or loss.
-
-    All particles of a generation see the same images, so that they are ranked fairly. A particle is scored through its
-    arg-max path or, with the fitness "mixture", its softmax mixture. The `archive` best cells ever scored are kept.
-    """
-
-    def __init__(
-        self,
-        training: WeightTraining,
-        centre: np.ndarray,
-        rule: str,
-        phi: float,
-        settings: SwarmSettings,
-        archive: int = 0,
-    ):
-        middle, spread = centre.reshape(-1), settings.spread
-
-        def draw(n: int, rng: np.random.Generator) -> np.ndarray:
-            return middle + spread * rng.standard_normal((n, DIMENSIONS))
-
-        self.training, self.archive_size = training, archive
-        self.score = training.errors if settings.fitness == "error" else training.losses
-        self.one_hot = settings.fitness != "mixture"
-        self.generations = settings.generations
-        low, high = -settings.box, settings.box
-        self.swarm = Swarm(settings.population, rule, training.task.stream("swarm"), low, high, phi, draw)
-        self.scored = np.full(settings.population, np.inf)
-        self.archive: dict[Cell, tuple[float, list[float]]] = {}  # cell -> score when seen, position
-
-    def choice(self, position: np.ndarray) -> Cell | Tensor:
-        alphas = position.reshape(SHAPE)
-        return derive(alphas) if self.one_hot else self.training.mixture(alphas)
-
-    def epoch(self, epoch: int, choose: Callable[[], Choice], diversity_weight: float = 0.0) -> dict[str, float]:
-        """One epoch of weight steps through `choose()`, the generations among them; then all are scored anew.
-
-        The last generation ends the epoch: its winners are scored twice, since they had luck with their images.
-        """
-
-        def after_step(step: int) -> None:
-            if is_due(step, len(self.training.train), self.generations):
-                self.generation(diversity_weight)
-
-        trained = self.training.epoch(epoch, choose, after_step)
-        self.rescore(diversity_weight)
-        return {
-            **trained,
-            "best_score": self.swarm.best_value,
-            "diversity": self.spread(),
-            "swarm_cells": len({derive(p.reshape(SHAPE)) for p in self.swarm.x}),
-        }
-
-    def scores(self, positions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
-        """Losses or errors of positions on the next fitness images."""
-        return self.score([self.choice(p) for p in positions], *self.training.fitness.next())
-
-    def generation(self, diversity_weight: float = 0.0) -> None:
-        """Move the swarm once and score who moved; fitness = loss (or error) − weight·diversity."""
-        moved = self.swarm.ask()
-        self.scored[moved] = self.scores(self.swarm.x[moved])
-        self._tell(diversity_weight)
-        for k in moved:
-            cell, score = derive(self.swarm.x[k].reshape(SHAPE)), float(self.scored[k])
-            if cell not in self.archive or score < self.archive[cell][0]:
-                self.archive[cell] = score, self.swarm.x[k].tolist()
-        self.archive = dict(sorted(self.archive.items(), key=lambda item: item[1][0])[: self.archive_size])
-
-    def rescore(self, diversity_weight: float = 0.0) -> None:
-        """Score all particles and g anew on the same images: w has moved, and old scores would win by age."""
-        scores = self.scores([*self.swarm.x, self.swarm.best])
-        self.scored, self.swarm.best_value = scores[:-1], float(scores[-1])
-        self._tell(diversity_weight)
-
-    def _tell(self, diversity_weight: float) -> None:
-        fitness = self.scored
-        if diversity_weight:
-            fitness = self.scored - diversity_weight * diversity(self.swarm.x)
-        self.swarm.tell(fitness, objective=self.scored)
-
-    def best(self) -> np.ndarray:
-        """The best position seen, as alphas (6, 5)."""
-        return self.swarm.best.reshape(SHAPE)
-
-    def spread(self) -> float:
-        """The swarm's diversity: the mean of its particles' `distances`."""
-        return float(distances(self.swarm.x).mean())
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "swarm": self.swarm.state_dict(),
-            "scored": self.scored.tolist(),
-            "archive": [[list(cell), loss, position] for cell, (loss, position) in self.archive.items()],
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.swarm.load_state_dict(state["swarm"])
-        self.scored = np.array(state["scored"])
-        self.archive = {tuple(cell): (loss, position) for cell, loss, position in state["archive"]}
-
-
-def distances(positions: np.ndarray) -> np.ndarray:
-    """Mean distance of each particle's softmax rows to those of all others; (N, 30) -> (N,)."""
-    p = softmax(positions.reshape(-1, *SHAPE)).reshape(len(positions), -1)
-    squared = ((p[:, None] - p[None]) ** 2).sum(axis=-1)
-    return np.sqrt(squared).sum(axis=1) / max(len(p) - 1, 1)
-
-
-def diversity(positions: np.ndarray) -> np.ndarray:
-    """`distances` divided by the swarm's largest, in [0, 1] (INFERRED form); (N, 30) -> (N,)."""
-    d = distances(positions)
-    return d / d.max() if d.max() > 0 else d

@@ -30,7 +30,7 @@ class RandomSearchWithWeightSharing(OneShotSearcher):
 
     def __init__(self, task: Any, config: RSWSSettings):
         super().__init__(task, config)
-        self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_batch)
+        self.training = WeightTraining(task, config, config.fitness_batch)
         self.paths = task.stream("paths")
         self.epoch = 0
 

@@ -17,7 +17,7 @@ from benchmarks.base import Space, UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import digits_training
 from benchmarks.nb201.supernet import Supernet
-from searchers import base, one_shot
+from searchers import alpha_swarm, base, one_shot
 from searchers.base import Budget, SearchTask
 from searchers.gicso import GICSO
 
@@ -314,9 +314,9 @@ def test_diversity_by_hand():
     positions[2, 0] = 2.0
     p, q = one_shot.softmax(np.zeros(5)), one_shot.softmax(np.array([2.0, 0, 0, 0, 0]))
     d = np.sqrt(((p - q) ** 2).sum())
-    np.testing.assert_allclose(one_shot.distances(positions), [d / 2, d / 2, d])
-    np.testing.assert_allclose(one_shot.diversity(positions), [0.5, 0.5, 1.0])
-    assert (one_shot.diversity(np.zeros((3, 30))) == 0).all()
+    np.testing.assert_allclose(alpha_swarm.distances(positions), [d / 2, d / 2, d])
+    np.testing.assert_allclose(alpha_swarm.diversity(positions), [0.5, 0.5, 1.0])
+    assert (alpha_swarm.diversity(np.zeros((3, 30))) == 0).all()
 
 
 def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
@@ -332,7 +332,7 @@ def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
     with torch.no_grad():
         losses = [np.mean([entropy(swarm.training.net(x, cell), y).item() for x, y in batches]) for cell in cells]
     np.testing.assert_allclose(swarm.scored, losses, rtol=1e-5)
-    np.testing.assert_allclose(swarm.swarm.fitness, np.array(losses) - 0.5 * one_shot.diversity(swarm.swarm.x))
+    np.testing.assert_allclose(swarm.swarm.fitness, np.array(losses) - 0.5 * alpha_swarm.diversity(swarm.swarm.x))
     assert swarm.swarm.best_value == swarm.scored.min()
     assert task.evaluations == 6
 

@@ -7,6 +7,7 @@ time in constant memory; a .pth is one pickle and needs about six times its size
 
 from __future__ import annotations
 
+import glob
 import multiprocessing
 import os
 import signal
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import UserError, end_with_parent
+from benchmarks.base import UserError, end_with_parent, uninterrupted
 from benchmarks.nb201 import cell
 from benchmarks.nb201.archives import LAYOUTS, WHOLE, folder_files, read_cells, size_space
 from benchmarks.nb201.benchmark import PROXIES
@@ -81,11 +82,8 @@ def convert_apart(
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_convert_and_tell, args=(place, target, limit, theirs))
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited: Ctrl-C is the parent's alone
-    try:
+    with uninterrupted():
         process.start()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
     try:
         while (said := ours.recv()) is not None:
@@ -103,7 +101,7 @@ def convert_apart(
     finally:
         process.kill()
         process.join()
-        for unfinished in target.parent.glob(f"*.{process.pid}.tmp"):
+        for unfinished in target.parent.glob(f"{glob.escape(target.name)}.*.{process.pid}.tmp"):
             unfinished.unlink(missing_ok=True)
 
 

@@ -49,6 +49,7 @@ WAYS: dict[str, tuple[list, dict]] = {  # name: (phases as shares of the epochs,
     "mixture, then single path": ([(1 / 3, mixture), (2 / 3, single)], {}),
     "mixture": ([(1, mixture)], {}),
     "single path without none": ([(1, no_none)], {}),
+    "mixture, then single path without none": ([(1 / 3, mixture), (2 / 3, no_none)], {}),
     "single path, lr 0.1": ([(1, single)], {"lr": 0.1}),
     DEPTH: ([(1, single)], {}),
 }

@@ -2,6 +2,10 @@
 
     python results/gicso-study/tables.py signal results/gicso-study/signal-digits201.csv
     python results/gicso-study/tables.py screen results/gicso-study/screen-digits201/report
+    python results/gicso-study/tables.py forms results/gicso-study/diversity-forms.csv
+    python results/gicso-study/tables.py stability CAMPAIGN [CSV]
+
+`stability` reads a campaign's runs: each spec's cells at the hand-over and at the end; with CSV, it writes them there.
 
 A screen compares every spec with the first one, paired by seed, on validation accuracy. Intervals: of the median, from
 order statistics; below 6 seeds the range, whose level is 1 − 2^(1−n).
@@ -9,12 +13,15 @@ order statistics; below 6 seeds the range, whose level is 1 − 2^(1−n).
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from harness import statistics
+from harness.store import load_record
 
 
 def interval(values: list[float], digits: int) -> str:
@@ -60,6 +67,63 @@ def screen(report: Path) -> list[str]:
     return lines
 
 
+def forms(path: Path) -> list[str]:
+    frame = pd.read_csv(path)
+    first = frame[(frame["form"] == frame["form"].iloc[0]) & (frame["size"] == frame["size"].iloc[0])]
+    reference = first.set_index("seed")["valid"]
+    lines = ["| form | λ | n | valid, mean ± std | minus the first, median [interval] | cells in the last swarm |"]
+    lines.append("|---|---:|---:|---|---|---:|")
+    for (form, size), part in frame.groupby(["form", "size"], sort=False):
+        valid = part.set_index("seed")["valid"]
+        found = statistics.summary(valid)
+        spread = "" if found.std is None else f" ± {found.std:.1f}"
+        differences = interval((valid - reference).dropna().tolist(), 1)
+        kept = part["swarm_cells"].mean()
+        lines.append(f"| {form} | {size} | {found.n} | {found.mean:.1f}{spread} | {differences} | {kept:.1f} |")
+    return lines
+
+
+def hand_overs(campaign: Path) -> Iterator[dict]:
+    """Per finished run: the cell and its validation accuracy when the stability phase began, and at the end."""
+    for folder in sorted(campaign.glob("runs/*/seed-*")):
+        record = load_record(folder)
+        if record is None or record["searcher"] != "gicso" or "cell" not in record:
+            continue
+        with open(folder / "trace.jsonl", encoding="utf-8") as trace:
+            steps = [json.loads(line) for line in trace]
+        before = [step for step in steps if step.get("phase") != "stability"]
+        accuracy = {seen["index"]: _valid(seen) for seen in record["trajectory"]}
+        start, end = before[-1]["index"], record["index"]
+        yield {
+            "spec": record["spec"],
+            "seed": record["seed"],
+            "hand_over": start,
+            "answer": end,
+            "hand_over_valid": accuracy[start],
+            "answer_valid": accuracy[end],
+            "epochs": len(steps) - len(before),
+        }
+
+
+def _valid(seen: dict) -> float:
+    return next(s["value"] for s in seen["scores"] if s["split"] == "valid" and not s["without_none"])
+
+
+def stability(campaign: Path, out: Path | None = None) -> list[str]:
+    frame = pd.DataFrame(hand_overs(campaign))
+    if out is not None:
+        frame.to_csv(out, index=False)
+    frame["change"] = frame["answer_valid"] - frame["hand_over_valid"]
+    lines = ["| spec | n | epochs of stability | another cell | valid: change, median [interval] |"]
+    lines.append("|---|---:|---:|---:|---|")
+    for spec, part in frame.groupby("spec", sort=False):
+        moved = int((part["hand_over"] != part["answer"]).sum())
+        change = interval(part["change"].tolist(), 1)
+        lines.append(f"| `{spec}` | {len(part)} | {part['epochs'].mean():.1f} | {moved} | {change} |")
+    return lines
+
+
 if __name__ == "__main__":
-    what, path = sys.argv[1:]
-    print("\n".join({"signal": signal, "screen": screen}[what](Path(path))))
+    what, *paths = sys.argv[1:]
+    tables = {"signal": signal, "screen": screen, "forms": forms, "stability": stability}
+    print("\n".join(tables[what](*map(Path, paths))))

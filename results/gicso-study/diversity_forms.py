@@ -1,0 +1,99 @@
+"""Does the form of the diversity term matter? G-ICSO-NAS with other measures in the place of `alpha_swarm.diversity`.
+
+    python results/gicso-study/diversity_forms.py --seeds 5 --out results/gicso-study/diversity-forms.csv
+
+digits201, small preset, one thread. A row is a run: the answer's validation accuracy in percent, and how many different
+cells the swarm held at the end of the exploration. The same command again goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import itertools
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.benchmark import open_benchmark
+from harness import campaign, runner
+from harness.specs import parse_specs
+from searchers import alpha_swarm, base
+from searchers.one_shot import SHAPE, softmax
+
+
+def rows(positions: np.ndarray) -> np.ndarray:
+    return softmax(positions.reshape(-1, *SHAPE)).reshape(len(positions), -1)
+
+
+def scaled(d: np.ndarray) -> np.ndarray:
+    return d / d.max() if d.max() > 0 else d
+
+
+def to_all(positions: np.ndarray) -> np.ndarray:
+    return scaled(alpha_swarm.distances(positions))
+
+
+def to_nearest(positions: np.ndarray) -> np.ndarray:
+    p = rows(positions)
+    d = np.sqrt(((p[:, None] - p[None]) ** 2).sum(axis=-1))
+    np.fill_diagonal(d, np.inf)
+    return scaled(d.min(axis=1))
+
+
+def to_centre(positions: np.ndarray) -> np.ndarray:
+    p = rows(positions)
+    return scaled(np.sqrt(((p - p.mean(axis=0)) ** 2).sum(axis=1)))
+
+
+def of_cells(positions: np.ndarray) -> np.ndarray:
+    """Mean share of edges on which a particle's arg-max cell differs from the others'."""
+    chosen = positions.reshape(-1, *SHAPE).argmax(axis=-1)
+    return scaled((chosen[:, None] != chosen[None]).mean(axis=-1).sum(axis=1) / max(len(chosen) - 1, 1))
+
+
+FORMS = {
+    "mean distance to all (default)": to_all,
+    "distance to the nearest": to_nearest,
+    "distance to the centre": to_centre,
+    "edges that differ in the arg-max cells": of_cells,
+}
+SIZES = (0.1, 0.4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--out", type=Path, required=True)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    benchmark = open_benchmark("digits201", "", ())
+    preset = campaign.resolve_preset(benchmark, "small")
+    setting = campaign.Setting(benchmark, None, (), benchmark.datasets[0], preset, "fp32", "cpu", 1)
+    accuracy = benchmark.column(benchmark.datasets[0], "valid").mean
+    there = set()
+    if asked.out.exists():
+        with open(asked.out, newline="") as file:
+            there = {(row["form"], float(row["size"]), int(row["seed"])) for row in csv.DictReader(file)}
+    with open(asked.out, "a", newline="") as file:
+        found = csv.writer(file, lineterminator="\n")
+        if not there:
+            found.writerow(["form", "size", "seed", "index", "valid", "swarm_cells"])
+        for seed, form, size in itertools.product(range(asked.seeds), FORMS, SIZES):
+            if (form, size, seed) in there:
+                continue
+            alpha_swarm.diversity = FORMS[form]
+            (plan,) = campaign.plans(setting, parse_specs(f"gicso[diversity={size}]"), [seed])
+            task, kind = runner.build_task(plan, benchmark), base.find(plan.searcher)
+            searcher = kind(task, base.configure(kind, plan.config))
+            answer, swarm_cells = -1, 0
+            while (step := searcher.step()) is not None:
+                answer, swarm_cells = cells.index(step.cell), int(step.metrics.get("swarm_cells", swarm_cells))
+            found.writerow([form, size, seed, answer, round(float(accuracy[answer]), 4), swarm_cells])
+            file.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -25,6 +25,7 @@ class SwarmSettings(Settings):
     population: int = Field(24, ge=6)
     spread: float = Field(1.0, gt=0)  # standard deviation of the first swarm
     box: float = Field(3.0, gt=0)  # alphas live in [−box, box]
+    paths: Literal["all", "full"] = "all"  # single paths that train w: all cells, or those without `none`
     generations: int = Field(2, ge=1)  # an epoch, evenly among its weight steps; one a step where these are fewer
     # Share of images that the arg-max path answers wrongly (as in CMANAS), its loss, or the softmax mixture's loss.
     fitness: Literal["error", "loss", "mixture"] = "error"

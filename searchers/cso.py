@@ -40,7 +40,7 @@ class SupernetSwarm:
     """An epoch a step: weights on uniform single paths, two generations in each."""
 
     def __init__(self, task: Any, config: CSOSettings):
-        self.task = task
+        self.task, self.config = task, config
         self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.paths = task.stream("paths")
         self.alphas = AlphaSwarm(self.training, initial_alphas(task, 0.0), "cso", config.phi, config)
@@ -49,10 +49,13 @@ class SupernetSwarm:
     def step(self) -> Step | None:
         if self.epoch == self.task.budget.epochs:
             return None
-        metrics = self.alphas.epoch(self.epoch, lambda: cells.sample(self.paths))
+        metrics = self.alphas.epoch(self.epoch, self.uniform_path)
         self.epoch += 1
         best = self.alphas.best()
         return Step(derive(best), best, metrics)
+
+    def uniform_path(self) -> cells.Cell:
+        return cells.sample(self.paths, full=self.config.paths == "full")
 
     def state_dict(self) -> dict[str, Any]:
         return {"training": self.training.state_dict(), "alphas": self.alphas.state_dict(), "epoch": self.epoch}

@@ -119,7 +119,7 @@ class GICSO(OneShotSearcher):
         return self.training.epoch(self.epoch, self.uniform_path)
 
     def uniform_path(self) -> Cell:
-        return cells.sample(self.paths)
+        return cells.sample(self.paths, full=self.config.paths == "full")
 
     # Phase 2: α by the swarm, w by gradient, at the same time.
 

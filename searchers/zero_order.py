@@ -9,7 +9,7 @@ ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -34,6 +34,7 @@ class ZeroOrderSettings(AlphaSettings):
     alpha_weight_decay: float = Field(0.0, ge=0)  # INFERRED
     sigma: float = Field(1.0, gt=0)  # INFERRED, gicso's spread: standard deviation of the perturbations
     pairs: int = Field(6, ge=1)  # INFERRED: 12 candidates, as many as a swarm of 24 scores in a generation
+    paths: Literal["all", "full"] = "all"  # INFERRED, gicso's
     estimates: int = Field(2, ge=1)  # INFERRED, gicso's generations: in an epoch
     fitness_batch: int = Field(512, ge=2)  # INFERRED, gicso's
     fitness_images: int = Field(512, ge=2)  # INFERRED, gicso's
@@ -54,10 +55,13 @@ class ZeroOrder(OneShotSearcher):
     def step(self) -> Step | None:
         if self.epoch == self.task.budget.epochs:
             return None
-        metrics = self.training.epoch(self.epoch, lambda: cells.sample(self.paths), self.after_step)
+        metrics = self.training.epoch(self.epoch, self.uniform_path, self.after_step)
         self.epoch += 1
         alphas = self.alpha.values()
         return Step(derive(alphas), alphas, metrics)
+
+    def uniform_path(self) -> cells.Cell:
+        return cells.sample(self.paths, full=self.config.paths == "full")
 
     def after_step(self, step: int) -> None:
         if is_due(step, len(self.training.train), self.config.estimates):

@@ -248,8 +248,10 @@ def neighbours(cell: Cell) -> list[Cell]:
     ]
 
 
-def sample(rng: np.random.Generator) -> Cell:
-    """A cell drawn uniformly from all 15,625."""
+def sample(rng: np.random.Generator, full: bool = False) -> Cell:
+    """A cell drawn uniformly from all 15,625 or, if `full`, from the 4,096 of them without `none`."""
+    if full:
+        return tuple(int(op) for op in rng.integers(NONE + 1, len(OPERATIONS), size=len(EDGES)))
     return _by_index()[int(rng.integers(NUM_CELLS))]
 
 

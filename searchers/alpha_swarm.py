@@ -14,18 +14,16 @@ from torch import Tensor
 
 from benchmarks.nb201.cell import Cell, derive
 from benchmarks.nb201.supernet import Choice
-from searchers.base import Settings
-from searchers.one_shot import DIMENSIONS, SHAPE, WeightTraining, is_due, softmax
+from searchers.one_shot import DIMENSIONS, SHAPE, PathSettings, WeightTraining, is_due, softmax
 from searchers.swarm import Swarm
 
 
-class SwarmSettings(Settings):
+class SwarmSettings(PathSettings):
     """How a swarm of alphas meets a supernet; INFERRED throughout, most of it from reduced-scale experiments."""
 
     population: int = Field(24, ge=6)
     spread: float = Field(1.0, gt=0)  # standard deviation of the first swarm
     box: float = Field(3.0, gt=0)  # alphas live in [−box, box]
-    paths: Literal["all", "full"] = "all"  # single paths that train w: all cells, or those without `none`
     generations: int = Field(2, ge=1)  # an epoch, evenly among its weight steps; one a step where these are fewer
     # Share of images that the arg-max path answers wrongly (as in CMANAS), its loss, or the softmax mixture's loss.
     fitness: Literal["error", "loss", "mixture"] = "error"
@@ -67,17 +65,19 @@ class AlphaSwarm:
         alphas = position.reshape(SHAPE)
         return derive(alphas) if self.one_hot else self.training.mixture(alphas)
 
-    def epoch(self, epoch: int, choose: Callable[[], Choice], diversity_weight: float = 0.0) -> dict[str, float]:
-        """One epoch of weight steps through `choose()`, the generations among them; then all are scored anew.
+    def epoch(
+        self, epoch: int, choose: Callable[[], Choice], steps: int, diversity_weight: float = 0.0
+    ) -> dict[str, float]:
+        """One epoch of weight steps, `steps` a batch, the generations among them; then all are scored anew.
 
         The last generation ends the epoch: its winners are scored twice, since they had luck with their images.
         """
 
-        def after_step(step: int) -> None:
-            if is_due(step, len(self.training.train), self.generations):
+        def after_batch(number: int) -> None:
+            if is_due(number, len(self.training.train), self.generations):
                 self.generation(diversity_weight)
 
-        trained = self.training.epoch(epoch, choose, after_step)
+        trained = self.training.epoch(epoch, choose, after_batch, steps)
         self.rescore(diversity_weight)
         return {
             **trained,

@@ -1,7 +1,7 @@
 """Pure competitive swarm: CSO (Cheng and Jin, 2015) moves alpha, gradients move only the weights w.
 
 The baseline of G-ICSO-NAS without its gradient phases. The rule is DOC (PlatEMO's, φ = 0.1). How it
-meets a supernet is INFERRED, and the same as in `gicso`: w is trained on uniform single paths, two generations an
+meets a supernet is INFERRED, and the same as in `gicso`: w is trained on single paths (`PathSettings`), two generations an
 epoch, the arg-max path's validation error as fitness, everyone scored anew at its end since w moves.
 
 `oracle=table` needs no supernet: fitness is the benchmark's low-fidelity proxy in simulated seconds, and the
@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import derive
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import Step
@@ -37,7 +36,7 @@ class CSOSettings(WeightSettings, SwarmSettings):
 
 
 class SupernetSwarm:
-    """An epoch a step: weights on uniform single paths, two generations in each."""
+    """An epoch a step: weights on single paths, two generations in each."""
 
     def __init__(self, task: Any, config: CSOSettings):
         self.task, self.config = task, config
@@ -49,13 +48,11 @@ class SupernetSwarm:
     def step(self) -> Step | None:
         if self.epoch == self.task.budget.epochs:
             return None
-        metrics = self.alphas.epoch(self.epoch, self.uniform_path)
+        config = self.config
+        metrics = self.alphas.epoch(self.epoch, lambda: config.draw_path(self.paths), config.paths_per_batch)
         self.epoch += 1
         best = self.alphas.best()
         return Step(derive(best), best, metrics)
-
-    def uniform_path(self) -> cells.Cell:
-        return cells.sample(self.paths, full=self.config.paths == "full")
 
     def state_dict(self) -> dict[str, Any]:
         return {"training": self.training.state_dict(), "alphas": self.alphas.state_dict(), "epoch": self.epoch}

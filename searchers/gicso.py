@@ -9,8 +9,7 @@ every number below are not from the paper. Each setting carries its tag: DOC (re
 paper) or INFERRED (our choice, mostly from reduced-scale experiments on the real table).
 
 Not settings, and INFERRED too: the swarm starts around the current α and is mirrored back into a box; g and all
-particles are scored anew once an epoch, since w moves under them; the diversity of a particle is the mean distance
-of its softmax rows to those of all others, divided by the swarm's largest, and its weight falls linearly to 0 over
+particles are scored anew once an epoch, since w moves under them; the diversity of a particle is the mean distance of its softmax rows to those of all others, divided by the swarm's largest, and its weight falls linearly to 0 over
 the exploration; g is chosen by loss or error alone; before the hand-over the final swarm and the best archived cells
 are scored again on more images; stability starts at g's own scale, so that gradients refine the swarm's answer rather
 than erase it.
@@ -23,7 +22,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import Cell, derive
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import Step
@@ -50,7 +48,7 @@ class GICSOSettings(AlphaSettings, SwarmSettings):
     phi: float = Field(0.15, ge=0)  # DOC, L-ICSO
     diversity: float = Field(0.1, ge=0)  # that there is one: KNOWN; form and size INFERRED (λ at the start)
     diversity_schedule: Literal["linear", "constant"] = "linear"  # to 0 over the exploration: DFDBCSO's (DOC)
-    weights: Literal["uniform", "best"] = "uniform"  # INFERRED: w on uniform single paths, or on g's mixture
+    weights: Literal["paths", "best"] = "paths"  # INFERRED: w on uniform single paths, or on g's mixture
     switch_diversity: float = Field(0.0, ge=0, le=1)  # INFERRED: switch below this share of the first diversity
     final_images: int = Field(5000, ge=0)  # INFERRED: for choosing at the hand-over, left out with 0, and for the guard
     archive: int = Field(10, ge=0)  # INFERRED: best cells kept for it
@@ -69,6 +67,8 @@ class GICSO(OneShotSearcher):
         "pairs (CSO) instead of triplets": {"swarm": "cso"},
         "random draws instead of the swarm": {"swarm": "random"},
         "loss instead of error": {"fitness": "loss"},
+        "one path a batch": {"paths_per_batch": 1},
+        "paths with none": {"paths": "all"},
         "no warm-up": {"warmup": 0.0, "exploration": 0.8},
         "no stability phase": {"stability": 0.0, "exploration": 0.7},
         "no early stop": {"patience": 0},
@@ -116,22 +116,24 @@ class GICSO(OneShotSearcher):
     def warm_up(self) -> dict[str, float]:
         if self.epoch < self.mixture_end:
             return self.training.epoch(self.epoch, self.training.equal_weights)
-        return self.training.epoch(self.epoch, self.uniform_path)
+        return self.training.epoch(self.epoch, self.path, steps=self.config.paths_per_batch)
 
-    def uniform_path(self) -> Cell:
-        return cells.sample(self.paths, full=self.config.paths == "full")
+    def path(self) -> Cell:
+        return self.config.draw_path(self.paths)
 
     # Phase 2: α by the swarm, w by gradient, at the same time.
 
     def explore(self) -> dict[str, float]:
-        metrics = self.swarm.epoch(self.epoch, self.exploration_choice, self.diversity_weight())
+        choose: Any
+        choose, steps = self.path, self.config.paths_per_batch
+        if self.config.weights == "best":
+            choose, steps = self.best_mixture, 1
+        metrics = self.swarm.epoch(self.epoch, choose, steps, self.diversity_weight())
         self.answer = self.swarm.best()
         return metrics
 
-    def exploration_choice(self) -> Any:
-        if self.config.weights == "best" and self.swarm.swarm.told:
-            return self.training.mixture(self.swarm.best())
-        return self.uniform_path()
+    def best_mixture(self) -> Any:
+        return self.training.mixture(self.swarm.best() if self.swarm.swarm.told else self.answer)
 
     def diversity_weight(self) -> float:
         """λ, linear from its start to 0 over the exploration (DFDBCSO's schedule, DOC; its use here INFERRED)."""

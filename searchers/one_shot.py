@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from benchmarks.images import Batches, Images, normalise
+from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell
 from benchmarks.nb201.supernet import Choice, MixedCell, Supernet, cross_entropy
 from searchers.base import Searcher, SearchTask, Settings, Step
@@ -34,6 +35,19 @@ class WeightSettings(Settings):
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
     clip: float = Field(5.0, gt=0)  # of the gradient's norm
+
+
+class PathSettings(Settings):
+    """How gicso, cso and zero-order train w on single paths. INFERRED: what raised the one-shot signal most.
+
+    Cells with `none` are scored all the same. Source: results/gicso-study.
+    """
+
+    paths: Literal["full", "all"] = "full"  # drawn uniformly from the cells without `none`, or from all
+    paths_per_batch: int = Field(3, ge=1)  # a weight step through each
+
+    def draw_path(self, rng: np.random.Generator) -> Cell:
+        return cells.sample(rng, full=self.paths == "full")
 
 
 class AlphaSettings(WeightSettings):
@@ -108,13 +122,20 @@ class WeightTraining:
             yield self.train.next()
 
     def epoch(
-        self, epoch: int, choose: Callable[[], Choice], after_step: Callable[[int], None] = lambda step: None
+        self,
+        epoch: int,
+        choose: Callable[[], Choice],
+        after_batch: Callable[[int], None] = lambda batch: None,
+        steps: int = 1,
     ) -> dict[str, float]:
-        """One epoch of weight steps, each through `choose()` and followed by `after_step(step)`; the mean loss."""
+        """One epoch of weight steps, `steps` a batch, each through `choose()`; the mean loss.
+
+        `after_batch(number)` follows every batch.
+        """
         losses = []
-        for step, (x, y) in enumerate(self.batches(epoch)):
-            losses.append(self.weight_step(x, y, choose()))
-            after_step(step)
+        for number, (x, y) in enumerate(self.batches(epoch)):
+            losses += [self.weight_step(x, y, choose()) for _ in range(steps)]
+            after_batch(number)
         return {"train_loss": mean(losses)}
 
     def _autocast(self, x: Tensor, precise: bool = False) -> torch.autocast:
@@ -288,11 +309,11 @@ class AlphaDescent:
         """One epoch of first w, then alpha in each step (the reference's order); alphas stay where `frozen`."""
         valid: list[Tensor] = []
 
-        def after_step(_: int) -> None:
+        def after_batch(_: int) -> None:
             if not frozen:
                 valid.append(self.step(penalty))
 
-        return {**self.training.epoch(epoch, self.choice, after_step), "valid_loss": mean(valid)}
+        return {**self.training.epoch(epoch, self.choice, after_batch), "valid_loss": mean(valid)}
 
     def values(self) -> np.ndarray:
         return self.alphas.detach().cpu().double().numpy()

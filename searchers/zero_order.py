@@ -1,7 +1,7 @@
 """Random perturbations instead of a swarm: what of G-ICSO-NAS's gain is the swarm's?
 
 Alphas follow a gradient estimated from one-shot errors at pairs of random perturbations, in everything else this is
-`cso`: w on uniform single paths, two estimates an epoch, the error of the arg-max cell on shared images, as
+`cso`: w on the same single paths, two estimates an epoch, the error of the arg-max cell on shared images, as
 many candidates as a generation of 24 particles scores. The estimate is the antithetic one of Salimans et al. (2017,
 arXiv 1703.03864) for the Gaussian-smoothed error; that derivative-free alpha updates escape DARTS' all-skip cell is
 ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
@@ -9,13 +9,12 @@ ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from pydantic import Field
 
-from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import derive
 from searchers.base import Step
 from searchers.one_shot import (
@@ -23,18 +22,18 @@ from searchers.one_shot import (
     AlphaDescent,
     AlphaSettings,
     OneShotSearcher,
+    PathSettings,
     WeightTraining,
     initial_alphas,
     is_due,
 )
 
 
-class ZeroOrderSettings(AlphaSettings):
+class ZeroOrderSettings(AlphaSettings, PathSettings):
     alpha_lr: float = Field(0.1, gt=0)  # INFERRED
     alpha_weight_decay: float = Field(0.0, ge=0)  # INFERRED
     sigma: float = Field(1.0, gt=0)  # INFERRED, gicso's spread: standard deviation of the perturbations
     pairs: int = Field(6, ge=1)  # INFERRED: 12 candidates, as many as a swarm of 24 scores in a generation
-    paths: Literal["all", "full"] = "all"  # INFERRED, gicso's
     estimates: int = Field(2, ge=1)  # INFERRED, gicso's generations: in an epoch
     fitness_batch: int = Field(512, ge=2)  # INFERRED, gicso's
     fitness_images: int = Field(512, ge=2)  # INFERRED, gicso's
@@ -55,16 +54,16 @@ class ZeroOrder(OneShotSearcher):
     def step(self) -> Step | None:
         if self.epoch == self.task.budget.epochs:
             return None
-        metrics = self.training.epoch(self.epoch, self.uniform_path, self.after_step)
+        config = self.config
+        metrics = self.training.epoch(
+            self.epoch, lambda: config.draw_path(self.paths), self.after_batch, config.paths_per_batch
+        )
         self.epoch += 1
         alphas = self.alpha.values()
         return Step(derive(alphas), alphas, metrics)
 
-    def uniform_path(self) -> cells.Cell:
-        return cells.sample(self.paths, full=self.config.paths == "full")
-
-    def after_step(self, step: int) -> None:
-        if is_due(step, len(self.training.train), self.config.estimates):
+    def after_batch(self, number: int) -> None:
+        if is_due(number, len(self.training.train), self.config.estimates):
             self.alpha.descend(torch.tensor(self.estimate(), dtype=torch.float32, device=self.task.device))
 
     def estimate(self) -> np.ndarray:

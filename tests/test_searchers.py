@@ -159,7 +159,8 @@ def test_answers_and_counters(name):
         assert steps == EPOCHS
         assert task.simulated_seconds == 0
         passes = dict.fromkeys(("darts", "gdas", "drnas", "betadarts"), 2)  # over the 64 images, an epoch
-        passes |= {"darts[order=2]": 5, "pcdarts": 1.7, "gicso": 1.2}  # three more of training images; alphas rest
+        passes |= {"darts[order=2]": 5, "pcdarts": 1.7}  # three more of training images; alphas rest
+        passes |= {"cso": 3, "zero-order": 3, "gicso": (1 + 7 * 3 + 2 * 2) / 10}  # three paths a batch
         assert task.train_images == passes.get(name, 1) * EPOCHS * 64
     else:
         assert steps == task.evaluations > 10
@@ -361,11 +362,16 @@ def test_warm_up_trains_weights_with_equal_mixture_first_then_single_paths(monke
     _, searcher = build("gicso")
     seen = []
     original = searcher.training.weight_step
-    monkeypatch.setattr(searcher.training, "weight_step", lambda x, y, c: (seen.append(c), original(x, y, c))[1])
+    batches = []
+    monkeypatch.setattr(
+        searcher.training, "weight_step", lambda x, y, c: (seen.append(c), batches.append(x), original(x, y, c))[2]
+    )
     for _ in range(3):
         searcher.step()
     assert all(torch.allclose(c, torch.full((6, 5), 0.2)) for c in seen[:4])
-    assert all(isinstance(c, tuple) for c in seen[4:])
+    assert all(isinstance(c, tuple) and C.NONE not in c for c in seen[4:])
+    assert len(seen) == 4 + 2 * 4 * 3  # three paths a batch
+    assert all(batches[k] is batches[4 + 3 * ((k - 4) // 3)] for k in range(4, len(seen)))
     assert len(set(seen[4:])) > 5
 
 
@@ -422,7 +428,7 @@ def test_literal_reading_runs_the_swarm_on_mixtures_and_trains_its_best():
     told, _task, searcher = phases(mixture=1.0, fitness="mixture", weights="best")
     assert len(told) == EPOCHS
     assert not searcher.swarm.one_hot
-    assert isinstance(searcher.exploration_choice(), torch.Tensor)
+    torch.testing.assert_close(searcher.best_mixture(), searcher.training.mixture(searcher.swarm.best()))
 
 
 # --------------------------------------------------------------------------------- precision and devices

@@ -1,8 +1,8 @@
 """Pure competitive swarm: CSO (Cheng and Jin, 2015) moves alpha, gradients move only the weights w.
 
 The baseline of G-ICSO-NAS without its gradient phases. The rule is DOC (PlatEMO's, φ = 0.1). How it
-meets a supernet is INFERRED, and the same as in `gicso`: w is trained on single paths (`PathSettings`), two generations an
-epoch, the arg-max path's validation error as fitness, everyone scored anew at its end since w moves.
+meets a supernet is INFERRED, and the same as in `gicso`: w is trained on single paths (`PathSettings`), two
+generations an epoch, the arg-max path's validation error as fitness, everyone scored anew at its end since w moves.
 
 `oracle=table` needs no supernet: fitness is the benchmark's low-fidelity proxy in simulated seconds, and the
 searcher is multi-trial, a query a step.

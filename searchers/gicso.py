@@ -9,10 +9,11 @@ every number below are not from the paper. Each setting carries its tag: DOC (re
 paper) or INFERRED (our choice, mostly from reduced-scale experiments on the real table).
 
 Not settings, and INFERRED too: the swarm starts around the current α and is mirrored back into a box; g and all
-particles are scored anew once an epoch, since w moves under them; the diversity of a particle is the mean distance of its softmax rows to those of all others, divided by the swarm's largest, and its weight falls linearly to 0 over
-the exploration; g is chosen by loss or error alone; before the hand-over the final swarm and the best archived cells
-are scored again on more images; stability starts at g's own scale, so that gradients refine the swarm's answer rather
-than erase it.
+particles are scored anew once an epoch, since w moves under them; the diversity of a particle is the mean
+distance of its softmax rows to those of all others, divided by the swarm's largest, and its weight falls
+linearly to 0 over the exploration; g is chosen by loss or error alone; before the hand-over the final swarm and
+the best archived cells are scored again on more images; stability starts at g's own scale, so that gradients
+refine the swarm's answer rather than erase it.
 """
 
 from __future__ import annotations

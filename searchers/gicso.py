@@ -73,7 +73,7 @@ class GICSO(OneShotSearcher):
         "no warm-up": {"warmup": 0.0, "exploration": 0.8},
         "no stability phase": {"stability": 0.0, "exploration": 0.7},
         "no early stop": {"patience": 0},
-        "switch by diversity": {"switch_diversity": 0.3},
+        "switch by diversity": {"switch_diversity": 0.6},
         "the literal reading": {"mixture": 1.0, "fitness": "mixture", "weights": "best"},
     }
     reference_epochs = 50  # INFERRED: DARTS'

@@ -52,7 +52,7 @@ class GICSOSettings(AlphaSettings, SwarmSettings):
     weights: Literal["paths", "best"] = "paths"  # INFERRED: w on uniform single paths, or on g's mixture
     switch_diversity: float = Field(0.0, ge=0, le=1)  # INFERRED: switch below this share of the first diversity
     final_images: int = Field(5000, ge=0)  # INFERRED: for choosing at the hand-over, left out with 0, and for the guard
-    archive: int = Field(10, ge=0)  # INFERRED: best cells kept for it
+    archive: int = Field(50, ge=0)  # INFERRED: best cells kept for it
     # Phase 3. First-order DARTS from g.
     alpha_lr: float = Field(1e-3, ge=0)  # INFERRED; DARTS' 3e-4 barely moves a wide α in the epochs left
     patience: int = Field(3, ge=0)  # early stopping KNOWN; unchanged for k epochs DOC (DARTS+), k INFERRED; 0: none
@@ -70,6 +70,7 @@ class GICSO(OneShotSearcher):
         "loss instead of error": {"fitness": "loss"},
         "one path a batch": {"paths_per_batch": 1},
         "paths with none": {"paths": "all"},
+        "no final re-scoring": {"final_images": 0},
         "no warm-up": {"warmup": 0.0, "exploration": 0.8},
         "no stability phase": {"stability": 0.0, "exploration": 0.7},
         "no early stop": {"patience": 0},

@@ -1,7 +1,7 @@
 """The study's tables as Markdown, from its CSVs.
 
     python results/gicso-study/tables.py signal results/gicso-study/signal-digits201.csv
-    python results/gicso-study/tables.py screen results/gicso-study/screen-digits201/report
+    python results/gicso-study/tables.py screen results/gicso-study/screen-settings/report
     python results/gicso-study/tables.py forms results/gicso-study/diversity-forms.csv
     python results/gicso-study/tables.py stability CAMPAIGN [CSV]
 

@@ -6,25 +6,27 @@ What `cso` and `gicso` share; the rules by which particles move are in `swarm.py
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
 from torch import Tensor
 
 from benchmarks.nb201.cell import Cell, derive
-from benchmarks.nb201.supernet import Choice
-from searchers.one_shot import DIMENSIONS, SHAPE, PathSettings, WeightTraining, is_due, softmax
+from searchers.base import Settings
+from searchers.one_shot import DIMENSIONS, SHAPE, WeightTraining, is_due, softmax
 from searchers.swarm import Swarm
 
+Train: TypeAlias = Callable[[Callable[[int], None]], dict[str, float]]  # told what to do after each batch
 
-class SwarmSettings(PathSettings):
+
+class SwarmSettings(Settings):
     """How a swarm of alphas meets a supernet; INFERRED throughout, most of it from reduced-scale experiments."""
 
     population: int = Field(24, ge=6)
     spread: float = Field(1.0, gt=0)  # standard deviation of the first swarm
     box: float = Field(3.0, gt=0)  # alphas live in [−box, box]
-    generations: int = Field(2, ge=1)  # an epoch, evenly among its weight steps; one a step where these are fewer
+    generations: int = Field(2, ge=1)  # an epoch, evenly among its batches; one a batch where these are fewer
     # Share of images that the arg-max path answers wrongly (as in CMANAS), its loss, or the softmax mixture's loss.
     fitness: Literal["error", "loss", "mixture"] = "error"
     fitness_batch: int = Field(512, ge=2)  # images that share batch statistics
@@ -65,10 +67,8 @@ class AlphaSwarm:
         alphas = position.reshape(SHAPE)
         return derive(alphas) if self.one_hot else self.training.mixture(alphas)
 
-    def epoch(
-        self, epoch: int, choose: Callable[[], Choice], steps: int, diversity_weight: float = 0.0
-    ) -> dict[str, float]:
-        """One epoch of weight steps, `steps` a batch, the generations among them; then all are scored anew.
+    def epoch(self, train: Train, diversity_weight: float = 0.0) -> dict[str, float]:
+        """`train`, one epoch of weight steps, with the generations between its batches; then all are scored anew.
 
         The last generation ends the epoch: its winners are scored twice, since they had luck with their images.
         """
@@ -77,7 +77,7 @@ class AlphaSwarm:
             if is_due(number, len(self.training.train), self.generations):
                 self.generation(diversity_weight)
 
-        trained = self.training.epoch(epoch, choose, after_batch, steps)
+        trained = train(after_batch)
         self.rescore(diversity_weight)
         return {
             **trained,

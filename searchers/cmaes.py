@@ -1,9 +1,9 @@
 """CMA-ES on the 30 architecture parameters: CMANAS (Sinha and Chen, Evolutionary Computation 32(2), 2024).
 
-The supernet is trained first, here on uniform single paths, and stays as it is while the strategy searches; a sample
+The supernet is trained first, as gicso's (`PathSettings`), and stays as it is while the strategy searches; a sample
 is scored through its arg-max cell by one-shot validation accuracy, scored cells are remembered; the answer is the
 arg-max of the mean. Source: the paper's code (DOC): mean 0, σ = 1.3, population 4 + ⌊3 ln 30⌋ = 14. INFERRED: the
-number of generations, the images, and uniform paths. The generations all follow the last epoch; until then the answer
+number of generations, the images, and the paths. The generations all follow the last epoch; until then the answer
 is that of the start, an arbitrary cell.
 
 `oracle=table` needs no supernet: the benchmark's low-fidelity proxy in simulated seconds is the fitness, a query a
@@ -18,14 +18,21 @@ import numpy as np
 from cmaes import CMA
 from pydantic import Field
 
-from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import Cell, derive
 from searchers.base import Step
 from searchers.multi_trial import BestSeen
-from searchers.one_shot import DIMENSIONS, SHAPE, EitherOracle, WeightSettings, WeightTraining, initial_alphas
+from searchers.one_shot import (
+    DIMENSIONS,
+    SHAPE,
+    EitherOracle,
+    PathSettings,
+    WeightSettings,
+    WeightTraining,
+    initial_alphas,
+)
 
 
-class CMAESSettings(WeightSettings):
+class CMAESSettings(WeightSettings, PathSettings):
     oracle: Literal["supernet", "table"] = "supernet"
     sigma: float = Field(1.3, gt=0)  # DOC
     population: int = Field(14, ge=4)  # DOC
@@ -68,7 +75,7 @@ class OneShot:
     def step(self) -> Step | None:
         if self.epoch == self.task.budget.epochs:
             return None
-        metrics = self.training.epoch(self.epoch, lambda: cells.sample(self.paths))
+        metrics = self.training.path_epoch(self.epoch, self.paths, self.config)
         self.epoch += 1
         alphas = self.start
         if self.epoch == self.task.budget.epochs:

@@ -10,6 +10,7 @@ searcher is multi-trial, a query a step.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from searchers.one_shot import (
     DIMENSIONS,
     SHAPE,
     EitherOracle,
+    PathSettings,
     WeightSettings,
     WeightTraining,
     initial_alphas,
@@ -30,7 +32,7 @@ from searchers.one_shot import (
 from searchers.swarm import Swarm
 
 
-class CSOSettings(WeightSettings, SwarmSettings):
+class CSOSettings(WeightSettings, PathSettings, SwarmSettings):
     oracle: Literal["supernet", "table"] = "supernet"
     phi: float = Field(0.1, ge=0)  # DOC, PlatEMO
 
@@ -48,8 +50,7 @@ class SupernetSwarm:
     def step(self) -> Step | None:
         if self.epoch == self.task.budget.epochs:
             return None
-        config = self.config
-        metrics = self.alphas.epoch(self.epoch, lambda: config.draw_path(self.paths), config.paths_per_batch)
+        metrics = self.alphas.epoch(partial(self.training.path_epoch, self.epoch, self.paths, self.config))
         self.epoch += 1
         best = self.alphas.best()
         return Step(derive(best), best, metrics)

@@ -6,7 +6,7 @@ KNOWN, from the paper's abstract, and kept true by every setting's default:
   3. stability refines α by gradient with early stopping.
 The full text is not public to us: equations, phase lengths, population, diversity term, switching rule and
 every number below are not from the paper. Each setting carries its tag: DOC (read in a named relative's code or
-paper) or INFERRED (our choice, mostly from reduced-scale experiments on the real table).
+paper) or INFERRED (our choice, from reduced-scale experiments on real tables: results/gicso-study).
 
 Not settings, and INFERRED too: the swarm starts around the current α and is mirrored back into a box; g and all
 particles are scored anew once an epoch, since w moves under them; the diversity of a particle is the mean
@@ -18,12 +18,14 @@ refine the swarm's answer rather than erase it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
+from torch import Tensor
 
-from benchmarks.nb201.cell import Cell, derive
+from benchmarks.nb201.cell import derive
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import Step
 from searchers.one_shot import (
@@ -31,28 +33,30 @@ from searchers.one_shot import (
     AlphaDescent,
     AlphaSettings,
     OneShotSearcher,
+    PathSettings,
     WeightTraining,
     initial_alphas,
 )
 
 
-class GICSOSettings(AlphaSettings, SwarmSettings):
+class GICSOSettings(AlphaSettings, PathSettings, SwarmSettings):
     # Phases, as fractions of the epochs.
     warmup: float = Field(0.3, ge=0, le=1)  # INFERRED from PC-DARTS and EG-NAS (DOC: 15 of 50 epochs)
     exploration: float = Field(0.5, ge=0, le=1)  # INFERRED, at most
     stability: float = Field(0.2, ge=0, le=1)  # INFERRED, at most
     # Phase 1.
-    mixture: float = Field(1 / 3, ge=0, le=1)  # INFERRED: share of warm-up at equal α; then uniform single paths
+    mixture: float = Field(1 / 3, ge=0, le=1)  # INFERRED: share of warm-up at equal α; then single paths
     # Phase 2.
     swarm: Literal["icso", "cso", "random"] = "icso"  # L-ICSO's triplets: rule DOC, use here INFERRED
     population: int = Field(24, ge=6, multiple_of=3)  # INFERRED
     phi: float = Field(0.15, ge=0)  # DOC, L-ICSO
     diversity: float = Field(0.1, ge=0)  # that there is one: KNOWN; form and size INFERRED (λ at the start)
     diversity_schedule: Literal["linear", "constant"] = "linear"  # to 0 over the exploration: DFDBCSO's (DOC)
-    weights: Literal["paths", "best"] = "paths"  # INFERRED: w on uniform single paths, or on g's mixture
+    weights: Literal["paths", "best"] = "paths"  # INFERRED: w on single paths, or on g's mixture, a step a batch
     switch_diversity: float = Field(0.0, ge=0, le=1)  # INFERRED: switch below this share of the first diversity
-    final_images: int = Field(5000, ge=0)  # INFERRED: for choosing at the hand-over, left out with 0, and for the guard
-    archive: int = Field(50, ge=0)  # INFERRED: best cells kept for it
+    rescore: bool = True  # INFERRED: at the hand-over the swarm and the archive are scored again
+    final_images: int = Field(5000, ge=2)  # INFERRED: for that, and for the guard
+    archive: int = Field(50, ge=0)  # INFERRED: best cells kept for re-scoring
     # Phase 3. First-order DARTS from g.
     alpha_lr: float = Field(1e-3, ge=0)  # INFERRED; DARTS' 3e-4 barely moves a wide α in the epochs left
     patience: int = Field(3, ge=0)  # early stopping KNOWN; unchanged for k epochs DOC (DARTS+), k INFERRED; 0: none
@@ -69,8 +73,8 @@ class GICSO(OneShotSearcher):
         "random draws instead of the swarm": {"swarm": "random"},
         "loss instead of error": {"fitness": "loss"},
         "one path a batch": {"paths_per_batch": 1},
-        "paths with none": {"paths": "all"},
-        "no final re-scoring": {"final_images": 0},
+        "paths with none": {"none_in_paths": True},
+        "no final re-scoring": {"rescore": False},
         "no warm-up": {"warmup": 0.0, "exploration": 0.8},
         "no stability phase": {"stability": 0.0, "exploration": 0.7},
         "no early stop": {"patience": 0},
@@ -118,24 +122,24 @@ class GICSO(OneShotSearcher):
     def warm_up(self) -> dict[str, float]:
         if self.epoch < self.mixture_end:
             return self.training.epoch(self.epoch, self.training.equal_weights)
-        return self.training.epoch(self.epoch, self.path, steps=self.config.paths_per_batch)
-
-    def path(self) -> Cell:
-        return self.config.draw_path(self.paths)
+        return self.train_paths()
 
     # Phase 2: α by the swarm, w by gradient, at the same time.
 
     def explore(self) -> dict[str, float]:
-        choose: Any
-        choose, steps = self.path, self.config.paths_per_batch
-        if self.config.weights == "best":
-            choose, steps = self.best_mixture, 1
-        metrics = self.swarm.epoch(self.epoch, choose, steps, self.diversity_weight())
+        train = self.train_paths if self.config.weights == "paths" else self.train_best
+        metrics = self.swarm.epoch(train, self.diversity_weight())
         self.answer = self.swarm.best()
         return metrics
 
-    def best_mixture(self) -> Any:
-        return self.training.mixture(self.swarm.best() if self.swarm.swarm.told else self.answer)
+    def train_paths(self, after_batch: Callable[[int], None] = lambda batch: None) -> dict[str, float]:
+        return self.training.path_epoch(self.epoch, self.paths, self.config, after_batch)
+
+    def train_best(self, after_batch: Callable[[int], None]) -> dict[str, float]:
+        def best() -> Tensor:
+            return self.training.mixture(self.swarm.best() if self.swarm.swarm.told else self.answer)
+
+        return self.training.epoch(self.epoch, best, after_batch)
 
     def diversity_weight(self) -> float:
         """λ, linear from its start to 0 over the exploration (DFDBCSO's schedule, DOC; its use here INFERRED)."""
@@ -179,7 +183,7 @@ class GICSO(OneShotSearcher):
         if self.phase == "warm-up" and self.epoch >= self.warmup_end:
             self.phase = "exploration"
         if self.phase == "exploration" and (self.epoch >= self.exploration_end or self.converged()):
-            if self.swarm.swarm.told and self.config.final_images:
+            if self.swarm.swarm.told and self.config.rescore:
                 self.answer = self.choose_best()
             self.descent = AlphaDescent(self.training, self.answer, self.config)
             self.phase, self.phase_start = "stability", self.epoch

@@ -54,10 +54,7 @@ class ZeroOrder(OneShotSearcher):
     def step(self) -> Step | None:
         if self.epoch == self.task.budget.epochs:
             return None
-        config = self.config
-        metrics = self.training.epoch(
-            self.epoch, lambda: config.draw_path(self.paths), self.after_batch, config.paths_per_batch
-        )
+        metrics = self.training.path_epoch(self.epoch, self.paths, self.config, self.after_batch)
         self.epoch += 1
         alphas = self.alpha.values()
         return Step(derive(alphas), alphas, metrics)

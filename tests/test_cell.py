@@ -185,7 +185,7 @@ def test_sampling_is_uniform():
     for edge in range(6):
         share = np.bincount(drawn[:, edge], minlength=5) / len(drawn)
         assert np.abs(share - 0.2).max() < 0.012  # 4 standard deviations
-    full = np.array([C.sample(rng, full=True) for _ in range(20_000)])
+    full = np.array([C.sample(rng, none=False) for _ in range(20_000)])
     for edge in range(6):
         share = np.bincount(full[:, edge], minlength=5) / len(full)
         assert share[C.NONE] == 0

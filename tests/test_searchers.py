@@ -160,7 +160,7 @@ def test_answers_and_counters(name):
         assert task.simulated_seconds == 0
         passes = dict.fromkeys(("darts", "gdas", "drnas", "betadarts"), 2)  # over the 64 images, an epoch
         passes |= {"darts[order=2]": 5, "pcdarts": 1.7}  # three more of training images; alphas rest
-        passes |= {"cso": 3, "zero-order": 3, "gicso": (1 + 7 * 3 + 2 * 2) / 10}  # three paths a batch
+        passes |= {"cso": 3, "zero-order": 3, "cmaes": 3, "gicso": (1 + 7 * 3 + 2 * 2) / 10}  # three paths a batch
         assert task.train_images == passes.get(name, 1) * EPOCHS * 64
     else:
         assert steps == task.evaluations > 10
@@ -362,16 +362,12 @@ def test_warm_up_trains_weights_with_equal_mixture_first_then_single_paths(monke
     _, searcher = build("gicso")
     seen = []
     original = searcher.training.weight_step
-    batches = []
-    monkeypatch.setattr(
-        searcher.training, "weight_step", lambda x, y, c: (seen.append(c), batches.append(x), original(x, y, c))[2]
-    )
+    monkeypatch.setattr(searcher.training, "weight_step", lambda x, y, c: (seen.append(c), original(x, y, c))[1])
     for _ in range(3):
         searcher.step()
     assert all(torch.allclose(c, torch.full((6, 5), 0.2)) for c in seen[:4])
-    assert all(isinstance(c, tuple) and C.NONE not in c for c in seen[4:])
-    assert len(seen) == 4 + 2 * 4 * 3  # three paths a batch
-    assert all(batches[k] is batches[4 + 3 * ((k - 4) // 3)] for k in range(4, len(seen)))
+    assert all(isinstance(c, tuple) for c in seen[4:])
+    assert len(seen) == 4 + 2 * 4 * 3
     assert len(set(seen[4:])) > 5
 
 
@@ -428,7 +424,53 @@ def test_literal_reading_runs_the_swarm_on_mixtures_and_trains_its_best():
     told, _task, searcher = phases(mixture=1.0, fitness="mixture", weights="best")
     assert len(told) == EPOCHS
     assert not searcher.swarm.one_hot
-    torch.testing.assert_close(searcher.best_mixture(), searcher.training.mixture(searcher.swarm.best()))
+
+
+def test_literal_reading_trains_the_best_mixture(monkeypatch):
+    """The mixture at α until a particle was scored, then g's, a step a batch."""
+    _, searcher = build("gicso", mixture=1.0, fitness="mixture", weights="best")
+    for _ in range(3):
+        searcher.step()
+    seen, original = [], searcher.training.weight_step
+
+    def watched(x, y, choice):
+        swarm = searcher.swarm.swarm
+        alphas = searcher.swarm.best() if swarm.told else searcher.answer
+        seen.append(bool(swarm.told))
+        torch.testing.assert_close(choice, searcher.training.mixture(alphas))
+        return original(x, y, choice)
+
+    monkeypatch.setattr(searcher.training, "weight_step", watched)
+    for _ in range(2):
+        searcher.step()
+    assert seen == [False, False, *[True] * 6]  # the first generation comes after two of an epoch's four batches
+
+
+@pytest.mark.parametrize("name", ["gicso", "cso", "cmaes", "zero-order"])
+@pytest.mark.parametrize("none", [False, True])
+@pytest.mark.parametrize("per_batch", [1, 3])
+def test_paths_of_a_batch(name, none, per_batch, monkeypatch):
+    """In an epoch of four batches each gets `per_batch` paths, and scoring comes after the second and the fourth."""
+    _, searcher = build(name, none_in_paths=none, paths_per_batch=per_batch)
+    inner = getattr(searcher, "search", searcher)
+    for _ in range(4):  # gicso: warm-up and an epoch of exploration
+        searcher.step()
+    steps, scorings, step, scores = [], [], inner.training.weight_step, inner.training.errors
+    monkeypatch.setattr(inner.training, "weight_step", lambda x, y, c: (steps.append((x, c)), step(x, y, c))[1])
+    watched = lambda *given: (scorings.append(len(steps)), scores(*given))[1]  # noqa: E731
+    monkeypatch.setattr(inner.training, "errors", watched)
+    for holder in ("swarm", "alphas"):
+        if hasattr(getattr(inner, holder, None), "score"):
+            monkeypatch.setattr(getattr(inner, holder), "score", watched)
+    searcher.step()
+    assert len(steps) == 4 * per_batch
+    for k, (x, _) in enumerate(steps):
+        assert x is steps[k - k % per_batch][0]
+    assert len({id(x) for x, _ in steps}) == 4
+    assert any(C.NONE in path for _, path in steps) is none
+    assert len({path for _, path in steps}) > per_batch
+    if name != "cmaes":
+        assert sorted(set(scorings)) == [2 * per_batch, 4 * per_batch]
 
 
 # --------------------------------------------------------------------------------- precision and devices

@@ -248,9 +248,9 @@ def neighbours(cell: Cell) -> list[Cell]:
     ]
 
 
-def sample(rng: np.random.Generator, full: bool = False) -> Cell:
-    """A cell drawn uniformly from all 15,625 or, if `full`, from the 4,096 of them without `none`."""
-    if full:
+def sample(rng: np.random.Generator, none: bool = True) -> Cell:
+    """A cell drawn uniformly from all 15,625 or, where `none` is False, from the 4,096 that leave no edge out."""
+    if not none:
         return tuple(int(op) for op in rng.integers(NONE + 1, len(OPERATIONS), size=len(EDGES)))
     return _by_index()[int(rng.integers(NUM_CELLS))]
 

@@ -60,7 +60,8 @@ FORMS = {
     "distance to the centre": to_centre,
     "edges that differ in the arg-max cells": of_cells,
 }
-SIZES = (0.1, 0.4)
+SIZES = (0.1, 0.4)  # of λ
+CASES = [*itertools.product(FORMS, SIZES), (next(iter(FORMS)), 0.0)]
 
 
 def main() -> None:
@@ -79,9 +80,9 @@ def main() -> None:
             there = {(row["form"], float(row["size"]), int(row["seed"])) for row in csv.DictReader(file)}
     with open(asked.out, "a", newline="") as file:
         found = csv.writer(file, lineterminator="\n")
-        if not there:
+        if not file.tell():
             found.writerow(["form", "size", "seed", "index", "valid", "swarm_cells"])
-        for seed, form, size in itertools.product(range(asked.seeds), FORMS, SIZES):
+        for seed, (form, size) in itertools.product(range(asked.seeds), CASES):
             if (form, size, seed) in there:
                 continue
             alpha_swarm.diversity = FORMS[form]

@@ -35,7 +35,7 @@ def path(training: WeightTraining, rng: np.random.Generator) -> Callable:
 
 
 def full_path(training: WeightTraining, rng: np.random.Generator) -> Callable:
-    return lambda: cells.sample(rng, full=True)
+    return lambda: cells.sample(rng, none=False)
 
 
 def mixture(training: WeightTraining, rng: np.random.Generator) -> Callable:
@@ -71,7 +71,7 @@ def main() -> None:
             there = {(row["way"], int(row["seed"])) for row in csv.DictReader(file)}
     with open(asked.out, "a", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        if not there:
+        if not file.tell():
             rows.writerow(["way", "seed", "score", "cells", "spearman", "spearman_good", "top_accuracy", "seconds"])
         for seed in range(asked.seeds):
             for way in asked.ways:
@@ -95,7 +95,7 @@ def measured(training: WeightTraining, phases: list, benchmark: Benchmark) -> It
     for share, way, steps in phases:
         choose = way(training, rng)
         for _ in range(round(share * task.budget.epochs)):
-            training.epoch(epoch, choose, steps=steps)
+            training.epoch(epoch, choose, steps_per_batch=steps)
             epoch += 1
     yield "trained", ["", "", "", "", round(time.perf_counter() - start, 1)]
     accuracy = benchmark.column(task.dataset, "valid").mean

@@ -13,7 +13,6 @@ order statistics; below 6 seeds the range, whose level is 1 − 2^(1−n).
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness import statistics
-from harness.store import load_record
+from harness.store import load_record, read_trace
 
 
 def interval(values: list[float], digits: int) -> str:
@@ -87,10 +86,9 @@ def hand_overs(campaign: Path) -> Iterator[dict]:
     """Per finished run: the cell and its validation accuracy when the stability phase began, and at the end."""
     for folder in sorted(campaign.glob("runs/*/seed-*")):
         record = load_record(folder)
-        if record is None or record["searcher"] != "gicso" or "cell" not in record:
+        if record is None or record["searcher"] != "gicso" or record["status"] != "done":
             continue
-        with open(folder / "trace.jsonl", encoding="utf-8") as trace:
-            steps = [json.loads(line) for line in trace]
+        steps = list(read_trace(folder / "trace.jsonl"))
         before = [step for step in steps if step.get("phase") != "stability"]
         accuracy = {seen["index"]: _valid(seen) for seen in record["trajectory"]}
         start, end = before[-1]["index"], record["index"]

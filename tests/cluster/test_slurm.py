@@ -47,7 +47,7 @@ def test_records_are_those_of_a_local_campaign(slurm, tmp_path):
 
 def test_a_task_at_its_time_limit_goes_on_from_its_checkpoint(slurm, tmp_path):
     """Submitted without waiting; the signal of the coming limit is sent by hand, since limits are minutes."""
-    longer = "gicso[warmup=1,exploration=0,stability=0]"  # some ten seconds
+    longer = "gicso[warmup=1,exploration=0,stability=0,paths_per_batch=1]"  # some ten seconds
     common = ["--preset", "small", "--searchers", longer, "--seeds", 1]
     subprocess.run(command(tmp_path / "local", *common), check=True, capture_output=True)
     out = tmp_path / "slurm"

@@ -9,12 +9,12 @@ cells the swarm held at the end of the exploration. The same command again goes 
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 from pathlib import Path
 
 import numpy as np
 import torch
+from rows import appended
 
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import open_benchmark
@@ -24,7 +24,7 @@ from searchers import alpha_swarm, base
 from searchers.one_shot import SHAPE, softmax
 
 
-def rows(positions: np.ndarray) -> np.ndarray:
+def softmaxed(positions: np.ndarray) -> np.ndarray:
     return softmax(positions.reshape(-1, *SHAPE)).reshape(len(positions), -1)
 
 
@@ -32,19 +32,15 @@ def scaled(d: np.ndarray) -> np.ndarray:
     return d / d.max() if d.max() > 0 else d
 
 
-def to_all(positions: np.ndarray) -> np.ndarray:
-    return scaled(alpha_swarm.distances(positions))
-
-
 def to_nearest(positions: np.ndarray) -> np.ndarray:
-    p = rows(positions)
+    p = softmaxed(positions)
     d = np.sqrt(((p[:, None] - p[None]) ** 2).sum(axis=-1))
     np.fill_diagonal(d, np.inf)
     return scaled(d.min(axis=1))
 
 
 def to_centre(positions: np.ndarray) -> np.ndarray:
-    p = rows(positions)
+    p = softmaxed(positions)
     return scaled(np.sqrt(((p - p.mean(axis=0)) ** 2).sum(axis=1)))
 
 
@@ -55,7 +51,7 @@ def of_cells(positions: np.ndarray) -> np.ndarray:
 
 
 FORMS = {
-    "mean distance to all (default)": to_all,
+    "mean distance to all (default)": alpha_swarm.diversity,
     "distance to the nearest": to_nearest,
     "distance to the centre": to_centre,
     "edges that differ in the arg-max cells": of_cells,
@@ -74,16 +70,10 @@ def main() -> None:
     preset = campaign.resolve_preset(benchmark, "small")
     setting = campaign.Setting(benchmark, None, (), benchmark.datasets[0], preset, "fp32", "cpu", 1)
     accuracy = benchmark.column(benchmark.datasets[0], "valid").mean
-    there = set()
-    if asked.out.exists():
-        with open(asked.out, newline="") as file:
-            there = {(row["form"], float(row["size"]), int(row["seed"])) for row in csv.DictReader(file)}
-    with open(asked.out, "a", newline="") as file:
-        found = csv.writer(file, lineterminator="\n")
-        if not file.tell():
-            found.writerow(["form", "size", "seed", "index", "valid", "swarm_cells"])
+    columns = ("form", "size", "seed", "index", "valid", "swarm_cells")
+    with appended(asked.out, columns, key=3) as (there, write):
         for seed, (form, size) in itertools.product(range(asked.seeds), CASES):
-            if (form, size, seed) in there:
+            if (form, str(size), str(seed)) in there:
                 continue
             alpha_swarm.diversity = FORMS[form]
             (plan,) = campaign.plans(setting, parse_specs(f"gicso[diversity={size}]"), [seed])
@@ -92,8 +82,7 @@ def main() -> None:
             answer, swarm_cells = -1, 0
             while (step := searcher.step()) is not None:
                 answer, swarm_cells = cells.index(step.cell), int(step.metrics.get("swarm_cells", swarm_cells))
-            found.writerow([form, size, seed, answer, round(float(accuracy[answer]), 4), swarm_cells])
-            file.flush()
+            write([form, size, seed, answer, round(float(accuracy[answer]), 4), swarm_cells])
 
 
 if __name__ == "__main__":

@@ -11,13 +11,14 @@ Nothing reads a test column. The same command again goes on where it was stopped
 from __future__ import annotations
 
 import argparse
-import csv
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
+from rows import appended
 from scipy.stats import spearmanr
 
 from benchmarks.nb201 import cell as cells
@@ -42,9 +43,8 @@ def mixture(training: WeightTraining, rng: np.random.Generator) -> Callable:
     return training.equal_weights
 
 
-WAYS: dict[
-    str, list[tuple[float, Callable, int]]
-] = {  # phases: share of the epochs, what w is trained on, steps a batch
+# Phases: share of the epochs, what w is trained on, steps a batch.
+WAYS: dict[str, list[tuple[float, Callable, int]]] = {
     "mixture": [(1, mixture, 1)],
     "a path a batch": [(0.1, mixture, 1), (0.9, path, 1)],
     "a path without none a batch": [(0.1, mixture, 1), (0.9, full_path, 1)],
@@ -65,27 +65,16 @@ def main() -> None:
     places = tuple(campaign.places_for(asked.data))
     benchmark = open_benchmark(asked.benchmark, asked.table or "", places)
     preset = campaign.resolve_preset(benchmark, "small")
-    there = set()
-    if asked.out.exists():
-        with open(asked.out, newline="") as file:
-            there = {(row["way"], int(row["seed"])) for row in csv.DictReader(file)}
-    with open(asked.out, "a", newline="") as file:
-        rows = csv.writer(file, lineterminator="\n")
-        if not file.tell():
-            rows.writerow(["way", "seed", "score", "cells", "spearman", "spearman_good", "top_accuracy", "seconds"])
-        for seed in range(asked.seeds):
-            for way in asked.ways:
-                if (way, seed) in there:
-                    continue
-                setting = campaign.Setting(
-                    benchmark, asked.table, places, benchmark.datasets[0], preset, "fp32", "cpu", 1
-                )
-                (plan,) = campaign.plans(setting, parse_specs("gicso"), [seed])
-                training = WeightTraining(runner.build_task(plan, benchmark), GICSOSettings())
-                found = list(measured(training, WAYS[way], benchmark))
-                rows.writerows([way, seed, score, *result] for score, result in found)
-                file.flush()
-                print(f"{way}, seed {seed}", flush=True)
+    setting = campaign.Setting(benchmark, asked.table, places, benchmark.datasets[0], preset, "fp32", "cpu", 1)
+    columns = ("way", "seed", "score", "cells", "spearman", "spearman_good", "top_accuracy", "seconds")
+    with appended(asked.out, columns, key=2) as (there, write):
+        for seed, way in itertools.product(range(asked.seeds), asked.ways):
+            if (way, str(seed)) in there:
+                continue
+            (plan,) = campaign.plans(setting, parse_specs("gicso"), [seed])
+            training = WeightTraining(runner.build_task(plan, benchmark), GICSOSettings())
+            write(*([way, seed, score, *result] for score, result in measured(training, WAYS[way], benchmark)))
+            print(f"{way}, seed {seed}", flush=True)
 
 
 def measured(training: WeightTraining, phases: list, benchmark: Benchmark) -> Iterator[tuple[str, list]]:

@@ -32,6 +32,13 @@ def interval(values: list[float], digits: int) -> str:
     return f"{found.median:.{digits}f} [{found.ci_low:.{digits}f}, {found.ci_high:.{digits}f}]"
 
 
+def compared(values: pd.Series, reference: pd.Series) -> str:
+    """Three cells of a row, from values by seed: n, mean ± std, and the differences to the reference by seed."""
+    found = statistics.summary(values)
+    spread = "" if found.std is None else f" ± {found.std:.1f}"
+    return f"{found.n} | {found.mean:.1f}{spread} | {interval((values - reference).dropna().tolist(), 1)}"
+
+
 def signal(path: Path) -> list[str]:
     frame = pd.read_csv(path)
     lines = ["| way | score | n | ρ, all | ρ, better half | accuracy of the ten best liked | s |"]
@@ -53,16 +60,10 @@ def screen(report: Path) -> list[str]:
     lines = ["| spec | n | valid, mean ± std | minus the first, median [interval] | ρ, all | ρ, better half | s |"]
     lines.append("|---|---:|---|---|---:|---:|---:|")
     for spec, part in runs.groupby("spec", sort=False):
-        by_seed = part.set_index("seed")[valid]
-        found = statistics.summary(by_seed)
-        differences = (by_seed - reference).dropna().tolist()
         of = knew.loc[part["label"].iloc[0]]
-        spread = "" if found.std is None else f" ± {found.std:.1f}"
-        rho = [of["one_shot_spearman"], of["one_shot_spearman_good"]]
-        lines.append(
-            f"| `{spec}` | {found.n} | {found.mean:.1f}{spread} | {interval(differences, 1)} "
-            f"| {rho[0]:.2f} | {rho[1]:.2f} | {part['search_seconds'].mean():.0f} |"
-        )
+        rho = f"{of['one_shot_spearman']:.2f} | {of['one_shot_spearman_good']:.2f}"
+        found = compared(part.set_index("seed")[valid], reference)
+        lines.append(f"| `{spec}` | {found} | {rho} | {part['search_seconds'].mean():.0f} |")
     return lines
 
 
@@ -73,12 +74,8 @@ def forms(path: Path) -> list[str]:
     lines = ["| form | λ | n | valid, mean ± std | minus the first, median [interval] | cells in the last swarm |"]
     lines.append("|---|---:|---:|---|---|---:|")
     for (form, size), part in frame.groupby(["form", "size"], sort=False):
-        valid = part.set_index("seed")["valid"]
-        found = statistics.summary(valid)
-        spread = "" if found.std is None else f" ± {found.std:.1f}"
-        differences = interval((valid - reference).dropna().tolist(), 1)
-        kept = part["swarm_cells"].mean()
-        lines.append(f"| {form} | {size} | {found.n} | {found.mean:.1f}{spread} | {differences} | {kept:.1f} |")
+        found = compared(part.set_index("seed")["valid"], reference)
+        lines.append(f"| {form} | {size} | {found} | {part['swarm_cells'].mean():.1f} |")
     return lines
 
 

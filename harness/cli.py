@@ -278,33 +278,9 @@ def import_(
     data: DataOption = None,
 ) -> None:
     """Score cells that you found with your own code, and test and plot them beside runs, marked imported."""
-    from harness import importing, store
-    from harness.campaign import Setting, campaign_of
-    from harness.conduct import open_benchmark, provenance
-    from harness.report import write_report
+    from harness.importing import import_cells
 
-    exists = (folder / "campaign.json").exists()
-    campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
-    if exists and benchmark is BenchmarkName.auto:
-        benchmark = BenchmarkName(campaign["benchmark"])
-    bench, path, places, how = open_benchmark(str(benchmark), table, data)
-    dataset = search_dataset or campaign.get("search_dataset", bench.datasets[0])
-    if not exists:
-        preset = {"name": importing.KIND}
-        setting = Setting(bench, path, tuple(places), dataset, preset, "none", "none", 0)
-        rows = importing.read_cells(cells, dataset)
-        campaign = campaign_of(folder, None, setting, [], [row["seed"] for row in rows])
-        campaign |= provenance(how, [], [row["seed"] for row in rows], setting)
-    elif campaign["table_sha256"] != bench.version:
-        raise UserError(f"{folder} is scored from another table (sha256 {campaign['table_sha256'][:12]})")
-    importing.check_name(name, campaign)
-    records = importing.records_of(name, importing.read_cells(cells, dataset), campaign, bench)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not exists:
-        store.write_sealed(folder / "campaign.json", campaign)
-    importing.write_records(folder, records)
-    write_report([folder], folder / "report")
-    typer.echo((folder / "report" / "table.md").read_text(encoding="utf-8"))
+    typer.echo(import_cells(name, cells, folder, str(benchmark), search_dataset, table, data))
 
 
 @app.command()
@@ -314,27 +290,9 @@ def show(
     data: DataOption = None,
 ) -> None:
     """A cell in every notation, its edges, its cost and every stored accuracy."""
-    from harness.show import describe_cell
+    from harness.show import all_benchmarks, describe_cell
 
-    typer.echo(describe_cell(cell, _all_benchmarks(table, data)))
-
-
-def _all_benchmarks(table: Path | None, data: Path | None) -> list[Any]:
-    """nb201 where its table is found (UserError if one is named and is none), and the embedded digits201."""
-    from benchmarks.nb201.benchmark import BENCHMARKS, find_table, open_benchmark
-    from harness.campaign import places_for
-
-    places, found, failures = places_for(data), [], []
-    for name in BENCHMARKS:
-        try:
-            found.append(open_benchmark(name, find_table(table, places) if name == "nb201" else "", places))
-        except UserError as error:
-            if name == "nb201" and table is not None:
-                raise
-            failures.append(str(error))
-    if not found:
-        raise UserError("\n".join(failures))
-    return found
+    typer.echo(describe_cell(cell, all_benchmarks(table, data)))
 
 
 @app.command()
@@ -345,26 +303,11 @@ def best(
     data: DataOption = None,
 ) -> None:
     """The best cell of the whole table on a data set: index, string, value."""
-    from benchmarks.nb201 import cell as cells
-    from benchmarks.nb201.benchmark import CLASSES, find_table, open_nb201
-    from harness.campaign import places_for
-    from searchers.base import suggestion
+    from harness.show import best_cell
 
-    benchmarks = _all_benchmarks(table, data)
-    bench = next((b for b in benchmarks if dataset in b.datasets), None)
-    if bench is None:
-        if dataset in CLASSES:
-            open_nb201(find_table(table, places_for(data)), ())  # raises, and says where it looked or what is damaged
-        known = dict.fromkeys([*CLASSES, *(d for b in benchmarks for d in b.datasets)])
-        raise UserError(f"data set {dataset!r}{suggestion(dataset, list(known))}")
-    if split not in bench.splits:
-        raise UserError(f"--split {split!r}{suggestion(split, list(bench.splits))}")
-    index, score = bench.optimum(dataset, split)
-    typer.echo(f"{index}  {cells.to_string(cells.from_index(index))}  {score.value:.4f} %")
-    typer.echo(
-        f"{dataset} {split}: {score.record} {score.split}, {score.epochs} epochs, mean of {score.trials} trials",
-        err=True,
-    )
+    line, origin = best_cell(dataset, split, table, data)
+    typer.echo(line)
+    typer.echo(origin, err=True)
 
 
 @app.command("list")

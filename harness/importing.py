@@ -15,11 +15,50 @@ from benchmarks.base import UserError, read_at_most
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
 from harness import diagnostics, scoring, store
+from harness.campaign import Setting, campaign_of
+from harness.conduct import open_benchmark, provenance
+from harness.report import write_report
 from harness.specs import digest
 from searchers.base import suggestion
 
 REQUIRED, OPTIONAL = ("seed", "cell"), ("search_seconds", "search_dataset")
 KIND = "imported"
+
+
+def import_cells(
+    name: str,
+    path: Path,
+    folder: Path,
+    asked: str,
+    search_dataset: str | None,
+    table: Path | None,
+    data: Path | None,
+) -> str:
+    """`harness import`: the rows of a CSV become records of a campaign, which may be new; its table, as Markdown.
+
+    UserError before anything is written where an option, the campaign or the CSV is wrong.
+    """
+    exists = (folder / "campaign.json").exists()
+    campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
+    bench, table_path, places, how = open_benchmark(
+        campaign["benchmark"] if exists and asked == "auto" else asked, table, data
+    )
+    dataset = search_dataset or campaign.get("search_dataset", bench.datasets[0])
+    rows = read_cells(path, dataset)
+    if not exists:
+        seeds = [row["seed"] for row in rows]
+        setting = Setting(bench, table_path, tuple(places), dataset, {"name": KIND}, "none", "none", 0)
+        campaign = campaign_of(folder, None, setting, [], seeds) | provenance(how, [], seeds, setting)
+    elif campaign["table_sha256"] != bench.version:
+        raise UserError(f"{folder} is scored from another table (sha256 {campaign['table_sha256'][:12]})")
+    check_name(name, campaign)
+    records = records_of(name, rows, campaign, bench)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not exists:
+        store.write_sealed(folder / "campaign.json", campaign)
+    write_records(folder, records)
+    write_report([folder], folder / "report")
+    return (folder / "report" / "table.md").read_text(encoding="utf-8")
 
 
 def read_cells(path: Path, dataset: str) -> list[dict[str, Any]]:

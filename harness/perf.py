@@ -219,7 +219,7 @@ def measure_network(name: str, device: str, rounds: int) -> list[dict[str, Any]]
 
 def measure_table(path: Path) -> dict[str, float]:
     """Opening a converted table, one look-up, looking up an array of cells."""
-    from benchmarks.nb201.table import load_table, save_table
+    from benchmarks.nb201.table_file import load_table, save_table
 
     table = load_table(path)
     with tempfile.TemporaryDirectory() as folder:

@@ -19,6 +19,39 @@ from harness.specs import show_value
 from searchers import base
 
 
+def all_benchmarks(table: Path | None, data: Path | None) -> list[Benchmark]:
+    """nb201 where its table is found (UserError if one is named and is none), and the embedded digits201."""
+    places, found, failures = campaign.places_for(data), [], []
+    for name in nb201.BENCHMARKS:
+        try:
+            found.append(open_benchmark(name, find_table(table, places) if name == "nb201" else "", places))
+        except UserError as error:
+            if name == "nb201" and table is not None:
+                raise
+            failures.append(str(error))
+    if not found:
+        raise UserError("\n".join(failures))
+    return found
+
+
+def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -> tuple[str, str]:
+    """`harness best`: the optimum in a line, and in another which accuracy it is."""
+    benchmarks = all_benchmarks(table, data)
+    bench = next((b for b in benchmarks if dataset in b.datasets), None)
+    if bench is None:
+        if dataset in nb201.CLASSES:
+            nb201.open_nb201(find_table(table, campaign.places_for(data)), ())  # raises, and says where it looked
+        known = dict.fromkeys([*nb201.CLASSES, *(d for b in benchmarks for d in b.datasets)])
+        raise UserError(f"data set {dataset!r}{base.suggestion(dataset, list(known))}")
+    if split not in bench.splits:
+        raise UserError(f"--split {split!r}{base.suggestion(split, list(bench.splits))}")
+    index, score = bench.optimum(dataset, split)
+    return (
+        f"{index}  {cells.to_string(cells.from_index(index))}  {score.value:.4f} %",
+        f"{dataset} {split}: {score.record} {score.split}, {score.epochs} epochs, mean of {score.trials} trials",
+    )
+
+
 def describe_cell(spelling: str, benchmarks: Sequence[Benchmark]) -> str:
     """Every notation of a cell, its edges, its cost and every stored accuracy."""
     cell = cells.parse(spelling)

@@ -16,7 +16,8 @@ import pytest
 from benchmarks.base import UserError
 from benchmarks.nb201 import benchmark as benchmarks
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.table import Table, load_table, save_table
+from benchmarks.nb201.table import Table
+from benchmarks.nb201.table_file import load_table, save_table
 from harness import runner, scoring
 
 HERE = Path(__file__).parent

@@ -20,7 +20,8 @@ import pytest
 
 from benchmarks.base import UserError
 from benchmarks.nb201 import official
-from benchmarks.nb201.table import SPLITS, Table, load_table, official_strings, save_table
+from benchmarks.nb201.table import SPLITS, Table
+from benchmarks.nb201.table_file import load_table, official_strings, save_table
 from benchmarks.nb201.verify import verify
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -338,17 +339,17 @@ def test_verify_names_what_differs(nats_folder: Path, converted: Table, tmp_path
     arrays["accuracy/cifar100/x-test/12/per_trial"][9, 0] += 1e-6
     arrays["flops/cifar10"][9] *= 2
     arrays["valid_seconds/cifar100"][9] = np.nan
-    from benchmarks.nb201.table import _from_arrays
+    from benchmarks.nb201.table import from_arrays
 
     del arrays["meta"]
-    found = verify(_from_arrays(arrays, "altered"), nats_folder)
+    found = verify(from_arrays(arrays, "altered"), nats_folder)
     assert [line.split(": table")[0] for line in found] == [
         "cell #9 cifar100/x-test@12 seed 111",
         "cell #9 cifar10/ori-test@200",
         "cell #9 cifar10 flops",
         "cell #9 cifar100 valid_seconds",
     ]
-    assert len(verify(_from_arrays({}, "empty"), nats_folder, cells=2)) > 2 * 18
+    assert len(verify(from_arrays({}, "empty"), nats_folder, cells=2)) > 2 * 18
 
 
 @pytest.mark.skipif(not CSV.is_file(), reason=f"no CSV of published values at {CSV}")

@@ -13,6 +13,7 @@ FORBIDDEN = {
     "searchers": (
         "harness",
         "benchmarks.nb201.table",
+        "benchmarks.nb201.table_file",
         "benchmarks.nb201.csv_table",
         "benchmarks.nb201.official",
         "benchmarks.nb201.archives",

@@ -15,7 +15,8 @@ import pytest
 from benchmarks.base import Score, Space, UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
-from benchmarks.nb201.table import Column, Table, load_table, save_table
+from benchmarks.nb201.table import Column, Table
+from benchmarks.nb201.table_file import load_table, save_table
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HARNESS_SHARED", ROOT.parent / "shared"))
@@ -462,8 +463,8 @@ def test_opening_is_fast(published: Table, tmp_path: Path) -> None:
 def test_neither_torch_nor_pandas_is_imported(tmp_path: Path) -> None:
     save_table(small_table(), tmp_path / "t.npz")
     code = (
-        "import sys; from benchmarks.nb201 import table, official; "
-        f"print(table.load_table({str(tmp_path / 't.npz')!r}).source); "
+        "import sys; from benchmarks.nb201 import table_file, official; "
+        f"print(table_file.load_table({str(tmp_path / 't.npz')!r}).source); "
         "print(sorted({'torch', 'pandas', 'nats_bench', 'nas_201_api'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from benchmarks import safe_pickle
 from benchmarks.base import UserError, bounded_memory, quoted
-from benchmarks.nb201.table import check_order, kind_of
+from benchmarks.nb201.table_file import check_order, kind_of
 
 #: One cell as read: official index, epochs -> `ArchResults` state (a dict), where it was read from.
 Read = tuple[int, dict[int, Any], str]

@@ -18,7 +18,8 @@ import numpy as np
 
 from benchmarks.base import Score, Space, UserError
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.table import Column, Key, Table, load_table
+from benchmarks.nb201.table import Column, Key, Table
+from benchmarks.nb201.table_file import load_table
 
 if TYPE_CHECKING:
     from benchmarks.images import Images

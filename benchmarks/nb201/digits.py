@@ -24,7 +24,8 @@ from benchmarks.base import Space, UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost
 from benchmarks.nb201.benchmark import Benchmark
-from benchmarks.nb201.table import Column, Table, damage
+from benchmarks.nb201.table import Column, Table
+from benchmarks.nb201.table_file import damage
 
 if TYPE_CHECKING:
     from benchmarks.images import Images

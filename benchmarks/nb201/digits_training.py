@@ -48,7 +48,7 @@ from benchmarks.nb201.digits import (
 )
 from benchmarks.nb201.functions import function_classes
 from benchmarks.nb201.network import Skeleton, network
-from benchmarks.nb201.table import write_npz
+from benchmarks.nb201.table_file import write_npz
 
 MEAN, STD = (60.7,), (92.0,)  # of composed training images, in units of 0-255
 SAVE_SECONDS = 60.0  # at most this much of a build is lost to a kill

@@ -22,17 +22,8 @@ from benchmarks.base import UserError, end_with_parent, uninterrupted
 from benchmarks.nb201 import cell
 from benchmarks.nb201.archives import LAYOUTS, WHOLE, folder_files, read_cells, size_space
 from benchmarks.nb201.benchmark import PROXIES
-from benchmarks.nb201.table import (
-    KINDS,
-    SPLITS,
-    Column,
-    Key,
-    Table,
-    kind_of,
-    load_table,
-    official_strings,
-    save_table,
-)
+from benchmarks.nb201.table import SPLITS, Column, Key, Table
+from benchmarks.nb201.table_file import KINDS, kind_of, load_table, official_strings, save_table
 
 Path_ = str | os.PathLike[str]
 

@@ -1,4 +1,4 @@
-"""The NAS-Bench-201 table in columns: load, query, optimum, checks.
+"""The NAS-Bench-201 table in columns: query, optimum, checks. `table_file` reads and writes it.
 
 A column holds one accuracy of all 15,625 cells in the official index order; NaN where the source has none.
 Nothing is imputed and nothing is drawn at random: a value is the mean over the trials that there are, and
@@ -8,22 +8,16 @@ says over how many. Sources: the folder-wide CSV of published values, or an offi
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import hashlib
-import json
 import operator
-import os
-import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.base import Score, Space, UserError, bounded_memory, quoted, written_whole
+from benchmarks.base import Score, Space, UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
 
@@ -38,14 +32,8 @@ SPLITS: Mapping[str, tuple[str, ...]] = {
 RECORDS = tuple(SPLITS)
 EPOCHS = (12, 200)
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
-SOURCES = (
-    "a table (.npz) written by `harness data convert`, or the CSV of published values (nb201.csv.gz); "
-    "official archives (NATS-tss-v1_0-3ffb9-simple, NAS-Bench-201-v1_1-096897.pth) are read by "
-    "`harness data convert`"
-)
 
 Key = tuple[str, str, int]
-_FORMAT = "nb201-table-1"
 
 
 class Scores(NamedTuple):
@@ -181,7 +169,7 @@ class Table:
     def sha256(self) -> str:
         """Checksum over names and contents of all arrays; the same however the table was stored."""
         digest = hashlib.sha256()
-        for name, array in sorted(_arrays(self).items()):
+        for name, array in sorted(arrays_of(self).items()):
             digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
             digest.update(array.tobytes())
         return digest.hexdigest()
@@ -247,136 +235,10 @@ class Table:
         return lines
 
 
-def load_table(path: str | os.PathLike[str]) -> Table:
-    """A table from our .npz (its checksum is verified) or from the CSV, plain or gzipped.
-
-    Raises UserError for everything else: official archives (naming the command that converts them), missing,
-    damaged or foreign files.
-    """
-    place = Path(path)
-    kind = kind_of(place)
-    if kind == "table":
-        return _load_npz(place)
-    if kind == "csv":
-        from benchmarks.nb201.csv_table import load_csv  # which imports this module
-
-        return load_csv(place)
-    raise UserError(f"{place}: {KINDS[kind]}; convert it once: harness data convert {place}")
-
-
-def save_table(table: Table, path: str | os.PathLike[str]) -> None:
-    """Write a table as .npz, atomically; UserError where the place cannot be written."""
-    meta = json.dumps({"format": _FORMAT, "sha256": table.sha256, "source": table.source})
-    write_npz(Path(path), meta=np.array(meta), **_arrays(table))
-
-
-def write_npz(place: Path, **arrays: np.ndarray) -> None:
-    """Write arrays atomically: a kill leaves the file before or the file after. UserError where it cannot be."""
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with written_whole(place) as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    except OSError as error:
-        raise UserError(f"{place}: cannot write the table ({error.strerror or error})") from None
-
-
-KINDS = {
-    "table": "a table of this program",
-    "csv": "a CSV of published values",
-    "nats-folder": "a NATS-Bench topology folder",
-    "nats-tar": "a tar file, read as a NATS-Bench topology archive",
-    "nats-file": "a bz2 file, read as a whole NATS-Bench archive",
-    "pth": "a NAS-Bench-201 .pth file",
-}
-
-
-def kind_of(path: Path) -> str:
-    """What a path is by its content, a key of KINDS; UserError for what is none of them."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder; expected {SOURCES}")
-    try:
-        if path.is_dir():
-            return _kind_of_folder(path)
-        with open(path, "rb") as file:
-            head = file.read(1024)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if not head:
-        raise UserError(f"{path}: an empty file; expected {SOURCES}")
-    if head[:2] == b"\x1f\x8b":
-        with damage(path, "gzip file"), gzip.open(path) as unpacked:
-            head = unpacked.read(1024)
-    if head[:4] == b"PK\x03\x04":
-        return _kind_of_zip(path)
-    if head[257:262] == b"ustar":
-        return "nats-tar"
-    if head[:3] == b"BZh":
-        return "nats-file"
-    if head[:1] == b"\x80":
-        return "pth"
-    first_line = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
-    if b"arch_str" in first_line and b"," in first_line:
-        return "csv"
-    hint = "; the pieces of a split archive must be joined first (cat)" if ".tar" in path.name else ""
-    raise UserError(f"{path}: not a benchmark file{hint}; expected {SOURCES}")
-
-
-def _kind_of_folder(path: Path) -> str:
-    for entry in os.scandir(path):
-        if entry.name.endswith(".pickle.pbz2"):
-            return "nats-folder"
-    raise UserError(f"{path}: a folder without NATS-Bench files (meta.pickle.pbz2, …); expected {SOURCES}")
-
-
-def _kind_of_zip(path: Path) -> str:
-    with damage(path, "zip file"), zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-    if any(name.endswith("/data.pkl") for name in names):
-        return "pth"
-    if "meta.npy" in names and any(name.startswith("accuracy/") for name in names):
-        return "table"
-    found = ", ".join(name.removesuffix(".npy") for name in names[:3])
-    raise UserError(f"{path}: an .npz or zip of something else (it holds {found}, …); expected {SOURCES}")
-
-
-_MEGABYTES = 512  # that any of these files may take
-
-
-@contextlib.contextmanager
-def damage(path: Path, what: str) -> Iterator[None]:
-    """Turn what the readers of compressed files raise into one line, and let them take only so much memory."""
-    try:
-        with bounded_memory(_MEGABYTES):
-            yield
-    except UserError:
-        raise
-    except Exception as error:  # gzip, zipfile, numpy, json and csv raise anything on altered files
-        reason = " ".join(str(error).split())  # numpy's have several lines
-        raise UserError(f"{path}: a truncated or damaged {what} ({reason}); copy or convert it again") from None
-
-
-def _load_npz(path: Path) -> Table:
-    with damage(path, "table"), np.load(path, allow_pickle=False) as archive:
-        meta = json.loads(str(archive["meta"]))
-        if not isinstance(meta, dict) or meta.get("format") != _FORMAT:
-            raise UserError(
-                f"{path}: table format {meta.get('format')!r}, this program reads {_FORMAT!r}; "
-                "convert the source again: harness data convert SRC"
-            )
-        arrays = {name: archive[name] for name in archive.files if name != "meta"}
-        table = _from_arrays(arrays, meta["source"])
-        if table.sha256 != meta["sha256"]:
-            raise UserError(
-                f"{path}: the contents do not match the stored checksum; convert the source again: "
-                "harness data convert SRC"
-            )
-    return table
-
-
 _COSTS = ("params", "flops", "train_seconds", "valid_seconds", "latency")
 
 
-def _arrays(table: Table) -> dict[str, np.ndarray]:
+def arrays_of(table: Table) -> dict[str, np.ndarray]:
     """All arrays of a table by name; what is stored and what the checksum covers."""
     arrays = {}
     for (record, split, epochs), column in table.columns.items():
@@ -390,7 +252,7 @@ def _arrays(table: Table) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _from_arrays(arrays: Mapping[str, np.ndarray], source: str) -> Table:
+def from_arrays(arrays: Mapping[str, np.ndarray], source: str) -> Table:
     columns: dict[Key, Column] = {}
     costs: dict[str, dict[str, np.ndarray]] = {cost: {} for cost in _COSTS}
     for name, array in arrays.items():
@@ -410,23 +272,6 @@ def _from_arrays(arrays: Mapping[str, np.ndarray], source: str) -> Table:
             )
             columns[record, split, int(epochs)] = column
     return Table(columns=columns, source=source, **costs)
-
-
-def check_order(strings: Any, where: Any) -> None:
-    """Whether architecture strings come in the official order; UserError naming the first that does not."""
-    expected = official_strings()
-    if tuple(strings) == expected:
-        return
-    if len(strings) != len(expected):
-        raise UserError(f"{where}: {len(strings):,} cells, expected {len(expected):,}")
-    row = next(i for i, (a, b) in enumerate(zip(strings, expected, strict=True)) if a != b)
-    raise UserError(f"{where}: row {row} is {quoted(strings[row])}, in the official order it is {expected[row]}")
-
-
-@lru_cache(maxsize=1)
-def official_strings() -> tuple[str, ...]:
-    """Architecture strings of all cells in the official order."""
-    return tuple(cell.to_string(ops) for ops in map(tuple, cell.all_cells().tolist()))
 
 
 def _no_column(table: Table, record: str, split: str, epochs: int) -> Column:

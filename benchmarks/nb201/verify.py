@@ -12,7 +12,8 @@ import numpy as np
 from benchmarks.base import UserError
 from benchmarks.nb201.archives import LAYOUTS, META, check_meta, folder_files, read_file, read_whole, tar_files
 from benchmarks.nb201.official import COST_SCHEDULES, LEGACY_SEED, Path_
-from benchmarks.nb201.table import EPOCHS, KINDS, SPLITS, Key, Table, kind_of
+from benchmarks.nb201.table import EPOCHS, SPLITS, Key, Table
+from benchmarks.nb201.table_file import KINDS, kind_of
 
 Pair = tuple[str, float, float]  # what, the table's value, the official value
 

@@ -231,7 +231,7 @@ def _csv_cells() -> list[bytes]:
 def _tables() -> list[bytes]:
     from test_table import small_table
 
-    from benchmarks.nb201.table import save_table
+    from benchmarks.nb201.table_file import save_table
 
     return [_written(lambda path: save_table(small_table(), path), "t.npz")]
 
@@ -240,7 +240,7 @@ def _table_csv() -> list[bytes]:
     from test_table import small_table
 
     from benchmarks.nb201 import csv_table
-    from benchmarks.nb201.table import official_strings
+    from benchmarks.nb201.table_file import official_strings
 
     columns = ["index", "arch_str", "n_seeds", "c10_test_seed_labels_sure"]
     means = [*csv_table._CSV_MEANS, *csv_table._CSV_UNIONS]
@@ -297,7 +297,7 @@ def _whole() -> dict:
     from nats_bench import api_utils
     from test_official import _state
 
-    from benchmarks.nb201.table import official_strings
+    from benchmarks.nb201.table_file import official_strings
 
     infos = {9: {"less": _state(api_utils, 9, 12), "full": _state(api_utils, 9, 200)}}
     return {
@@ -325,7 +325,7 @@ def _nats_file() -> list[bytes]:
 
 def _read_whole(path: Path) -> object:
     from benchmarks.nb201 import archives
-    from benchmarks.nb201.table import kind_of
+    from benchmarks.nb201.table_file import kind_of
 
     kind_of(path)
     return archives.read_whole(path)
@@ -413,7 +413,7 @@ def _read_checkpoint(path: Path) -> object:
 
 
 def _read_table(path: Path) -> object:
-    from benchmarks.nb201.table import load_table
+    from benchmarks.nb201.table_file import load_table
 
     return load_table(path)
 

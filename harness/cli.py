@@ -129,7 +129,8 @@ WaitOption = Annotated[
 @app.command()
 def run(
     searchers: Annotated[
-        str, typer.Option(help="Specs, e.g. gicso,darts or gicso[diversity=0],darts[lr={0.025,0.05}].")
+        str,
+        typer.Option(help=r"Specs, e.g. gicso,darts; settings in quotes: 'gicso\[phi={0,0.1}]'."),
     ],
     seeds: SeedsOption,
     benchmark: BenchmarkOption = BenchmarkName.auto,
@@ -163,7 +164,7 @@ def run(
 
 @app.command()
 def ablate(
-    searcher: Annotated[str, typer.Argument(metavar="SEARCHER", help="A spec: gicso, gicso[population=12].")],
+    searcher: Annotated[str, typer.Argument(metavar="SEARCHER", help=r"A spec: gicso, 'gicso\[population=12]'.")],
     seeds: SeedsOption,
     benchmark: BenchmarkOption = BenchmarkName.auto,
     search_dataset: SearchDatasetOption = None,

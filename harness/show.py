@@ -6,8 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
+from pydantic.fields import FieldInfo
 
 from benchmarks.base import Space, UserError
 from benchmarks.nb201 import benchmark as nb201
@@ -95,16 +97,29 @@ def _in_table(index: int, benchmark: Benchmark) -> list[str]:
 
 
 def searchers() -> str:
-    """Every registered searcher, its kind, and its settings with their defaults."""
+    """Every registered searcher, its kind, and its settings with their defaults and what else they may be."""
     lines = []
     for name in base.names():
         searcher = base.find(name)
         module = sys.modules[searcher.__module__].__doc__ or ""
         lines.append(f"{name}  ({searcher.kind}) {module.strip().splitlines()[0] if module.strip() else ''}")
         for key, field in searcher.Config.model_fields.items():
-            lines.append(f"    {key}={show_value(field.default)}")
-        lines += [f"    ablation: {what}" for what in searcher.ablations]
+            setting = f"{key}={show_value(field.default)}"
+            lines.append(f"    {setting:<28}{allowed(field)}".rstrip())
+        for what, settings in searcher.ablations.items():
+            changed = ",".join(f"{key}={show_value(value)}" for key, value in settings.items())
+            lines.append(f"    ablation: {what} [{changed}]")
     return "\n".join(lines)
+
+
+def allowed(field: FieldInfo) -> str:
+    """What a setting may be, in words; nothing where any value of its default's type is good."""
+    choices = ["false", "true"] if field.annotation is bool else [show_value(v) for v in get_args(field.annotation)]
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "a multiple of"}
+    bounds = [
+        f"{sign} {getattr(m, name):g}" for m in field.metadata for name, sign in signs.items() if hasattr(m, name)
+    ]
+    return " or ".join(choices) or ", ".join(bounds)
 
 
 def benchmarks() -> str:

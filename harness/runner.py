@@ -6,6 +6,7 @@ failures are here once for all searchers.
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -252,7 +253,8 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
         "evaluations": task.evaluations,
         "train_images": task.train_images,
         "operations": diagnostics.operations(step.cell),
-        **step.metrics,
+        # A loss that diverged is no number of JSON's: it is left out.
+        **{k: v for k, v in step.metrics.items() if not (isinstance(v, float) and not math.isfinite(v))},
     }
     if step.alphas is not None:
         line["alpha_entropy"] = round(diagnostics.entropy(step.alphas), 6)

@@ -1,6 +1,6 @@
 """Summaries and tests of a few seeds: exact where it can be, empty where nothing can be said.
 
-Pure functions of one-dimensional arrays of accuracies in percent; no file, no table, no scipy. "Empty" is
+Pure functions of arrays of accuracies in percent; no file, no table, and scipy for ranks over blocks alone. "Empty" is
 None. The rules are made for what searchers do: few seeds, ties (equal cells have equal accuracies), constant
 groups (a collapsed searcher gives n equal numbers), two modes (collapsed or not). No p is ever 0 or nan.
 """
@@ -42,7 +42,9 @@ class Summary(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """A two-sided test of a against b; `effect` is the Vargha-Delaney A = P(a > b) + P(a = b) / 2."""
+    """A two-sided test of a against b; `effect` is the Vargha-Delaney A = P(a > b) + P(a = b) / 2, over all pairs of
+    values or, where the test is paired, over the pairs alone.
+    """
 
     test: str | None  # EXACT, APPROXIMATE or PAIRED; None where a group has fewer than two values
     p: float | None

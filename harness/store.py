@@ -191,7 +191,7 @@ class Trace:
         return trace
 
     def append(self, line: dict[str, Any]) -> None:
-        data = (json.dumps(line) + "\n").encode()
+        data = (json.dumps(line, allow_nan=False) + "\n").encode()
         self.file.write(data)
         self.size += len(data)
         self.sum.update(data)

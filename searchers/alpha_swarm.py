@@ -36,8 +36,9 @@ class SwarmSettings(Settings):
 class AlphaSwarm:
     """A swarm whose particles are flattened alphas (30,), scored by one-shot validation error or loss.
 
-    All particles of a generation see the same images, so that they are ranked fairly. A particle is scored through its
-    arg-max path or, with the fitness "mixture", its softmax mixture. The `archive` best cells ever scored are kept.
+    Those who are scored together see the same images; who did not move keeps its score until the epoch's end, when all
+    are scored anew. A particle is scored through its arg-max path or, with the fitness "mixture", its softmax
+    mixture. The `archive` best cells ever scored are kept.
     """
 
     def __init__(

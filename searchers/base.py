@@ -132,7 +132,10 @@ class SearchTask:
         return self.proxy_accuracy.item(index), seconds
 
     def count(self, evaluations: int = 0, train_images: int = 0, eval_images: int = 0) -> None:
-        """Report work done: candidate cells evaluated, images trained on, images evaluated."""
+        """Report work done: candidates scored, images trained on, images on which they were scored.
+
+        Candidates of one scoring count each, also where two have the same cell; what a searcher remembers does not.
+        """
         self.evaluations += evaluations
         self.train_images += train_images
         self.eval_images += eval_images

@@ -94,9 +94,10 @@ class DARTS(OneShotSearcher):
 def unrolled_step(training: WeightTraining, alpha: AlphaDescent, x: Tensor, y: Tensor) -> Tensor:
     """One second-order step on alphas, eqs. (6) to (8) of the paper; the validation loss at w' before it.
 
-    w' = w − ξ∇_w L_train is the step that the optimiser would make, with its momentum and decay, at its learning rate
-    ξ (the reference code). The Hessian-vector product is a central difference with ε = 0.01 / |∇_w' L_valid|.
-    Weights are put back bit by bit. Always in float32: bf16 would drown the difference.
+    w' = w − ξ∇_w L_train is a step with the optimiser's momentum, decay and learning rate ξ; as in the reference code
+    it is neither clipped nor Nesterov's, which the optimiser's own step is. The Hessian-vector product is a central
+    difference with ε = 0.01 / |∇_w' L_valid|. Weights are put back bit by bit. Always in float32: bf16 would drown the
+    difference.
     """
     weights = list(training.net.parameters())
     kept = [w.detach().clone() for w in weights]

@@ -3,8 +3,10 @@
 In an epoch w is trained on cells that the controller draws, then the controller is updated; the answer is
 the best of 100 of its cells on one validation batch. Source: AutoDL-Projects' NAS-Bench-201 script: 250 epochs, w
 at learning rate 0.05 to 5e-4 with weight decay 2.5e-4, 50 updates of 20 cells each, baseline decay 0.99, entropy weight
-1e-4 (DOC); two layers of 32 units, temperature 5, tanh constant 2.5, Adam 1e-3 with betas (0, 0.999) and eps 1e-3
-(RECALLED). The script's batch is 128, here it is the preset's, and the 20 cells of an update share a batch.
+1e-4, two layers of 32 units, temperature 5, tanh constant 2.5, Adam 1e-3 with betas (0, 0.999) and eps 1e-3, weights
+uniform in ±0.1 where a new controller draws them (DOC). Otherwise than in the script: its batch is 128, here it is the
+preset's; the 20 cells of an update share a batch; validation images are plain; the entropy in the reward has no
+gradient; the baseline moves with every cell, as in the paper's code (RECALLED), not once an epoch.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ class ENASSettings(WeightSettings):
     cells_an_update: int = Field(20, ge=1)  # DOC
     baseline_decay: float = Field(0.99, ge=0, lt=1)  # DOC
     entropy: float = Field(1e-4, ge=0)  # DOC: weight of the entropy in the reward
-    controller_lr: float = Field(1e-3, gt=0)  # RECALLED
-    temperature: float = Field(5.0, gt=0)  # RECALLED
-    tanh: float = Field(2.5, gt=0)  # RECALLED: logits are tanh·tanh(logits / temperature)
+    controller_lr: float = Field(1e-3, gt=0)  # DOC
+    temperature: float = Field(5.0, gt=0)  # DOC
+    tanh: float = Field(2.5, gt=0)  # DOC: logits are tanh·tanh(logits / temperature)
     candidates: int = Field(100, ge=1)  # DOC
     fitness_batch: int = Field(256, ge=2)  # INFERRED
 
@@ -43,9 +45,12 @@ class Controller(nn.Module):
         super().__init__()
         self.temperature, self.tanh = temperature, tanh
         self.lstm = nn.LSTM(units, units, num_layers=2)
-        self.start = nn.Parameter(torch.empty(units).uniform_(-0.01, 0.01))
+        self.start = nn.Parameter(torch.empty(units))
         self.embedding = nn.Embedding(len(OPERATIONS), units)
         self.head = nn.Linear(units, len(OPERATIONS))
+        first = (self.lstm.weight_ih_l0, self.lstm.weight_hh_l0)
+        for weight in (self.start, *first, self.embedding.weight, self.head.weight):
+            nn.init.uniform_(weight, -0.1, 0.1)
 
     def forward(self, count: int, generator: torch.Generator) -> tuple[list[Cell], Tensor, Tensor]:
         """`count` cells, their log-probabilities and entropies, (count,) each."""

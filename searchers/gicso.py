@@ -86,10 +86,11 @@ class GICSO(OneShotSearcher):
     def __init__(self, task: Any, config: GICSOSettings):
         super().__init__(task, config)
         epochs = task.budget.epochs
+        explored = config.warmup + config.exploration
         self.warmup_end = round(config.warmup * epochs)
         self.mixture_end = round(config.mixture * self.warmup_end)
-        self.exploration_end = min(epochs, self.warmup_end + round(config.exploration * epochs))
-        self.stability_epochs = round(config.stability * epochs)
+        self.exploration_end = min(epochs, round(explored * epochs))
+        self.stability_epochs = round((explored + config.stability) * epochs) - round(explored * epochs)
         self.paths = task.stream("paths")
         self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.answer = initial_alphas(task, config.alpha_init)  # α of the current answer

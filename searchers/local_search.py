@@ -27,6 +27,8 @@ class LocalSearch(Searcher):
         self.best = BestSeen()
 
     def step(self) -> Step | None:
+        if len(self.known) == cells.NUM_CELLS:
+            return None
         cell = self.next_cell()
         while cell is None:
             cell = self.next_cell()

@@ -323,7 +323,8 @@ class AlphaDescent:
             if not frozen:
                 valid.append(self.step(penalty))
 
-        return {**self.training.epoch(epoch, self.choice, after_batch), "valid_loss": mean(valid)}
+        metrics = self.training.epoch(epoch, self.choice, after_batch)
+        return {**metrics, "valid_loss": mean(valid)} if valid else metrics
 
     def values(self) -> np.ndarray:
         return self.alphas.detach().cpu().double().numpy()
@@ -349,4 +350,4 @@ def is_due(step: int, steps: int, times: int) -> bool:
 
 def mean(losses: Sequence[Tensor]) -> float:
     """Mean of losses kept on the device until now, so that an epoch never waits for it."""
-    return float(torch.stack(list(losses)).mean()) if losses else float("nan")
+    return float(torch.stack(list(losses)).mean())

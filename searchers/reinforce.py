@@ -1,10 +1,10 @@
-"""REINFORCE (Williams, 1992) on the low-fidelity proxy, in NATS-Bench's protocol.
+"""REINFORCE (Williams, 1992) on the low-fidelity proxy, with NATS-Bench's settings.
 
 A categorical distribution over the operations of each edge; one cell is drawn and queried a step, its proxy accuracy is
 the reward, and the logits follow the policy gradient by Adam. Source: AutoDL-Projects' scripts (DOC): learning
 rate 0.01, an exponential mean of rewards of decay 0.9 as baseline (NATS-Bench; NAS-Bench-201's example has 0.5);
-the answer is the best proxy accuracy ever seen. RECALLED: logits start at 1e-3·N(0, 1), the baseline
-takes in a reward before it is subtracted, and is corrected for its start.
+logits start at 1e-3·N(0, 1); the baseline takes in a reward before it is subtracted, and is corrected for its start;
+the answer is the best proxy accuracy ever seen. A query that would overrun the budget is not made; NATS-Bench makes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHAPE = (len(EDGES), len(OPERATIONS))
 class ReinforceSettings(Settings):
     lr: float = Field(0.01, gt=0)  # DOC
     baseline_decay: float = Field(0.9, ge=0, lt=1)  # DOC
-    init: float = Field(1e-3, ge=0)  # RECALLED: standard deviation of the first logits
+    init: float = Field(1e-3, ge=0)  # DOC: standard deviation of the first logits
 
 
 class Reinforce(Searcher):

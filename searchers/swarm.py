@@ -6,8 +6,8 @@ is changing one function:
 - `cso_pairs`: Cheng and Jin, "A Competitive Swarm Optimizer for Large Scale Optimization", IEEE T. Cybernetics
   45(2), 2015; as in PlatEMO's CSO (DOC).
 - `icso_triplets`: the improved CSO of L-ICSO (Zhong et al., IEEE CEC 2025; equations DOC; that
-  G-ICSO-NAS uses this very rule is INFERRED). Its code leaves velocities behind when it sorts the population;
-  here a particle's velocity always stays with it.
+  G-ICSO-NAS uses this very rule is INFERRED). Its code leaves velocities behind when it sorts the population, and
+  moves g within a generation; here a particle's velocity stays with it, and g is that of the generation's start.
 - `fresh_draws`: no swarm at all, new draws from the initial distribution: the control with the same evaluations.
 """
 

@@ -2,9 +2,9 @@
 
 Alphas follow a gradient estimated from one-shot errors at pairs of random perturbations, in everything else this is
 `cso`: w on the same single paths, two estimates an epoch, the error of the arg-max cell on shared images, as
-many candidates as a generation of 24 particles scores. The estimate is the antithetic one of Salimans et al. (2017,
-arXiv 1703.03864) for the Gaussian-smoothed error; that derivative-free alpha updates escape DARTS' all-skip cell is
-ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
+many candidates in an epoch as a swarm of 24 scores with its re-scoring. There is no box and no g. The estimate is the
+antithetic one of Salimans et al. (2017, arXiv 1703.03864) for the Gaussian-smoothed error; that derivative-free alpha
+updates escape DARTS' all-skip cell is ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class ZeroOrderSettings(AlphaSettings, PathSettings):
     alpha_lr: float = Field(0.1, gt=0)  # INFERRED
     alpha_weight_decay: float = Field(0.0, ge=0)  # INFERRED
     sigma: float = Field(1.0, gt=0)  # INFERRED, gicso's spread: standard deviation of the perturbations
-    pairs: int = Field(6, ge=1)  # INFERRED: 12 candidates, as many as a swarm of 24 scores in a generation
+    pairs: int = Field(12, ge=1)  # INFERRED: 48 candidates an epoch; a swarm of 24 scores 49
     estimates: int = Field(2, ge=1)  # INFERRED, gicso's generations: in an epoch
     fitness_batch: int = Field(512, ge=2)  # INFERRED, gicso's
     fitness_images: int = Field(512, ge=2)  # INFERRED, gicso's

@@ -195,6 +195,11 @@ def test_edge_weights_of_pcdarts_sum_to_one_at_each_node_and_alphas_rest_at_firs
     assert not np.array_equal(answers[2], answers[3])
 
 
+def test_epochs_without_alpha_steps_report_no_validation_loss():
+    _, searcher = build("pcdarts")
+    assert ["valid_loss" in searcher.step().metrics for _ in range(4)] == [False, False, False, True]
+
+
 # -------------------------------------------------------------------------------- the samplers of cells
 
 

@@ -111,6 +111,12 @@ def test_sources_are_disjoint_and_complete():
     labels = torch.cat([found["train"].labels, found["valid"].labels[::5], found["test"].labels[::5]])
     assert labels.bincount().tolist() == np.bincount(load_digits().target).tolist()
     assert torch.equal(found["valid"].labels.view(-1, 5).min(1).values, found["valid"].labels.view(-1, 5).max(1).values)
+    # as they are searched with, the views of a source do not stand together: a batch has digits of all kinds
+    _, valid = digits.search_images("digits201", 10, None)
+    assert sorted(p.numpy().tobytes() for p in valid.pixels) == sorted(
+        p.numpy().tobytes() for p in found["valid"].pixels
+    )
+    assert (valid.labels[:-1] == valid.labels[1:]).float().mean() < 0.2
     # a training scene shows a training digit whole; a validation scene a digit that is none of them
     known = {picture.numpy().tobytes() for picture in found["train"].pixels}
     assert len(known) == 1024

@@ -358,6 +358,16 @@ def test_three_phases_in_their_order_and_lengths():
     assert searcher.mixture_end == 1
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 3, 7, 17, 21, 37, 41])
+def test_phases_that_add_up_to_one_take_all_epochs(epochs):
+    config = base.configure(GICSO, SPECS["gicso"])
+    searcher = GICSO(make_task(epochs=epochs), config)
+    steps = 0
+    while searcher.step() is not None:
+        steps += 1
+    assert steps == epochs
+
+
 def test_warm_up_trains_weights_with_equal_mixture_first_then_single_paths(monkeypatch):
     _, searcher = build("gicso")
     seen = []
@@ -493,6 +503,12 @@ def test_one_shot_searchers_on_other_devices_and_precisions(name, device, precis
     assert np.isfinite(losses).all()
     assert not torch.equal(searcher.training.net.classifier.weight, first)
     assert all(p.dtype == torch.float32 for p in searcher.training.net.parameters())
+
+
+def test_local_search_ends_when_every_cell_is_known():
+    _, searcher = build("local")
+    searcher.known = {tuple(c): 1.0 for c in C.all_cells().tolist()}
+    assert searcher.step() is None
 
 
 def test_how_many_candidates_an_epoch_scores():

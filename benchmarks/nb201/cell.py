@@ -256,6 +256,6 @@ def sample(rng: np.random.Generator, none: bool = True) -> Cell:
 
 
 def mutate(cell: Cell, rng: np.random.Generator) -> Cell:
-    """A uniform one-edge neighbour: a random edge gets a random other operation (REA's mutation)."""
+    """A uniform one-edge neighbour: a random edge gets a random other operation."""
     edge, shift = divmod(int(rng.integers(len(EDGES) * (len(OPERATIONS) - 1))), len(OPERATIONS) - 1)
     return (*cell[:edge], (cell[edge] + 1 + shift) % len(OPERATIONS), *cell[edge + 1 :])

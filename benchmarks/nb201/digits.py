@@ -225,10 +225,15 @@ def open_digits201() -> Benchmark:
 
 
 def search_images(dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
-    """Training sources, composed anew by their augmentation, and the fixed validation images; disjoint sources."""
+    """Training sources, composed anew by their augmentation, and the fixed validation images; disjoint sources.
+
+    Validation images come shuffled: as stored, the views of a source follow each other, and a batch of them would have
+    the statistics of few digits.
+    """
     from benchmarks.nb201.digits_training import parts
 
     train, valid = parts()["train"], parts()["valid"]
+    valid = valid.subset(np.random.default_rng(0).permutation(len(valid)))
     if count is not None:
         train, valid = train.subset(range(count)), valid.subset(range(count))
     return train, valid

@@ -254,7 +254,7 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
         "train_images": task.train_images,
         "operations": diagnostics.operations(step.cell),
         # A loss that diverged is no number of JSON's: it is left out.
-        **{k: v for k, v in step.metrics.items() if not (isinstance(v, float) and not math.isfinite(v))},
+        **{name: value for name, value in step.metrics.items() if isinstance(value, str) or math.isfinite(value)},
     }
     if step.alphas is not None:
         line["alpha_entropy"] = round(diagnostics.entropy(step.alphas), 6)

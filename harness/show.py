@@ -17,7 +17,7 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, digits
 from benchmarks.nb201.benchmark import Benchmark, find_table, open_benchmark
 from harness import campaign
-from harness.specs import show_value
+from harness.specs import show_settings, show_value
 from searchers import base
 
 
@@ -107,8 +107,7 @@ def searchers() -> str:
             setting = f"{key}={show_value(field.default)}"
             lines.append(f"    {setting:<28}{allowed(field)}".rstrip())
         for what, settings in searcher.ablations.items():
-            changed = ",".join(f"{key}={show_value(value)}" for key, value in settings.items())
-            lines.append(f"    ablation: {what} [{changed}]")
+            lines.append(f"    ablation: {what} [{show_settings(settings)}]")
     return "\n".join(lines)
 
 

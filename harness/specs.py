@@ -106,7 +106,7 @@ def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
     label, text = name, name
     if changed:
         label = f"{name}-{digest(changed)[:8]}"
-        text = f"{name}[{','.join(f'{k}={show_value(v)}' for k, v in sorted(changed.items()))}]"
+        text = f"{name}[{show_settings(dict(sorted(changed.items())))}]"
     return Spec(name, label, text, searcher.kind_of(config), values, searcher.reference_epochs)
 
 
@@ -130,6 +130,10 @@ def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec
             specs.append(spec)
             rows[spec.label] = what
     return specs, rows
+
+
+def show_settings(settings: Mapping[str, Any]) -> str:
+    return ",".join(f"{key}={show_value(value)}" for key, value in settings.items())
 
 
 def show_value(value: Any) -> str:

@@ -86,11 +86,12 @@ class GICSO(OneShotSearcher):
     def __init__(self, task: Any, config: GICSOSettings):
         super().__init__(task, config)
         epochs = task.budget.epochs
-        explored = config.warmup + config.exploration
+        # Ends are rounded, not lengths: fractions that add up to 1 take all epochs.
         self.warmup_end = round(config.warmup * epochs)
         self.mixture_end = round(config.mixture * self.warmup_end)
-        self.exploration_end = min(epochs, round(explored * epochs))
-        self.stability_epochs = round((explored + config.stability) * epochs) - round(explored * epochs)
+        explored = round((config.warmup + config.exploration) * epochs)
+        self.exploration_end = min(epochs, explored)
+        self.stability_epochs = round((config.warmup + config.exploration + config.stability) * epochs) - explored
         self.paths = task.stream("paths")
         self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.answer = initial_alphas(task, config.alpha_init)  # α of the current answer

@@ -7,7 +7,7 @@ from test_searchers import make_task
 from test_tables import make_campaign, make_record
 
 from benchmarks.nb201 import cell as C
-from harness import diagnostics, remarks, tables
+from harness import diagnostics, remarks, runner, store, tables
 from searchers import base
 
 
@@ -118,3 +118,21 @@ def test_the_table_of_diagnostics_by_hand():
     assert (row["one_shot_spearman"], row["one_shot_spearman_good"]) == (pytest.approx(0.6), pytest.approx(0.1))
     said = "\n".join(remarks.warnings(records, campaign))
     assert "a: the architecture parameters did not move in 1 of 3 runs" in said
+
+
+def test_a_loss_that_diverged_is_left_out_of_the_trace(tmp_path):
+    metrics = {
+        "train_loss": float("nan"),
+        "best_score": float("inf"),
+        "diversity": 0.5,
+        "phase": "warm-up",
+        "queried": 3,
+    }
+    line = runner.trace_line(runner.Progressed(1, 0.25), base.Step(C.from_index(284), metrics=metrics), make_task())
+    kept = {name: line[name] for name in metrics if name in line}
+    assert kept == {"diversity": 0.5, "phase": "warm-up", "queried": 3}
+    trace = store.Trace(tmp_path / "trace.jsonl")
+    trace.append(line)
+    trace.close()
+    (again,) = store.read_trace(tmp_path / "trace.jsonl")
+    assert again == line

@@ -81,6 +81,14 @@ def hardware(records: Sequence[Record]) -> list[str]:
                    + (f", torch {e['torch']}" if e.get("torch") else "") for e in environments})  # fmt: skip
 
 
+def revisions(records: Sequence[Record]) -> list[str]:
+    """The distinct versions of this program that made the runs: a clean git revision, else the digest of the source."""
+    made = [r["environment"] for r in records if r["environment"].get("harness")]
+    names = {e["git"] if e.get("git") and not e["git"].endswith("-dirty") else f"source {e.get('source') or 'unknown'}"
+             for e in made}  # fmt: skip
+    return sorted(names)
+
+
 def footnotes(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     """What the numbers rest on: runs, seeds, protocol, clocks, power, hardware."""
     searchers = searchers_of(records, campaign)
@@ -126,7 +134,9 @@ def _made_by(records: Sequence[Record], campaign: Campaign, searchers: list[dict
     if any(s["kind"] != "imported" for s in searchers):
         setting = (campaign["preset"]["name"], campaign.get("precision", "?"), campaign.get("threads", "?"))
         where = "; ".join(hardware(records)) or "unknown"
-        notes.append(Note("Preset {}, precision {}, {} thread(s) a run. Hardware: {}.", *setting, where))
+        code = "; ".join(revisions(records)) or "unknown"
+        text = "Preset {}, precision {}, {} thread(s) a run. Hardware: {}. Revision of the program: {}."
+        notes.append(Note(text, *setting, where, code))
     imported = [s["spec"] for s in searchers if s["kind"] == "imported"]
     if imported:
         text = "Imported, found with other code and scored from this table; seconds as given there: {}."
@@ -177,6 +187,8 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
             found.append(Note(text, s["spec"], still, finished))
     if len(hardware(records)) > 1:
         found.append(Note("the runs come from several machines: their search seconds are not comparable."))
+    if len(revisions(records)) > 1:
+        found.append(Note("the runs come from several revisions of the program: {}.", "; ".join(revisions(records))))
     return found
 
 

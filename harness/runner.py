@@ -6,6 +6,7 @@ failures are here once for all searchers.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import platform
@@ -29,6 +30,7 @@ from searchers.base import Budget, SearchTask, Step
 
 CHECKPOINT_SECONDS = 30.0  # at most this much work is lost to a kill
 SNAPSHOT_SECONDS = 1.0  # and at most this much, or the running step, to a polite stop
+PACKAGES = ("benchmarks", "harness", "searchers")
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -339,16 +341,23 @@ def _environment() -> dict[str, Any]:
         "numpy": installed("numpy"),
         "harness": installed("gicso-nas-harness"),
         "git": _revision(),
+        "source": source_digest(),
         "platform": sys.platform,
     }
 
 
 def _revision() -> str:
-    """Revision of the source tree that this code is in, `-dirty` with changes; empty outside a checkout."""
+    """Git revision of the checkout that this code is in, `-dirty` with changes; empty for an installed copy.
+
+    A copy may lie in somebody else's checkout (site-packages in a virtual environment there): that one is not ours.
+    """
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return ""
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=Path(__file__).parent,
+            cwd=root,
             capture_output=True,
             text=True,
             timeout=10,
@@ -356,3 +365,17 @@ def _revision() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()
+
+
+def source_digest() -> str:
+    """12 hex digits of the SHA-256 of the program's text: what a record can name where there is no git.
+
+    Of each .py file of harness, searchers and benchmarks, in the order of their paths: its path (with /), a zero byte,
+    its text (lines ended by LF), a zero byte. `harness doctor` prints it for what is installed.
+    """
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for name in sorted(p.relative_to(root).as_posix() for top in PACKAGES for p in (root / top).rglob("*.py")):
+        text = (root / name).read_bytes().replace(b"\r\n", b"\n")
+        digest.update(name.encode() + b"\0" + text + b"\0")
+    return digest.hexdigest()[:12]

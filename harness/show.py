@@ -16,7 +16,7 @@ from benchmarks.nb201 import benchmark as nb201
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, digits
 from benchmarks.nb201.benchmark import Benchmark, find_table, open_benchmark
-from harness import campaign
+from harness import campaign, runner
 from harness.specs import show_settings, show_value
 from searchers import base
 
@@ -256,8 +256,11 @@ def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
     """
     import torch
 
+    installed = runner.environment("cpu", uses_torch=False)
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU only"
     lines = [(True, f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")]
+    text = f"harness {installed['harness']}, revision {installed['git'] or 'unknown'}, source {installed['source']}"
+    lines.append((True, text))
     places = campaign.places_for(data)
     lines.append((True, f"data folders: {', '.join(map(str, places)) or 'none; give --data DIR'}"))
     try:

@@ -1,6 +1,8 @@
 """Imports point one way: benchmarks ← searchers ← harness; searchers know no table; --help imports no torch."""
 
 import ast
+import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,3 +64,18 @@ def test_multi_trial_searches_import_no_torch():
     code = "import sys, searchers.random_search, searchers.evolution, harness.runner; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_an_installed_copy_names_its_source_and_not_the_git_around_it(tmp_path):
+    """Copied into another project's repository, as a virtual environment there would hold it."""
+    for package in FORBIDDEN:
+        shutil.copytree(ROOT / package, tmp_path / "lib" / package, ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    code = "from harness import runner; e = runner.environment('cpu', False); print(repr(e['git']), e['source'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "lib", capture_output=True, text=True, check=True
+    )
+    text = b""
+    for path in sorted(path for package in FORBIDDEN for path in (ROOT / package).rglob("*.py")):
+        text += f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0"
+    assert done.stdout.split() == ["''", hashlib.sha256(text).hexdigest()[:12]]

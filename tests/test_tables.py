@@ -95,7 +95,8 @@ def make_record(label: str, seed: int, accuracy: float, kind: str = "one-shot", 
         "collapsed": False,
         "status": "done",
         "error": None,
-        "environment": {"host": "h", "cpu": "Example CPU", "device": "cpu", "torch": "2.13.0"},
+        "environment": {"host": "h", "cpu": "Example CPU", "device": "cpu", "torch": "2.13.0"}
+        | {"harness": "0.1.0", "git": "352f11100000", "source": "a49f42c77202"},
     } | changes
 
 
@@ -220,9 +221,19 @@ def test_readable_table_groups_by_kind_and_marks_the_best():
     assert "Search on cifar10 only" in notes
     assert "at 200 epochs, mean over the stored trials (3 a cell) (cifar10 valid from cifar10-valid)" in notes
     assert campaign["table_sha256"] in notes
-    assert "cpu, Example CPU, torch 2.13.0" in notes
+    assert "cpu, Example CPU, torch 2.13.0. Revision of the program: 352f11100000." in notes
     assert f"Power: {statistics.power_note(5, 3)}" in notes
     assert table.warnings == []
+
+
+def test_runs_of_other_revisions_are_named_and_warned_of():
+    records, campaign = two_searchers()
+    records[0]["environment"] = records[0]["environment"] | {"git": "352f11100000-dirty", "source": "0123456789ab"}
+    records[1]["environment"] = records[1]["environment"] | {"git": ""}  # an installed copy
+    named = "352f11100000; source 0123456789ab; source a49f42c77202"
+    table = readable.readable_table(records, campaign)
+    assert any(note.endswith(f"Revision of the program: {named}.") for note in table.footnotes)
+    assert table.warnings == [f"the runs come from several revisions of the program: {named}."]
 
 
 def test_rows_that_read_the_same_are_both_bold():

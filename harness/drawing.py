@@ -46,6 +46,16 @@ def save(fig: Figure, stem: Path) -> list[Path]:
     return paths
 
 
+def changes(rows: Floats) -> NDArray[np.bool_]:
+    """Of (k, n) values held from point to point: the points where one of the k is new, and the last; (n,).
+
+    Steps drawn through these only look the same, in a fraction of the bytes.
+    """
+    found = np.ones(rows.shape[1], dtype=bool)
+    found[1:-1] = (np.diff(rows) != 0).any(axis=0)[:-1]
+    return found
+
+
 def figure(width: float, height: float) -> Figure:
     fig = Figure(figsize=(width, height), layout="constrained", facecolor="white")
     FigureCanvasAgg(fig)

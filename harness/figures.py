@@ -17,6 +17,7 @@ from harness.drawing import (
     INK,
     RASTER_FROM,
     Floats,
+    changes,
     colour,
     figure,
     handle,
@@ -96,13 +97,20 @@ def _trajectory_scores(entries: list[dict[str, Any]]) -> dict[str, Floats]:
 def _draw_curve(ax: Axes, values: Floats, i: int, of: int) -> float:
     """Median and band of (runs, len(GRID)), from where every run has an answer; returns the lowest value."""
     start = int(np.argmax(~np.isnan(values).any(axis=0)))
-    x, values = GRID[start:], values[:, start:]
-    band = [25, 75] if len(values) >= QUARTILES_FROM else [0, 100]
-    low, middle, high = np.percentile(values, [band[0], 50, band[1]], axis=0)
-    ax.fill_between(x, low, high, step="post", color=colour(i), alpha=0.2 if of <= 4 else 0.09, lw=0)
-    ax.step(x, middle, where="post", color=colour(i), ls=style(i), lw=1.6)
-    ax.plot(x[-1:], middle[-1:], "o", ms=3.5, color=colour(i), clip_on=False)  # all there is of a one-step search
+    low, middle = _draw_steps(ax, GRID[start:], values[:, start:], i, of)
+    # all there is of a one-step search
+    ax.plot(GRID[-1:], middle[-1:], "o", ms=3.5, color=colour(i), clip_on=False)
     return float(low.min())
+
+
+def _draw_steps(ax: Axes, x: Floats, values: Floats, i: int, of: int) -> tuple[Floats, Floats]:
+    """Median and band of (runs, len(x)) values, each held until the next x; gives the band's foot and the median."""
+    band = [25, 75] if len(values) >= QUARTILES_FROM else [0, 100]
+    low, middle, high = edges = np.percentile(values, [band[0], 50, band[1]], axis=0)
+    at = changes(edges)
+    ax.fill_between(x[at], low[at], high[at], step="post", color=colour(i), alpha=0.2 if of <= 4 else 0.09, lw=0)
+    ax.step(x[at], middle[at], where="post", color=colour(i), ls=style(i), lw=1.6)
+    return low, middle
 
 
 def held_entries(run: Record) -> NDArray[np.int64]:
@@ -167,10 +175,7 @@ def _draw_regret(ax: Axes, runs: Sequence[Record], clock: str, dataset: str, opt
     grid = np.geomspace(start, max(end, start * 1.01), 200)
     held = [s[np.searchsorted(t, grid * (1 + 1e-12), side="right") - 1] for t, s in zip(times, scores, strict=True)]
     values = np.maximum(optimum - np.array(held), 1e-2)  # the optimum itself has a place on the axis
-    band = [25, 75] if len(values) >= QUARTILES_FROM else [0, 100]
-    low, middle, high = np.percentile(values, [band[0], 50, band[1]], axis=0)
-    ax.fill_between(grid, low, high, step="post", color=colour(i), alpha=0.2 if of <= 4 else 0.09, lw=0)
-    ax.step(grid, middle, where="post", color=colour(i), ls=style(i), lw=1.6)
+    _draw_steps(ax, grid, values, i, of)
 
 
 def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:

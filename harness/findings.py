@@ -18,6 +18,7 @@ from harness.drawing import (
     MARKERS,
     RASTER_FROM,
     Floats,
+    changes,
     colour,
     figure,
     legend,
@@ -45,6 +46,7 @@ def operations(records: Sequence[Record], campaign: Campaign) -> Figure:
         if runs:
             counts = np.mean([_operation_counts(run) for run in runs], axis=0)  # nan until every run has an answer
             counts, fractions = counts[~np.isnan(counts[:, 0])], GRID[~np.isnan(counts[:, 0])]
+            counts, fractions = counts[changes(counts.T)], fractions[changes(counts.T)]
             # steps, as the answer changes from one epoch to the next
             x, y = np.repeat(fractions, 2)[1:], np.repeat(counts, 2, axis=0)[:-1]
             ax.stackplot(x, y.T, colors=list(OPERATION_COLOURS.values()), lw=0)

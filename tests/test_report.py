@@ -241,6 +241,15 @@ def test_curves_hold_an_answer_until_the_next():
     assert np.isnan(figures._curves([late])["cifar10"][0][~later]).all()  # no answer yet, none invented
 
 
+def test_steps_are_drawn_where_something_changes():
+    rows = np.array([[1.0, 1, 2, 2, 2, 2, 1], [5, 5, 5, 5, 6, 6, 1]])
+    kept = drawing.changes(rows)
+    assert np.flatnonzero(kept).tolist() == [0, 2, 4, 6]
+    assert [drawing.changes(np.ones((2, n))).tolist() for n in (1, 2, 3)] == [[True], [True] * 2, [True, False, True]]
+    held = np.searchsorted(np.flatnonzero(kept), np.arange(7), side="right") - 1
+    assert (rows[:, kept][:, held] == rows).all()
+
+
 @pytest.mark.parametrize(("n", "ends"), [(5, (90.0, 94.0)), (9, (92.0, 96.0))])
 def test_band_is_the_range_below_six_seeds_and_the_quartiles_from_there_on(n, ends):
     records = [make_record("a", s, 90.0 + s) for s in range(n)]  # 90 to 98 has quartiles 92 and 96

@@ -165,26 +165,32 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     found = [Note("{}", w) for w in campaign.get("warnings", [])]
     if not any(s["searcher"] == "random" for s in searchers):
         found.append(Note("no random searcher in this campaign: nothing shows that the search beats chance."))
+    waiting: list[str] = []
+    collapsed: list[str] = []
+    still: list[str] = []
     for s in searchers:
         runs = [r for r in records if r["label"] == s["label"]]
-        finished, planned = len(done(runs)), len(planned_seeds(s, campaign))
+        finished, planned = done(runs), len(planned_seeds(s, campaign))
         failed = [r for r in runs if r["status"] != "done"]
-        if finished < planned:
-            reason = f"{len(failed)} failed ({_first_line(failed[0]['error'])})" if failed else "not finished"
-            found.append(Note("{}: {}/{} seeds: {}; the rest is reported.", s["spec"], finished, planned, reason))
-        collapsed = sum(bool(r["collapsed"]) for r in done(runs))
-        if collapsed:
-            found.append(
-                Note(
-                    "{}: {} of {} runs collapsed (no convolution on a path); mean and std hide two modes, look at "
-                    "the dots.",
-                    *(s["spec"], collapsed, finished),
-                )
-            )
-        still = sum(r.get("alpha_change") == 0 for r in done(runs))
-        if still:
-            text = "{}: the architecture parameters did not move in {} of {} runs: what it answers was not searched."
-            found.append(Note(text, s["spec"], still, finished))
+        if failed and len(finished) < planned:
+            text = "{}: {} of {} seeds: {} failed ({}); the rest is reported."
+            found.append(Note(text, s["spec"], len(finished), planned, len(failed), _first_line(failed[0]["error"])))
+        elif len(finished) < planned:
+            waiting.append(f"{s['spec']} {len(finished)} of {planned}")
+        for shares, count in (
+            (collapsed, sum(bool(r["collapsed"]) for r in finished)),
+            (still, sum(r.get("alpha_change") == 0 for r in finished)),
+        ):
+            if count:
+                shares.append(f"{s['spec']} {count} of {len(finished)}")
+    if waiting:
+        found.append(Note("Not finished: {} seeds; what there is is reported.", "; ".join(waiting)))
+    if collapsed:
+        text = "Runs that collapsed (no convolution on a path): {}; mean and std hide two modes, look at the dots."
+        found.append(Note(text, "; ".join(collapsed)))
+    if still:
+        text = "The architecture parameters did not move: {} runs; what these answer was not searched."
+        found.append(Note(text, "; ".join(still)))
     if len(hardware(records)) > 1:
         found.append(Note("the runs come from several machines: their search seconds are not comparable."))
     if len(revisions(records)) > 1:

@@ -132,7 +132,10 @@ def comparisons(records: Sequence[Record], campaign: Campaign, asked: Asked = UN
     """The first searcher against each other one, per dataset on the test split; all of it is one Holm family.
 
     A margin also asks whether the two are equivalent (two one-sided tests, with a Holm family of their own).
+    Ablations share their seeds with the default, and are always tested in pairs.
     """
+    if campaign.get("ablations"):
+        asked = asked._replace(paired=True)
     reference, *others = [s["label"] for s in searchers_of(records, campaign)]
     datasets = [d for d, split in score_columns(records, campaign) if split == "test"]
     pairs = [(d, o, *_groups_to_compare(records, (reference, o), d, asked)) for o in others for d in datasets]

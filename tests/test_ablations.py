@@ -68,9 +68,9 @@ def test_what_cannot_be_ablated(text, message):
         parse_ablations(text)
 
 
-def record(label, seed, value, status="done"):
+def record(label, seed, value, status="done", index=7):
     score = {"dataset": "d", "split": "test", "value": value, "epochs": 9, "trials": 3, "record": "d"}
-    return {"label": label, "seed": seed, "status": status, "scores": [score | {"without_none": False}]}
+    return {"label": label, "seed": seed, "status": status, "index": index, "scores": [score | {"without_none": False}]}
 
 
 ABOUT = {
@@ -83,18 +83,19 @@ ABOUT = {
 def test_differences_are_of_the_same_seed():
     """no x: seeds 0 to 5 lose 1, 2, 3, 4, 5, 6 points; seed 6 has no default run, seed 7 failed."""
     records = [record("s", k, 90.0) for k in range(6)] + [record("s", 7, 90.0)]
-    records += [record("s-1", k, 90.0 - (k + 1)) for k in range(6)] + [record("s-1", 6, 10.0)]
+    records += [record("s-1", k, 90.0 - (k + 1), index=7 + k) for k in range(6)] + [record("s-1", 6, 10.0)]
     records += [record("s-1", 7, 0.0, status="failed")]
     records += [record("s-2", k, 90.0 + (-1) ** k) for k in range(4)]
     frame = ablation_table(records, ABOUT)
     first, second = frame.to_dict("records")
     assert (first["ablation"], first["n"], first["difference"], first["mean_difference"]) == ("no x", 6, -3.5, -3.5)
+    assert (first["same_cell"], second["same_cell"]) == (1, 4)
     assert (first["ci_low"], first["ci_high"], first["ci_level"]) == (-6, -1, 1 - 2**-5)
     assert first["p"] == pytest.approx(2 / 64)
     assert first["p_holm"] == pytest.approx(4 / 64)  # the smaller of two
     assert (second["n"], second["difference"], second["p"], second["p_holm"]) == (4, 0, 1, 1)
     text = readable.to_markdown(readable_ablations(frame))
-    assert "| no x | 6 | -3.50 [-6.00, -1.00] p = 0.062 |" in text
+    assert "| no x (same cell at 1 of 6) | 6 | -3.50 [-6.00, -1.00], -3.50, p = 0.062 |" in text
 
 
 def test_other_campaigns_have_no_ablations():

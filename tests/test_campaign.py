@@ -363,6 +363,6 @@ def test_shards_are_the_whole_and_each_has_its_share_of_every_searcher(harness, 
     code, stdout, _ = harness(*common, "--out", out, "--shard", "1/2")
     assert code == 0
     assert set(records(out)) == {("random", 0), ("evolution", 0)}
-    assert "1/2 seeds: not finished" in stdout
+    assert "Not finished: random 1 of 2; evolution 1 of 2 seeds" in stdout
     assert harness(*common, "--out", out, "--shard", "2/2")[0] == 0
     assert len(records(out)) == 4

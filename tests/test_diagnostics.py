@@ -117,7 +117,7 @@ def test_the_table_of_diagnostics_by_hand():
     assert (row["answer_changes"], row["alpha_entropy"], row["alpha_change"]) == (1, 0.5, pytest.approx(2 / 3))
     assert (row["one_shot_spearman"], row["one_shot_spearman_good"]) == (pytest.approx(0.6), pytest.approx(0.1))
     said = "\n".join(remarks.warnings(records, campaign))
-    assert "a: the architecture parameters did not move in 1 of 3 runs" in said
+    assert "The architecture parameters did not move: a 1 of 3 runs" in said
 
 
 def test_a_loss_that_diverged_is_left_out_of_the_trace(tmp_path):

@@ -149,9 +149,9 @@ def test_constant_single_and_failed_runs_still_make_a_report(tmp_path):
     assert "flat against same: constant on cifar10 (p = 1, A = 0.50, n = 5)" in words
     assert "flat against once: not distinguishable on cifar10 (not tested, n = 5 and 1)" in words
     assert "flat against never: not distinguishable on cifar10 (not tested, n = 5 and 0)" in words
-    assert "never: 0/5 seeds: 5 failed (boom)" in words
-    assert "once: 1/5 seeds: not finished" in words
-    assert "flat: 5 of 5 runs collapsed" in words
+    assert "never: 0 of 5 seeds: 5 failed (boom)" in words
+    assert "Not finished: once 1 of 5 seeds" in words
+    assert "Runs that collapsed (no convolution on a path): flat 5 of 5; same 5 of 5;" in words
     assert "no random searcher" in words
     for name in ("report.html", "table.csv", "table.md", "table.tex", "comparisons.csv"):
         text = (folder / "report" / name).read_text(encoding="utf-8")

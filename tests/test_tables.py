@@ -252,8 +252,8 @@ def test_failed_collapsed_and_missing_random_are_warned_of():
     records = [make_record("gicso", s, 93.0, collapsed=s < 2) for s in range(4)] + [failed("gicso", 4, "out\nof")]
     table = readable.readable_table(records, make_campaign({"gicso": "one-shot"}, list(range(5))))
     assert cells_of(table, "gicso")["n"].text == "4/5"
-    assert any("gicso: 4/5 seeds: 1 failed (out)" in w for w in table.warnings)
-    assert any("2 of 4 runs collapsed" in w for w in table.warnings)
+    assert any("gicso: 4 of 5 seeds: 1 failed (out)" in w for w in table.warnings)
+    assert any("Runs that collapsed (no convolution on a path): gicso 2 of 4;" in w for w in table.warnings)
     assert any("no random searcher" in w for w in table.warnings)
 
 
@@ -314,7 +314,7 @@ def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
     markdown = readable.to_markdown(readable.readable_table(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
     assert "- **Warning:** no random searcher in this campaign" in markdown
     assert (
-        r"- **Warning:** gicso: 1/2 seeds: 1 failed (no \`x\` in {a\|b} [c]\(d) \_\_e\_\_); the rest is reported."
+        r"- **Warning:** gicso: 1 of 2 seeds: 1 failed (no \`x\` in {a\|b} [c]\(d) \_\_e\_\_); the rest is reported."
         in markdown
     )
 

@@ -56,9 +56,7 @@ def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFram
     tests = frame["split"] == "test"
     frame["p_holm"] = None
     frame.loc[tests, "p_holm"] = statistics.holm([None if pd.isna(p) else p for p in frame.loc[tests, "p"]])
-    kinds = dict.fromkeys(
-        (c for c in COLUMNS if c not in ("searcher", "ablation", "dataset", "split", "n", "same_cell")), "float64"
-    )
+    kinds = dict.fromkeys(COLUMNS[COLUMNS.index("mean_difference") :], "float64")
     return frame[COLUMNS].astype(kinds)
 
 

@@ -193,8 +193,9 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
         found.append(Note(text, "; ".join(still)))
     if len(hardware(records)) > 1:
         found.append(Note("the runs come from several machines: their search seconds are not comparable."))
-    if len(revisions(records)) > 1:
-        found.append(Note("the runs come from several revisions of the program: {}.", "; ".join(revisions(records))))
+    code = revisions(records)
+    if len(code) > 1:
+        found.append(Note("the runs come from several revisions of the program: {}.", "; ".join(code)))
     return found
 
 

@@ -30,7 +30,7 @@ COLOURS = [
     "#6E6E6E",
 ]  # Okabe-Ito, no yellow
 LINES = ["-", "--", ":"]
-MARKERS = ["o", "s", "^", "D", "v", "P", "X"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "p"]  # one more than colours: 56 pairs before one comes twice
 INK, GREY = "#222222", "#8A8A8A"
 RASTER_FROM = 100  # seeds; above, dots are pixels in the svg too, or the file grows to megabytes
 
@@ -110,6 +110,10 @@ def colour(i: int) -> str:
 
 def style(i: int) -> str:
     return LINES[i // len(COLOURS) % len(LINES)]
+
+
+def marker(i: int) -> str:
+    return MARKERS[i % len(MARKERS)]
 
 
 def handle(i: int, label: str) -> Line2D:

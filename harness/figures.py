@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from numpy.typing import NDArray
 
 from harness.drawing import (
+    COLOURS,
     GREY,
     INK,
     RASTER_FROM,
@@ -39,8 +40,8 @@ STRETCH_FROM = 8.0  # percent points between worst and optimum from which the sc
 def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     """Table test score of the answer a search would give if it stopped there; a panel per data set.
 
-    A line is the median over seeds, its band the range (below 6 seeds) or the quartiles; dotted lines in a searcher's
-    colour are its changes of phase.
+    A line is the median over seeds, its band the range (below 6 seeds) or the quartiles, left out where there are more
+    searchers than colours; dotted lines in a searcher's colour are its changes of phase.
     """
     datasets = test_datasets(records, campaign)
     searchers = searchers_of(records, campaign)
@@ -108,7 +109,8 @@ def _draw_steps(ax: Axes, x: Floats, values: Floats, i: int, of: int) -> tuple[F
     band = [25, 75] if len(values) >= QUARTILES_FROM else [0, 100]
     low, middle, high = edges = np.percentile(values, [band[0], 50, band[1]], axis=0)
     at = changes(edges)
-    ax.fill_between(x[at], low[at], high[at], step="post", color=colour(i), alpha=0.2 if of <= 4 else 0.09, lw=0)
+    if of <= len(COLOURS):  # from there on two would share one, and all of them are a fog
+        ax.fill_between(x[at], low[at], high[at], step="post", color=colour(i), alpha=0.2 if of <= 4 else 0.09, lw=0)
     ax.step(x[at], middle[at], where="post", color=colour(i), ls=style(i), lw=1.6)
     return low, middle
 

@@ -15,7 +15,6 @@ from benchmarks.nb201.cell import EDGES, OPERATIONS, from_index
 from harness.drawing import (
     GREY,
     INK,
-    MARKERS,
     RASTER_FROM,
     Floats,
     changes,
@@ -23,6 +22,7 @@ from harness.drawing import (
     figure,
     legend,
     make_panels,
+    marker,
     runs_of,
     short_name,
 )
@@ -94,14 +94,13 @@ def space(records: Sequence[Record], campaign: Campaign) -> Figure | None:
             ]
             points = np.array([v for v in values if len(v) == 2 and None not in v]).reshape(-1, 2)
             size, raster = (22 if len(points) <= 30 else 8), len(points) > RASTER_FROM
-            mark = MARKERS[i % len(MARKERS)]
             x, y = points.T
-            ax.scatter(x, y, s=size, rasterized=raster, color=colour(i), marker=mark, alpha=0.7, lw=0, zorder=3)
+            ax.scatter(x, y, s=size, rasterized=raster, color=colour(i), marker=marker(i), alpha=0.7, lw=0, zorder=3)
         ax.set_title(dataset, fontsize=10)
         ax.set_xlabel("validation accuracy, %", fontsize=9)
     fig.axes[0].set_ylabel("test accuracy, %", fontsize=9)
     handles = [
-        Line2D([], [], color=colour(i), marker=MARKERS[i % len(MARKERS)], ls="", ms=5, label=short_name(s))
+        Line2D([], [], color=colour(i), marker=marker(i), ls="", ms=5, label=short_name(s))
         for i, s in enumerate(searchers)
     ]
     legend(fig, [*handles, Line2D([], [], color=GREY, marker="o", ls="", ms=3, label="all cells")])

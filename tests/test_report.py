@@ -260,6 +260,17 @@ def test_band_is_the_range_below_six_seeds_and_the_quartiles_from_there_on(n, en
     assert fig.axes[0].lines[0].get_ydata()[-1] == 90 + (n - 1) / 2  # the median
 
 
+@pytest.mark.parametrize(("searchers", "bands"), [(7, 7), (8, 0)])
+def test_bands_are_drawn_while_each_has_a_colour_of_its_own(searchers, bands):
+    names = [f"s{i}" for i in range(searchers)]
+    records = [make_record(name, seed, 90.0 + seed) for name in names for seed in range(2)]
+    fig = figures.convergence(records, make_campaign(dict.fromkeys(names, "one-shot"), [0, 1]))
+    assert [len(ax.collections) for ax in fig.axes[:1]] == [bands]
+    looks = {(line.get_color(), line.get_linestyle()) for line in fig.axes[0].lines if line.get_linewidth() == 1.6}
+    assert len(looks) == searchers
+    assert len({(drawing.colour(i), drawing.marker(i)) for i in range(56)}) == 56
+
+
 def test_plots_show_each_seed_and_leave_matplotlib_as_it_was(tmp_path):
     records, campaign = two_searchers()
     records[0]["collapsed"] = True

@@ -119,10 +119,12 @@ def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec
     if len(specs) != 1:
         raise UserError(f"{text!r}: one searcher is ablated at a time, found {len(specs)}")
     default = specs[0]
-    declared = base.find(default.name).ablations
+    searcher = base.find(default.name)
+    as_declared = default.kind == searcher.kind_of(searcher.Config())  # another oracle reads other settings
+    declared = searcher.ablations if as_declared else {}
     if not declared:
         able = [name for name in base.names() if base.find(name).ablations]
-        raise UserError(f"searcher {default.name!r} declares no ablations (those that do: {', '.join(able)})")
+        raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(able)})")
     rows: dict[str, str] = {}
     for what, settings in declared.items():
         spec = resolve(default.name, {**default.config, **settings})

@@ -12,7 +12,7 @@ step, and the answer is the best cell seen, as for all multi-trial searchers.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from cmaes import CMA
@@ -23,6 +23,7 @@ from searchers.base import Step
 from searchers.multi_trial import BestSeen
 from searchers.one_shot import (
     DIMENSIONS,
+    PATH_ABLATIONS,
     SHAPE,
     EitherOracle,
     PathSettings,
@@ -142,6 +143,7 @@ class OnTable:
 class CMAES(EitherOracle):
     name = "cmaes"
     Config = CMAESSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = PATH_ABLATIONS
     reference_epochs = 50  # INFERRED: DARTS'
     on_supernet = OneShot
     on_table = OnTable

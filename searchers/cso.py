@@ -11,7 +11,7 @@ searcher is multi-trial, a query a step.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -22,6 +22,7 @@ from searchers.base import Step
 from searchers.multi_trial import BestSeen
 from searchers.one_shot import (
     DIMENSIONS,
+    PATH_ABLATIONS,
     SHAPE,
     EitherOracle,
     PathSettings,
@@ -112,6 +113,7 @@ class TableSwarm:
 class CompetitiveSwarm(EitherOracle):
     name = "cso"
     Config = CSOSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {**PATH_ABLATIONS, "loss instead of error": {"fitness": "loss"}}
     reference_epochs = 50  # INFERRED: DARTS'
     on_supernet = SupernetSwarm
     on_table = TableSwarm

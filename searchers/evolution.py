@@ -9,7 +9,7 @@ made; the answer is the best 12-epoch validation accuracy ever seen.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -27,6 +27,7 @@ class Evolution(Searcher):
     name = "evolution"
     kind = "multi-trial"
     Config = EvolutionSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {"no selection": {"tournament": 1}}
 
     def __init__(self, task: Any, config: EvolutionSettings):
         super().__init__(task, config)

@@ -29,6 +29,7 @@ from benchmarks.nb201.cell import derive
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import Step
 from searchers.one_shot import (
+    PATH_ABLATIONS,
     SHAPE,
     AlphaDescent,
     AlphaSettings,
@@ -66,21 +67,25 @@ class GICSOSettings(AlphaSettings, PathSettings, SwarmSettings):
 class GICSO(OneShotSearcher):
     name = "gicso"
     Config = GICSOSettings
+    # fmt: off
     ablations: ClassVar[dict[str, dict[str, Any]]] = {
         "no diversity term": {"diversity": 0.0},
         "constant diversity": {"diversity_schedule": "constant"},
         "pairs (CSO) instead of triplets": {"swarm": "cso"},
         "random draws instead of the swarm": {"swarm": "random"},
         "loss instead of error": {"fitness": "loss"},
-        "one path a batch": {"paths_per_batch": 1},
-        "paths with none": {"none_in_paths": True},
+        **PATH_ABLATIONS,
         "no final re-scoring": {"rescore": False},
-        "no warm-up": {"warmup": 0.0, "exploration": 0.8},
-        "no stability phase": {"stability": 0.0, "exploration": 0.7},
+        "no warm-up, explores instead": {"warmup": 0.0, "exploration": 0.8},
+        "no stability phase": {"stability": 0.0},
         "no early stop": {"patience": 0},
+        "no early stop, no guard": {"patience": 0, "guard": False},
         "switch by diversity": {"switch_diversity": 0.6},
-        "the literal reading": {"mixture": 1.0, "fitness": "mixture", "weights": "best"},
+        "the literal reading": {
+            "mixture": 1.0, "fitness": "mixture", "weights": "best", "rescore": False, "guard": False,
+        },
     }
+    # fmt: on
     reference_epochs = 50  # INFERRED: DARTS'
 
     def __init__(self, task: Any, config: GICSOSettings):

@@ -49,6 +49,12 @@ class PathSettings(Settings):
     paths_per_batch: int = Field(3, ge=1)  # a weight step through each
 
 
+PATH_ABLATIONS: dict[str, dict[str, Any]] = {
+    "one path a batch": {"paths_per_batch": 1},
+    "paths with none": {"none_in_paths": True},
+}
+
+
 class AlphaSettings(WeightSettings):
     """How gradient steps move alpha. All DOC: AutoDL-Projects' NAS-Bench-201 scripts."""
 

@@ -9,7 +9,7 @@ updates escape DARTS' all-skip cell is ReLIZO's observation (NeurIPS 2024, DOC).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from pydantic import Field
 from benchmarks.nb201.cell import derive
 from searchers.base import Step
 from searchers.one_shot import (
+    PATH_ABLATIONS,
     SHAPE,
     AlphaDescent,
     AlphaSettings,
@@ -42,6 +43,7 @@ class ZeroOrderSettings(AlphaSettings, PathSettings):
 class ZeroOrder(OneShotSearcher):
     name = "zero-order"
     Config = ZeroOrderSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = PATH_ABLATIONS
     reference_epochs = 50  # INFERRED: DARTS'
 
     def __init__(self, task: Any, config: ZeroOrderSettings):

@@ -56,12 +56,16 @@ def test_an_ablated_spec_keeps_its_other_settings_and_leaves_out_what_it_lacks_a
     specs, rows = parse_ablations("gicso[population=12,diversity=0]")
     assert all(spec.config["population"] == 12 for spec in specs)
     assert "no diversity term" not in rows.values()
-    assert "no warm-up" in rows.values()
+    assert "no stability phase" in rows.values()
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("gicso,darts", "one searcher is ablated at a time"), ("random", "'random' declares no ablations.*gicso")],
+    [
+        ("gicso,darts", "one searcher is ablated at a time"),
+        ("random", "'random' declares no ablations.*gicso"),
+        ("cso[oracle=table]", "'cso.oracle=table.' declares no ablations"),
+    ],
 )
 def test_what_cannot_be_ablated(text, message):
     with pytest.raises(UserError, match=message):

@@ -92,7 +92,7 @@ def test_list_and_report_and_table(harness, table, tmp_path):
     assert all(name in listed for name in ("gicso", "darts", "cso", "random", "evolution"))
     assert "population=24               ≥ 6, a multiple of 3\n" in listed
     assert "fitness=error               error or loss or mixture\n" in listed
-    assert "ablation: no warm-up [warmup=0.0,exploration=0.8]" in listed
+    assert "ablation: no warm-up, explores instead [warmup=0.0,exploration=0.8]" in listed
     assert "paper" in harness("list", "presets")[1]
     assert "15,625" in harness("list", "benchmarks")[1]
     out = tmp_path / "out"

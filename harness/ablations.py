@@ -10,88 +10,76 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from benchmarks.nb201.cell import from_index
+from benchmarks.nb201.functions import function_name
 from harness import statistics
-from harness.readable import EMPTY, Cell, Group, ReadableTable, Row
-from harness.remarks import Campaign, Note, Record, done, score_columns
+from harness.remarks import Campaign, Record, ablated, done, score_columns
 from harness.tables import group_scores_by_seed
 
 # fmt: off
 COLUMNS = [
-    "searcher", "ablation", "dataset", "split", "n", "same_cell", "mean_difference", "difference", "ci_low", "ci_high",
-    "ci_level", "p", "p_holm",
+    "searcher", "ablation", "label", "spec", "dataset", "split", "n", "same_answer", "mean_difference", "difference",
+    "ci_low", "ci_high", "ci_level", "p", "p_holm", "verdict",
 ]
 # fmt: on
+NUMBERS = COLUMNS[COLUMNS.index("mean_difference") : COLUMNS.index("verdict")]
 
 
 def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
     """One row per ablation x dataset x split, the columns of ablations.csv; empty where there are no ablations.
 
-    Of `n` paired seeds `same_cell` ended with the same cell. `difference` is the median over seeds of ablation minus
-    default in accuracy points, `ci_*` its order-statistic interval; p is Wilcoxon's signed-rank test, on the test
-    split only, and all of them are one Holm family.
+    Of `n` paired seeds `same_answer` ended with the same function (`functions.function_name`). `difference` is the
+    median over seeds of ablation minus default in accuracy points, `ci_*` its order-statistic interval; p is
+    Wilcoxon's signed-rank test, on the test split only, and all of them are one Holm family. The verdict is of the
+    ablation against the default.
     """
-    about = campaign.get("ablations")
-    if about is None:
-        return pd.DataFrame(columns=COLUMNS)
-    searcher = next(s for s in campaign["searchers"] if s["label"] == about["of"])
-    cells = {(r["label"], r["seed"]): r["index"] for r in done(records)}
     rows = []
-    for label, name in about["rows"].items():
+    specs = {s["label"]: s["spec"] for s in campaign["searchers"]}
+    for label, name in ablated(campaign).items():
+        default = campaign["ablations"]["of"]
+        same = _same_answers([r for r in records if r["label"] == default], [r for r in records if r["label"] == label])
         for dataset, split in score_columns(records, campaign):
             with_it, without_it = (
                 group_scores_by_seed([r for r in records if r["label"] == owner], dataset, split)
-                for owner in (about["of"], label)
+                for owner in (default, label)
             )
             seeds = sorted(with_it.keys() & without_it.keys())
-            differences = [without_it[s] - with_it[s] for s in seeds]
-            found = statistics.summary(differences)
+            a, b = [without_it[s] for s in seeds], [with_it[s] for s in seeds]
+            found = statistics.summary([x - y for x, y in zip(a, b, strict=True)])
+            test = statistics.compare_paired(a, b) if split == "test" else statistics.UNTESTED
             rows.append(
-                {"searcher": searcher["spec"], "ablation": name, "dataset": dataset, "split": split, "n": found.n}
-                | {"same_cell": sum(cells[label, s] == cells[about["of"], s] for s in seeds)}
+                {"searcher": specs[default], "ablation": name, "label": label, "spec": specs[label]}
+                | {"dataset": dataset, "split": split, "n": found.n, "same_answer": same}
                 | {"mean_difference": found.mean, "difference": found.median}
                 | {"ci_low": found.ci_low, "ci_high": found.ci_high, "ci_level": found.ci_level}
-                | {"p": statistics.signed_rank(differences) if split == "test" else None}
+                | {"p": test.p, "test": test, "a": a, "b": b}
             )
-    frame = pd.DataFrame(rows)
-    tests = frame["split"] == "test"
-    frame["p_holm"] = None
-    frame.loc[tests, "p_holm"] = statistics.holm([None if pd.isna(p) else p for p in frame.loc[tests, "p"]])
-    kinds = dict.fromkeys(COLUMNS[COLUMNS.index("mean_difference") :], "float64")
-    return frame[COLUMNS].astype(kinds)
+    tested = [row for row in rows if row["split"] == "test"]
+    for row, p in zip(tested, statistics.holm([row["p"] for row in tested]), strict=True):
+        row |= {"p_holm": p, "verdict": statistics.verdict(row["a"], row["b"], row["test"], p)}
+    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(NUMBERS, "float64"))
 
 
-def readable_ablations(frame: pd.DataFrame) -> ReadableTable:
-    """The test split of `ablation_table` as one table for Markdown, LaTeX and HTML."""
-    tests = frame[frame["split"] == "test"]
-    columns = list(dict.fromkeys(zip(tests["dataset"], tests["split"], strict=True)))
-    rows = []
-    for name, part in tests.groupby("ablation", sort=False):
-        by_dataset = part.set_index("dataset")
-        cells = [_cell(by_dataset.loc[dataset]) for dataset, _ in columns]
-        same = f"same cell at {part['same_cell'].max()} of {part['n'].max()}"
-        rows.append(Row(str(name), same, [Cell(str(int(part["n"].max()))), *cells]))
-    searcher = tests["searcher"].iloc[0]
-    caption = f"{searcher} without its parts: ablation minus default in accuracy points, over paired seeds"
-    level = tests["ci_level"].max()
-    interval = (
-        "of too few pairs for an interval" if pd.isna(level) else f"[its order-statistic interval, level {level:.3f}]"
-    )
-    text = (
-        "The median difference {}, the mean one, and p: Wilcoxon's signed-rank test, exact, after Holm over {} tests; "
-        "bold: p ≤ {}. Below 6 pairs no p can reach 0.05: there the intervals are all that is said."
-    )
-    notes = [Note(text, interval, len(tests), statistics.ALPHA)]
-    return ReadableTable(caption, columns, [Group("ablation", rows)], costs=[], footnotes=notes)
+def _same_answers(default: Sequence[Record], ablation: Sequence[Record]) -> int:
+    answers = [{r["seed"]: r["index"] for r in done(runs)} for runs in (default, ablation)]
+    pairs = [(answers[0][seed], answers[1][seed]) for seed in answers[0].keys() & answers[1].keys()]
+    return sum(a == b or function_name(from_index(a)) == function_name(from_index(b)) for a, b in pairs)
 
 
-def _cell(row: pd.Series) -> Cell:
-    if pd.isna(row["difference"]):
-        return Cell(EMPTY)
-    text = f"{row['difference']:+.2f}"
-    if not pd.isna(row["ci_low"]):
-        text += f" [{row['ci_low']:+.2f}, {row['ci_high']:+.2f}]"
-    text += f", {row['mean_difference']:+.2f}"
-    if pd.isna(row["p_holm"]):
-        return Cell(text)
-    p = "p < 0.001" if row["p_holm"] < 0.001 else f"p = {row['p_holm']:.2g}"
-    return Cell(f"{text}, {p}", bool(row["p_holm"] <= statistics.ALPHA))
+def sentences(frame: pd.DataFrame) -> list[str]:
+    """What `ablation_table` says: one sentence an ablation that the tests tell from the default, one for all others."""
+    found, others = [], []
+    for name, part in frame[frame["split"] == "test"].groupby("ablation", sort=False):
+        told = [row for row in part.to_dict("records") if row["verdict"] in ("better", "worse")]
+        said = [
+            f"{row['verdict']} on {row['dataset']} (median {row['difference']:+.2f} points, mean "
+            f"{row['mean_difference']:+.2f}, {statistics.p_text(row['p_holm'])}, n = {row['n']})".replace("-", "−")
+            for row in told
+        ]
+        if told:
+            found.append(f"{told[0]['searcher']}, {name}: {'; '.join(said)}.")
+        else:
+            others.append(str(name))
+    if others:
+        found.append(f"Not distinguishable from {frame['searcher'].iloc[0]}: {'; '.join(others)}.")
+    return found

@@ -70,31 +70,32 @@ def _answers(label: str, a: list[Record], b: list[Record]) -> str:
 
 
 def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: float | None) -> list[str]:
-    """b minus a at shared seeds, per searcher and data set; one Holm family."""
-    rows, tests = [], []
+    """b minus a at shared seeds, per searcher and data set; one Holm family of differences, one of equivalence."""
+    rows, tests, equivalences = [], [], []
     for label, (a, b) in pairs.items():
         for dataset, split in columns:
             values = [tables.group_scores_by_seed(runs, dataset, split) for runs in (a, b)]
             seeds = sorted(values[0].keys() & values[1].keys())
             differences = [values[1][s] - values[0][s] for s in seeds]
             found = statistics.summary(differences)
-            equal = None if margin is None else statistics.paired_equivalence_p(differences, margin)
             means = [statistics.summary(list(v.values())).mean for v in values]
-            rows.append((f"{label}, {dataset}: {_number(means[0])} | {_number(means[1])}", found, equal))
+            rows.append((f"{label}, {dataset}: {_number(means[0])} | {_number(means[1])}", found))
             tests.append(statistics.signed_rank(differences))
+            equivalences.append(None if margin is None else statistics.paired_equivalence_p(differences, margin))
     lines = [
         "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean, p after Holm"
     ]
-    for (what, found, equal), p in zip(rows, statistics.holm(tests), strict=True):
+    adjusted = zip(statistics.holm(tests), statistics.holm(equivalences), strict=True)
+    for (what, found), (p, equal) in zip(rows, adjusted, strict=True):
         line = f"  {what}; n = {found.n}"
         if found.n:
             line += f", {found.median:+.2f}"
         if found.ci_level is not None:
             line += f" [{found.ci_low:+.2f}, {found.ci_high:+.2f}; {found.ci_level:.3f}], {found.mean:+.2f}"
-        line += "" if p is None else f", p = {p:.2g}"
+        line += "" if p is None else f", {statistics.p_text(p)}"
         if equal is not None:
             verdict = "equivalent" if equal <= statistics.ALPHA else "not shown equivalent"
-            line += f"; {verdict} within {margin:g} points (p = {equal:.2g})"
+            line += f"; {verdict} within {margin:g} points ({statistics.p_text(equal)})"
         lines.append(line)
     return lines
 

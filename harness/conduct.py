@@ -19,11 +19,11 @@ from benchmarks.nb201.benchmark import Benchmark
 from harness import executors, on_ray, runner, store
 from harness.campaign import Order, Setting, left_to_do, places_for, plans, prepare, resolve_preset, shard
 from harness.executors import Execution
+from harness.power import power_note
 from harness.progress import Progress
 from harness.report import write_report
 from harness.runner import Plan
 from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs
-from harness.statistics import power_note
 from searchers.base import suggestion
 
 CONTINUES = "stopped; the same command again continues from here"
@@ -63,7 +63,7 @@ def _campaign(
     planned = plans(setting, specs, seeds)
     if execution.shard is not None:
         planned = shard(planned, *execution.shard)
-    about = provenance(how, specs, seeds, setting)
+    about = provenance(how, specs, seeds, setting, order.ablations is not None)
     with ExitStack() as held:
         campaign = prepare(folder, setting, specs, seeds, about, order, held)
         return _made(folder, campaign, planned, execution)
@@ -250,12 +250,15 @@ def _part(text: str | None) -> tuple[int, int] | None:
 # ----------------------------------------------------------------------------------------------- provenance
 
 
-def provenance(how: str, specs: Sequence[Spec], seeds: Sequence[int], setting: Setting) -> dict[str, Any]:
-    """What campaign.json says of where it comes from."""
+def provenance(
+    how: str, specs: Sequence[Spec], seeds: Sequence[int], setting: Setting, paired: bool = False
+) -> dict[str, Any]:
+    """What campaign.json says of where it comes from, and what it can show."""
+    tests = (len(specs) - 1) * len(setting.benchmark.datasets)
     table = setting.benchmark.table
     where = f"{setting.table}, {table.source}" if setting.table else table.source
     return {
-        "power_note": power_note(len(seeds), max(len(specs) - 1, 0) * len(setting.benchmark.datasets)),
+        "power_note": power_note(len(seeds), len(seeds), tests, paired),
         "chosen": f"benchmark {setting.benchmark.name} ({how}): {where}, sha256 {table.sha256[:12]}; search on "
         f"{setting.search_dataset}, preset {setting.preset['name']}, {setting.device}, {setting.precision}",
         "command": command(),

@@ -99,8 +99,8 @@ def runs_of(records: Sequence[Record], searcher: dict[str, Any]) -> int:
 
 
 def short_name(searcher: dict[str, Any]) -> str:
-    """The spec, short enough for a legend; a dollar would start matplotlib's mathematics."""
-    spec = " ".join(searcher["spec"].split())
+    """The spec or what an ablation takes away, short enough for a legend; a dollar would start mathematics."""
+    spec = " ".join(searcher.get("ablation", searcher["spec"]).split())
     return (spec if len(spec) <= 34 else spec[:33] + "…").replace("$", r"\$")
 
 

@@ -35,6 +35,7 @@ from harness.remarks import Campaign, Record, done, searchers_of
 GRID = np.linspace(0, 1, 101)  # fractions of the search at which runs are compared
 QUARTILES_FROM = 6  # below: the band is the range
 STRETCH_FROM = 8.0  # percent points between worst and optimum from which the scale is stretched
+NEAR = 0.05  # of that distance within which some answer must lie
 
 
 def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
@@ -48,17 +49,17 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     fig = figure(max(4.0 * len(datasets) + 0.4, 6.0), 3.6)
     curves = {s["label"]: _curves([r for r in done(records) if r["label"] == s["label"]]) for s in searchers}
     for ax, dataset in zip(make_panels(fig, len(datasets)), datasets, strict=True):
-        lows = []
+        drawn: list[float] = []
         for i, searcher in enumerate(searchers):
             values = curves[searcher["label"]].get(dataset)
             if values is not None:
-                lows.append(_draw_curve(ax, values, i, len(searchers)))
+                drawn += _draw_curve(ax, values, i, len(searchers))
             for at in phase_changes([r for r in done(records) if r["label"] == searcher["label"]]):
                 ax.axvline(at, color=colour(i), lw=0.8, ls=":", alpha=0.8)
         optimum = table_optimum(campaign, dataset)
         if optimum is not None:
             ax.axhline(optimum, color=INK, lw=0.8, ls=(0, (6, 2)))
-        _accuracy_scale(ax, "y", min(lows, default=0.0), max([optimum or 0.0, *_limits(ax)]), optimum)
+        _accuracy_scale(ax, "y", min(drawn, default=0.0), max(drawn, default=optimum or 0.0), optimum)
         ax.set_xlim(0, 1)
         ax.set_title(dataset, fontsize=10)
     fig.axes[0].set_ylabel(f"test accuracy of the current answer, %{_scale_note(fig, 'y')}", fontsize=9)
@@ -95,24 +96,26 @@ def _trajectory_scores(entries: list[dict[str, Any]]) -> dict[str, Floats]:
     return {d: np.array(v) for d, v in scores.items() if len(v) == len(entries)}
 
 
-def _draw_curve(ax: Axes, values: Floats, i: int, of: int) -> float:
-    """Median and band of (runs, len(GRID)), from where every run has an answer; returns the lowest value."""
+def _draw_curve(ax: Axes, values: Floats, i: int, of: int) -> tuple[float, float]:
+    """Median and band of (runs, len(GRID)), from where every run has an answer; the lowest and highest value drawn."""
     start = int(np.argmax(~np.isnan(values).any(axis=0)))
-    low, middle = _draw_steps(ax, GRID[start:], values[:, start:], i, of)
+    low, middle, high = _draw_steps(ax, GRID[start:], values[:, start:], i, of)
     # all there is of a one-step search
     ax.plot(GRID[-1:], middle[-1:], "o", ms=3.5, color=colour(i), clip_on=False)
-    return float(low.min())
+    return float(low.min()), float(high.max())
 
 
-def _draw_steps(ax: Axes, x: Floats, values: Floats, i: int, of: int) -> tuple[Floats, Floats]:
-    """Median and band of (runs, len(x)) values, each held until the next x; gives the band's foot and the median."""
+def _draw_steps(ax: Axes, x: Floats, values: Floats, i: int, of: int) -> Floats:
+    """Median and band of (runs, len(x)) values, each held until the next x; (3, len(x)): foot, median, top as drawn."""
     band = [25, 75] if len(values) >= QUARTILES_FROM else [0, 100]
+    if of > len(COLOURS):  # two bands would share a colour, and all of them are a fog
+        band = [50, 50]
     low, middle, high = edges = np.percentile(values, [band[0], 50, band[1]], axis=0)
     at = changes(edges)
-    if of <= len(COLOURS):  # from there on two would share one, and all of them are a fog
+    if of <= len(COLOURS):
         ax.fill_between(x[at], low[at], high[at], step="post", color=colour(i), alpha=0.2 if of <= 4 else 0.09, lw=0)
     ax.step(x[at], middle[at], where="post", color=colour(i), ls=style(i), lw=1.6)
-    return low, middle
+    return edges
 
 
 def held_entries(run: Record) -> NDArray[np.int64]:
@@ -194,7 +197,7 @@ def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:
             values += [v for v, _ in found]
         _draw_space(ax, campaign, dataset)
         optimum = table_optimum(campaign, dataset)
-        _accuracy_scale(ax, "x", min(values, default=0.0), max([optimum or 0.0, *values]), optimum)
+        _accuracy_scale(ax, "x", min(values, default=0.0), max(values, default=optimum or 0.0), optimum)
         ax.set_ylim(len(searchers) - 0.4, -0.6)
         ax.set_title(dataset, fontsize=10)
         ax.set_yticks(range(len(searchers)), labels=[])
@@ -249,28 +252,34 @@ def _accuracy_legend() -> list[Line2D]:
     ]
 
 
-def _accuracy_scale(ax: Axes, axis: str, low: float, high: float, optimum: float | None) -> None:
-    """Linear where all lies close together, else stretched towards the optimum.
+def _accuracy_scale(ax: Axes, axis: str, low: float, best: float, optimum: float | None) -> None:
+    """Linear where all lies close together or nobody comes near the optimum, else stretched towards it.
 
-    Collapsed runs at 54 % would press the 0.1 points that matter near 94 % into one line. The stretched scale
-    is the logarithm of the distance to the optimum (0.2 points added, so the optimum itself has a place); its
-    ticks are plain accuracies.
+    Collapsed runs at 54 % would press the 0.1 points that matter near 94 % into one line. The stretched scale is the
+    logarithm of the distance to the optimum and, added to it, how far the best answer is from there (at least 0.2
+    points), so that what nobody reached takes little room. Ticks are plain accuracies.
     """
     set_scale = getattr(ax, f"set_{axis}scale")
     set_limits = getattr(ax, f"set_{axis}lim")
-    if optimum is None or high - low < STRETCH_FROM:
+    high = max(best, optimum or 0.0)
+    if optimum is None or high - low < STRETCH_FROM or optimum - best > NEAR * (optimum - low):
         margin = max(0.06 * (high - low), 0.05)
         set_limits(low - margin, high + margin)
         return
-    forward, inverse = _stretch(optimum)
+    forward, inverse = _stretch(optimum, max(optimum - best, 0.2))
     set_scale("function", functions=(forward, inverse))
     ends = forward(np.array([low, high]))
     bottom = max(float(inverse(ends[:1] - 0.06 * np.ptp(ends))[0]), 0.0)
-    set_limits(bottom, max(high, optimum) + 0.03)
+    set_limits(bottom, float(inverse(ends[1:] + 0.03 * np.ptp(ends))[0]))
     near = [(0.2, 0.1), (1, 0.5), (3, 1), (10, 5), (30, 10), (60, 10)]  # distance, and what it is rounded to
-    ticks = [t for d, unit in near if bottom <= (t := round((optimum - d) / unit) * unit) < optimum]
+    ticks = sorted({t for d, unit in near if bottom <= (t := round((optimum - d) / unit) * unit) < optimum})
+    places = (forward(np.array(ticks)) - ends[0]) / np.ptp(ends)
+    kept: list[tuple[float, float]] = []
+    for tick, place in zip(ticks[::-1], places[::-1], strict=True):
+        if not kept or kept[-1][1] - place > 0.08:  # no label on another
+            kept.append((tick, place))
     which = ax.yaxis if axis == "y" else ax.xaxis
-    which.set_major_locator(FixedLocator(ticks))
+    which.set_major_locator(FixedLocator([tick for tick, _ in kept]))
     which.set_minor_locator(NullLocator())
     which.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
 
@@ -280,8 +289,8 @@ def _scale_note(fig: Figure, axis: str) -> str:
     return "\n(scale stretched towards the optimum)" if stretched else ""
 
 
-def _stretch(optimum: float) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
-    top = optimum + 0.2
+def _stretch(optimum: float, offset: float) -> tuple[Callable[[Floats], Floats], Callable[[Floats], Floats]]:
+    top = optimum + offset
 
     def forward(value: Floats) -> Floats:
         return -np.log10(np.maximum(top - np.asarray(value), 1e-3))
@@ -297,7 +306,3 @@ def _final(record: Record, dataset: str) -> float | None:
         if s["dataset"] == dataset and s["split"] == "test" and not s["without_none"]:
             return float(s["value"])
     return None
-
-
-def _limits(ax: Axes) -> list[float]:
-    return [float(ax.dataLim.ymax)] if ax.has_data() else []

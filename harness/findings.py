@@ -28,7 +28,7 @@ from harness.drawing import (
 )
 from harness.figures import GRID, held_entries, phase_changes
 from harness.remarks import Campaign, Record, done, searchers_of
-from harness.statistics import ALPHA, Ranks
+from harness.statistics import ALPHA, Ranks, p_text
 from harness.tables import rank_tests
 
 OPERATION_COLOURS = dict(zip(OPERATIONS, ("#D9D9D9", "#E69F00", "#56B4E9", "#0072B2", "#009E73"), strict=True))
@@ -117,11 +117,11 @@ def cells(records: Sequence[Record], campaign: Campaign) -> Figure | None:
     if not shown:
         return None
     across = min(4, max(len(shown), 2))
-    fig = figure(3.0 * across, 1.75 * -(-len(shown) // across))
+    fig = figure(3.0 * across, 1.85 * -(-len(shown) // across))
     panels = make_panels(fig, across, -(-len(shown) // across))
     for ax, (searcher, index, times, of) in zip(panels, shown, strict=False):
         draw_cell(ax, from_index(index))
-        ax.set_title(f"{short_name(searcher)}: cell {index}, {times} of {of}", fontsize=8)
+        ax.set_title(f"{short_name(searcher)}\ncell {index}, {times} of {of}", fontsize=8)
     for ax in panels:
         ax.set_axis_off()
     names = list(OPERATION_COLOURS.items())[1:]
@@ -149,19 +149,21 @@ def ranks(records: Sequence[Record], campaign: Campaign) -> Figure | None:
 
     None where no data set has a Friedman test.
     """
-    tests = {d: r for d, r in rank_tests(records, campaign).items() if r.critical_difference is not None}
+    searchers, by_dataset = rank_tests(records, campaign)
+    tests = {d: r for d, r in by_dataset.items() if r.critical_difference is not None}
     if not tests:
         return None
-    searchers = searchers_of(records, campaign)
-    fig = figure(3.6 * len(tests) + 0.4, 1.3 + 0.24 * len(searchers))
+    place_of = {s["label"]: i for i, s in enumerate(searchers_of(records, campaign))}
+    colours = [colour(place_of[s["label"]]) for s in searchers]
+    fig = figure(max(3.6 * len(tests) + 0.4, 6.0), 1.3 + 0.24 * len(searchers))
     for ax, (dataset, found) in zip(make_panels(fig, len(tests)), tests.items(), strict=True):
         order = np.argsort(found.mean, kind="stable")
         for place, i in enumerate(order):
-            ax.plot([found.mean[i]] * 2, [0, place + 1], color=colour(i), lw=0.8)
-            ax.plot(found.mean[i], 0, "o", color=colour(i), ms=5, clip_on=False, zorder=4)
-            ax.annotate(
-                short_name(searchers[i]), (found.mean[i], place + 1), (3, -2), textcoords="offset points", fontsize=7
-            )
+            ax.plot([found.mean[i]] * 2, [0, place + 1], color=colours[i], lw=0.8)
+            ax.plot(found.mean[i], 0, "o", color=colours[i], ms=5, clip_on=False, zorder=4)
+            # on the left, where the lines of those above have ended
+            ax.annotate(short_name(searchers[i]), (found.mean[i], place + 1), (-3, -2), textcoords="offset points",
+                        fontsize=7, ha="right")  # fmt: skip
         for height, (first, last) in enumerate(_cliques(found, order)):
             y = -0.35 - 0.3 * height
             ax.plot([found.mean[order[first]], found.mean[order[last]]], [y, y], color=INK, lw=2.5)
@@ -173,8 +175,7 @@ def ranks(records: Sequence[Record], campaign: Campaign) -> Figure | None:
         ax.set_ylim(len(searchers) + 0.8, -2.6 - 0.2 * len(searchers) / 5)
         ax.set_yticks([])
         ax.spines["left"].set_visible(False)
-        p = "p < 0.001" if (found.friedman_p or 0) < 0.001 else f"p = {found.friedman_p:.2g}"
-        ax.set_title(f"{dataset}: {found.blocks} seeds, Friedman {p}", fontsize=9)
+        ax.set_title(f"{dataset}: {found.blocks} seeds, Friedman {p_text(found.friedman_p or 0)}", fontsize=9)
         ax.set_xlabel("mean rank (1 is best)", fontsize=9)
     return fig
 

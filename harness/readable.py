@@ -14,7 +14,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from harness import power
+from harness.ablations import ablation_table
 from harness.remarks import (
+    UNPAIRED,
+    Asked,
     Campaign,
     Note,
     Record,
@@ -24,11 +28,13 @@ from harness.remarks import (
     searchers_of,
     warnings,
 )
+from harness.statistics import ALPHA, p_text
 from harness.tables import COSTS, comparisons, results_table
 
 PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
 EMPTY = "–"
-MARKS = {"better": " ↓", "worse": " ↑", "equivalent": " ≈"}  # the row against the first searcher
+MARKS = {"better": " ↑", "worse": " ↓", "equivalent": " ≈"}  # the row against the first searcher, or its default
+INVERSE = {"better": "worse", "worse": "better"}
 
 
 class Cell(NamedTuple):
@@ -62,6 +68,7 @@ class ReadableTable:
     caption: str
     scores: list[tuple[str, str]]
     groups: list[Group]
+    rows_are: str = "method"
     costs: list[str] = field(default_factory=lambda: list(COSTS.values()))
     footnotes: list[Note] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
@@ -74,33 +81,34 @@ class ReadableTable:
 
     @property
     def headings(self) -> list[str]:
-        return ["method", "n", *(f"{d} {s}" for d, s in self.scores), *self.costs]
+        return [self.rows_are, "n", *(f"{d} {s}" for d, s in self.scores), *self.costs]
 
 
 def readable_table(
     records: Sequence[Record],
     campaign: Campaign,
     published: bool = False,
-    tests: pd.DataFrame | None = None,
-    results: pd.DataFrame | None = None,
+    asked: Asked = UNPAIRED,
 ) -> ReadableTable:
     """One row per method, grouped by kind; then the space's bounds and, if asked, the published rows.
 
-    `tests` are the comparisons that the marks stand for, by default the unpaired ones; `results` is `results_table`
-    where that is there already.
+    The marks stand for the comparisons that are `asked` for, and for the ablations'.
     """
-    tests = comparisons(records, campaign) if tests is None else tests
-    results = results_table(records, campaign) if results is None else results
+    results = results_table(records, campaign)
     columns = score_columns(records, campaign)
     caption = (
         f"{campaign['benchmark']}, preset {campaign['preset']['name']}: accuracy in percent of the cells "
         f"that search on {campaign['search_dataset']} found, mean ± std over seeds"
     )
-    groups = [*_our_groups(records, campaign, columns, tests, results), _space_group(columns, campaign)]
+    tests = comparisons(records, campaign, asked).to_dict("records")
+    marks = {(t["b"], t["dataset"]): MARKS.get(INVERSE.get(t["verdict"], t["verdict"]), "") for t in tests}
+    ablations = ablation_table(records, campaign).dropna(subset="verdict").to_dict("records")
+    marks |= {(t["label"], t["dataset"]): MARKS.get(t["verdict"], "") for t in ablations}
+    groups = [*_our_groups(records, campaign, columns, marks, results), _space_group(columns, campaign)]
     table = ReadableTable(caption, columns, groups)
     if published:
         _add_published(table, campaign)
-    table.footnotes += footnotes(records, campaign)
+    table.footnotes += footnotes(records, campaign, asked)
     table.warnings += warnings(records, campaign)
     return table
 
@@ -109,28 +117,75 @@ def _our_groups(
     records: Sequence[Record],
     campaign: Campaign,
     columns: list[tuple[str, str]],
-    tests: pd.DataFrame,
+    marks: dict[tuple[str, str], str],
     results: pd.DataFrame,
 ) -> list[Group]:
     frame = results.set_index(["dataset", "split"])
+    planned_of = {s["label"]: len(planned_seeds(s, campaign)) for s in searchers_of(records, campaign)}
+    complete = frame[frame["n"] >= frame["label"].map(planned_of)]  # fewer seeds are another sample
     # compared as written, so that two rows that read the same are both bold
-    written = {c: sorted({float(_mean(m)) for m in part.dropna()}) for c, part in frame.groupby(level=[0, 1])["mean"]}
-    marks = {(row["b"], row["dataset"], "test"): MARKS[row["verdict"]] for row in tests.to_dict("records")
-             if row["verdict"] in MARKS}  # fmt: skip
+    written = {
+        c: sorted({float(_mean(m)) for m in part.dropna()}) for c, part in complete.groupby(level=[0, 1])["mean"]
+    }
     groups: dict[str, Group] = {}
     for searcher in searchers_of(records, campaign):
         rows = frame[frame["label"] == searcher["label"]].loc[columns]
-        n, planned = int(rows["n"].max()), len(planned_seeds(searcher, campaign))
+        n, planned = int(rows["n"].max()), planned_of[searcher["label"]]
         cells = [Cell(str(n) if n >= planned else f"{n}/{planned}")]
         for column, mean, std in zip(columns, rows["mean"], rows["std"], strict=True):
-            text = _spread(mean, std) + marks.get((searcher["label"], *column), "")
-            place = written[column][::-1].index(float(_mean(mean))) if _mean(mean) != EMPTY else 9
+            mark = marks.get((searcher["label"], column[0]), "") if column[1] == "test" else ""
+            text = _spread(mean, std) + mark
+            ranked = n >= planned and _mean(mean) != EMPTY
+            place = written[column][::-1].index(float(_mean(mean))) if ranked else None
             cells.append(Cell(text, bold=place == 0, second=place == 1))
         seconds, *others = (rows[cost].iloc[0] for cost in COSTS)
         cells += [Cell(_with_days(seconds)), *(Cell(_quantity(value)) for value in others)]
         group = groups.setdefault(searcher["kind"], Group(searcher["kind"], []))
         group.rows.append(Row(searcher["spec"], "", cells))
     return list(groups.values())
+
+
+def readable_ablations(frame: pd.DataFrame) -> ReadableTable:
+    """The test split of `ablation_table` as one table for Markdown, LaTeX and HTML."""
+    tests = frame[frame["split"] == "test"]
+    names = ["median difference", "mean difference", "p", "same answer"]
+    datasets = list(dict.fromkeys(tests["dataset"]))
+    one_level = tests["ci_level"].nunique(dropna=False) == 1  # else each interval says its own
+    rows = []
+    for name, part in tests.groupby("ablation", sort=False):
+        found = part.set_index("dataset").loc[datasets].to_dict("records")
+        cells = [cell for row in found for cell in _ablation_cells(row, one_level)]
+        changed = found[0]["spec"].removeprefix(found[0]["searcher"].split("[")[0])
+        rows.append(Row(str(name), changed, [Cell(str(found[0]["n"])), *cells]))
+    searcher = tests["searcher"].iloc[0]
+    caption = f"{searcher} without its parts: ablation minus default in accuracy points, over the seeds that both have"
+    level = tests["ci_level"].iloc[0] if one_level else None
+    what = "and its level" if _number(level) is None else f"of level {level:.3f}"
+    text = (
+        "In brackets the median's order-statistic interval {}. p: Wilcoxon's signed-rank test, exact, after Holm over "
+        "{}; bold: p ≤ {}. Below {} pairs no p can reach that: then the intervals are all that is said. "
+        "Same answer: at how many seeds the two cells compute the same function."
+    )
+    notes = [Note(text, what, f"{len(tests)} tests", ALPHA, power.pairs_needed(len(tests)))]
+    return ReadableTable(
+        caption, [(d, n) for d in datasets for n in names], [Group("ablation", rows)], "part", [], notes
+    )
+
+
+def _ablation_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
+    def signed(value: float) -> str:
+        return f"{value:+.2f}".replace("-", "−")
+
+    if pd.isna(row["difference"]):
+        return [Cell(EMPTY)] * 4
+    median = signed(row["difference"])
+    if not pd.isna(row["ci_low"]):
+        level = "" if one_level else f"; {row['ci_level']:.3f}"
+        median += f" [{signed(row['ci_low'])}, {signed(row['ci_high'])}{level}]"
+    p = EMPTY if pd.isna(row["p_holm"]) else p_text(row["p_holm"]).removeprefix("p = ").removeprefix("p ")
+    told = bool(row["p_holm"] <= ALPHA)
+    same = f"{row['same_answer']} of {row['n']}"
+    return [Cell(median, told), Cell(signed(row["mean_difference"])), Cell(p, told), Cell(same)]
 
 
 def _space_group(columns: list[tuple[str, str]], campaign: Campaign) -> Group:
@@ -269,7 +324,7 @@ def to_latex(table: ReadableTable) -> str:
     starts = [3 + sum(spans[:i]) for i in range(len(spans))]
     top = [rf"\multicolumn{{{n}}}{{c}}{{{latex_text(d)}}}" for d, n in zip(datasets, spans, strict=True)]
     rules = "".join(rf"\cmidrule(lr){{{s}-{s + n - 1}}}" for s, n in zip(starts, spans, strict=True))
-    names = ["method", "n", *(s for _, s in table.scores), *table.costs]
+    names = [table.rows_are, "n", *(s for _, s in table.scores), *table.costs]
     lines = [" & ".join(["", "", *top, *[""] * len(table.costs)]) + r" \\", rules, _latex_row(names)]
     for group in table.groups:
         title = rf"\multicolumn{{{len(names)}}}{{l}}{{\textit{{{latex_text(group.title)}}}}} \\"

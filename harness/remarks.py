@@ -6,14 +6,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from harness import statistics
+from harness.power import power_note
+from harness.statistics import ALPHA
 
 SPLITS = ("valid", "test")
+FLAT = 0.999  # mean entropy of α's rows, 1 is uniform
 
 Record = dict[str, Any]
 Campaign = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """Which test the user wants: pairs of the same seed or not, and a margin of equivalence in percent points."""
+
+    paired: bool = False
+    margin: float | None = None
+
+
+UNPAIRED = Asked()
 
 
 class Note(str):
@@ -41,8 +53,13 @@ def done(records: Iterable[Record]) -> list[Record]:
 
 
 def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
-    """The campaign's searchers in their order, then any that only the records know (imported cells)."""
-    known = {s["label"]: s for s in campaign["searchers"]}
+    """The campaign's searchers in their order, then any that only the records know (imported cells).
+
+    Ablations have a key "ablation", what is taken away.
+    """
+    names = ablated(campaign)
+    known = {s["label"]: s | ({"ablation": names[s["label"]]} if s["label"] in names else {})
+             for s in campaign["searchers"]}  # fmt: skip
     for r in records:
         if r["label"] not in known:
             seeds = [o["seed"] for o in records if o["label"] == r["label"]]
@@ -62,16 +79,39 @@ def score_columns(records: Sequence[Record], campaign: Campaign) -> list[tuple[s
     return found + sorted(extra, key=lambda c: (c[0], SPLITS.index(c[1])))
 
 
-def comparisons_planned(records: Sequence[Record], campaign: Campaign) -> int:
-    """The size of the Holm family: the first searcher against each other one on every test split."""
-    tests = sum(split == "test" for _, split in score_columns(records, campaign))
-    return (len(searchers_of(records, campaign)) - 1) * tests
+def ablated(campaign: Campaign) -> dict[str, str]:
+    """Label -> what is taken away, of the rows that are ablations; they are tested against their default alone."""
+    return dict((campaign.get("ablations") or {"rows": {}})["rows"])
 
 
-def power(records: Sequence[Record], campaign: Campaign) -> str:
-    """What the planned seeds can show, all searchers of the folder counted."""
-    planned = [len(planned_seeds(s, campaign)) for s in searchers_of(records, campaign)]
-    return statistics.power_note(min(planned, default=0), comparisons_planned(records, campaign))
+def compared(records: Sequence[Record], campaign: Campaign) -> list[dict]:
+    """The searchers that are tested against the first of them: all but ablations."""
+    return [s for s in searchers_of(records, campaign) if s["label"] not in ablated(campaign)]
+
+
+def power(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> str:
+    """What the planned seeds can show, or where only ablations are tested, what these can."""
+    return _power(records, campaign, asked, {s["label"]: len(planned_seeds(s, campaign))
+                                             for s in searchers_of(records, campaign)})[0]  # fmt: skip
+
+
+def _power(
+    records: Sequence[Record], campaign: Campaign, asked: Asked, runs: dict[str, int]
+) -> tuple[str, dict[str, Any]]:
+    """The note for so many runs of each label, and the searcher with the fewest; nobody planned imported cells."""
+    reference, *others = compared(records, campaign)
+    paired = asked.paired
+    if not others and ablated(campaign):
+        others = [s for s in searchers_of(records, campaign) if s["label"] in ablated(campaign)]
+        reference = next(s for s in campaign["searchers"] if s["label"] == campaign["ablations"]["of"])
+        paired = True
+    datasets = sum(split == "test" for _, split in score_columns(records, campaign))
+    own = [s for s in others if s["kind"] != "imported"] or others or [reference]
+    fewest = min(own, key=lambda s: runs[s["label"]])
+    n_a, n_b = runs[reference["label"]], runs[fewest["label"]]
+    if paired:
+        n_a = n_b = min(n_a, n_b)
+    return power_note(n_a, n_b, len(others) * datasets, paired), fewest
 
 
 def hardware(records: Sequence[Record]) -> list[str]:
@@ -89,35 +129,35 @@ def revisions(records: Sequence[Record]) -> list[str]:
     return sorted(names)
 
 
-def footnotes(records: Sequence[Record], campaign: Campaign) -> list[Note]:
-    """What the numbers rest on: runs, seeds, protocol, clocks, power, hardware."""
+def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> list[Note]:
+    """What the numbers rest on: runs, seeds, tests, protocol, clocks, power, hardware."""
     searchers = searchers_of(records, campaign)
-    seeds = sorted({seed for s in searchers for seed in planned_seeds(s, campaign)})
+    planned = {s["label"]: planned_seeds(s, campaign) for s in searchers}
     finished = {s["label"]: sum(r["label"] == s["label"] for r in done(records)) for s in searchers}
     notes = [
         Note(
-            "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our rows in "
-            "the column, underlined (in Markdown italic): second best. On the test columns ↑ and ↓ mark rows that are "
-            "better or worse than the first searcher (p ≤ 0.05 after Holm), ≈ equivalent ones."
+            "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our complete "
+            "rows in the column, underlined (in Markdown italic): second best."
         ),
-        Note("Seeds: {}.", _ranges(seeds)),
+        *_marks(records, campaign, asked),
+        Note("Seeds: {}.", _ranges(sorted({seed for seeds in planned.values() for seed in seeds}))),
         _protocol(records, campaign),
         Note(
             "search s (days) is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
             "means per run, never added."
         ),
         *_made_by(records, campaign, searchers),
-        Note("Power: {}.", power(records, campaign)),
+        Note("Power: {}.", power(records, campaign, asked)),
     ]
-    family = comparisons_planned(records, campaign)
-    if finished and 0 < min(finished.values()) < min(len(planned_seeds(s, campaign)) for s in searchers):
-        notes.append(Note("With the runs there are: {}.", statistics.power_note(min(finished.values()), family)))
+    if any(finished[label] < len(seeds) for label, seeds in planned.items()):
+        note, fewest = _power(records, campaign, asked, finished)
+        notes.append(Note("With the runs there are (fewest: {}): {}.", fewest["spec"], note))
     singles = [s["spec"] for s in searchers if finished[s["label"]] == 1]
     if singles:
         notes.append(Note("n = 1: no ± and no test ({}).", ", ".join(singles)))
-    crossing = [s["spec"] for s in searchers[1:] if s["kind"] != searchers[0]["kind"]]
+    first, *others = compared(records, campaign)
+    crossing = [s["spec"] for s in others if {first["kind"], s["kind"]} == {"one-shot", "multi-trial"}]
     if crossing:
-        first = searchers[0]
         notes.append(
             Note(
                 "Crossing kinds: {} ({}) against {}; one-shot searchers spend training epochs, multi-trial ones "
@@ -126,6 +166,23 @@ def footnotes(records: Sequence[Record], campaign: Campaign) -> list[Note]:
             )
         )
     return notes
+
+
+def _marks(records: Sequence[Record], campaign: Campaign, asked: Asked) -> list[Note]:
+    """What stands behind the arrows of the table."""
+    tests = []
+    first, *others = compared(records, campaign)
+    if others:
+        test = "signed ranks of the pairs of a seed" if asked.paired else "Mann-Whitney"
+        tests.append(f"{first['spec']} ({test})")
+    if ablated(campaign):
+        of = next(s for s in campaign["searchers"] if s["label"] == campaign["ablations"]["of"])
+        tests.append(f"{'for ablations ' if tests else ''}{of['spec']} (signed ranks of the pairs of a seed)")
+    if not tests:
+        return []
+    equal = "" if asked.margin is None else f", ≈ those equivalent within {asked.margin:g} points (two one-sided tests)"
+    text = "On the test columns ↑ and ↓ mark rows that are better or worse than {}, p ≤ {} after Holm{}."
+    return [Note(text, ", ".join(tests), ALPHA, equal)]
 
 
 def _made_by(records: Sequence[Record], campaign: Campaign, searchers: list[dict]) -> list[Note]:
@@ -163,11 +220,14 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     """What a reader must know before believing the table."""
     searchers = searchers_of(records, campaign)
     found = [Note("{}", w) for w in campaign.get("warnings", [])]
-    if not any(s["searcher"] == "random" for s in searchers):
+    searched = [s["searcher"] for s in compared(records, campaign) if s["kind"] != "imported"]
+    if searched and "random" not in searched and not ablated(campaign):
         found.append(Note("no random searcher in this campaign: nothing shows that the search beats chance."))
     waiting: list[str] = []
     collapsed: list[str] = []
+    disconnected: list[str] = []
     still: list[str] = []
+    flat: list[str] = []
     for s in searchers:
         runs = [r for r in records if r["label"] == s["label"]]
         finished, planned = done(runs), len(planned_seeds(s, campaign))
@@ -179,18 +239,23 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
             waiting.append(f"{s['spec']} {len(finished)} of {planned}")
         for shares, count in (
             (collapsed, sum(bool(r["collapsed"]) for r in finished)),
+            (disconnected, sum(bool(r.get("disconnected")) for r in finished)),
             (still, sum(r.get("alpha_change") == 0 for r in finished)),
+            (flat, sum((r.get("alpha_entropy") or 0) > FLAT and r.get("alpha_change") != 0 for r in finished)),
         ):
             if count:
                 shares.append(f"{s['spec']} {count} of {len(finished)}")
     if waiting:
         found.append(Note("Not finished: {} seeds; what there is is reported.", "; ".join(waiting)))
-    if collapsed:
-        text = "Runs that collapsed (no convolution on a path): {}; mean and std hide two modes, look at the dots."
-        found.append(Note(text, "; ".join(collapsed)))
-    if still:
-        text = "The architecture parameters did not move: {} runs; what these answer was not searched."
-        found.append(Note(text, "; ".join(still)))
+    for shares, text in (
+        (collapsed, "No convolution is left on any path of the answer (collapsed, × in the dots): {} runs."),
+        (disconnected, "The answer's output depends on no input (disconnected): {} runs."),
+        (still, "The architecture parameters did not move: {} runs; what these answer was not searched."),
+        (flat, "The architecture parameters ended nearly equal (softmax entropy above {1} of 1): {0} runs; what these "
+               "answer is the arg-max of small differences."),
+    ):  # fmt: skip
+        if shares:
+            found.append(Note(text, "; ".join(shares), FLAT))
     if len(hardware(records)) > 1:
         found.append(Note("the runs come from several machines: their search seconds are not comparable."))
     code = revisions(records)

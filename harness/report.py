@@ -13,9 +13,9 @@ from markupsafe import Markup
 from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
 from harness import drawing, figures, findings, readable, remarks, statistics, store, tables
-from harness.ablations import ablation_table, readable_ablations
-from harness.remarks import Campaign, Record
-from harness.tables import UNPAIRED, Asked
+from harness.ablations import ablation_table, sentences
+from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds
+from harness.statistics import p_text
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
 SHOULD_AGREE = ("precision", "threads", "versions")
@@ -35,7 +35,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 def write_report(
     folders: Sequence[Path], out: Path | None = None, published: bool = False, asked: Asked = UNPAIRED
 ) -> list[Path]:
-    """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, runs.csv, ablations.csv where there
+    """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, runs.csv, ranks.csv and ablations.csv where there
     are some, the plots and report.html; returns their paths.
 
     out: a folder, by default `report` in the first campaign folder. Reads nothing but the campaign folders.
@@ -68,9 +68,9 @@ def write_files(
     """The files of a report from loaded records, into the existing folder out."""
     tests = tables.comparisons(records, campaign, asked)
     results = tables.results_table(records, campaign)
-    table = readable.readable_table(records, campaign, published, tests, results)
+    table = readable.readable_table(records, campaign, published, asked)
     ablations = ablation_table(records, campaign)
-    behaviour = tables.diagnostics(records, campaign)
+    behaviour, ranks = tables.diagnostics(records, campaign), tables.ranks_table(records, campaign)
     plots = {}
     for name, draw in PLOTS.items():
         figure = draw(records, campaign)
@@ -84,12 +84,14 @@ def write_files(
         "comparisons.csv": tables.to_csv(tests),
         "runs.csv": tables.to_csv(tables.runs_table(records, campaign)),
         "diagnostics.csv": tables.to_csv(behaviour),
-        "report.html": to_html(records, campaign, table, results, tests, ablations, behaviour, drawn),
+        "report.html": to_html(records, campaign, asked, table, results, tests, ablations, ranks, behaviour, drawn),
     }
+    if len(ranks):
+        texts["ranks.csv"] = tables.to_csv(ranks)
     if len(ablations):
         texts["ablations.csv"] = tables.to_csv(ablations)
-        texts["table.md"] += "\n" + readable.to_markdown(readable_ablations(ablations))
-        texts["table.tex"] += "\n" + readable.to_latex(readable_ablations(ablations))
+        texts["table.md"] += "\n" + readable.to_markdown(readable.readable_ablations(ablations))
+        texts["table.tex"] += "\n" + readable.to_latex(readable.readable_ablations(ablations))
     if table.sources:
         texts["published.bib"] = readable.published_bibtex()
     for name, text in texts.items():
@@ -102,7 +104,8 @@ def join(
 ) -> tuple[Campaign, list[Record]]:
     """Several campaigns as one, in the order given; the first one's first searcher is the reference.
 
-    A run that is in several folders counts once, a finished one before a failed one.
+    A run that is in several folders counts once, a finished one before a failed one; of runs of one searcher and seed
+    that were made in different ways the first folder's counts.
     """
     first = campaigns[0]
     for campaign, name in zip(campaigns[1:], names[1:], strict=True):
@@ -114,18 +117,30 @@ def join(
                 )
     if len(campaigns) == 1:
         return first, list(records[0])
+    ablations = [c["ablations"] for c in campaigns if c.get("ablations")]
+    if len({a["of"] for a in ablations}) > 1:
+        raise UserError("ablations of different searchers: report them one by one")
     kept: dict[tuple[str, int], Record] = {}
+    other: list[str] = []
     for record in (r for rs in records for r in rs):
         run = (record["label"], record["seed"])
-        if run not in kept or (kept[run]["status"] != "done" and record["status"] == "done"):
+        if run in kept and kept[run]["key"] != record["key"]:
+            other.append(f"{record['spec']} seed {record['seed']}")
+        elif run not in kept or (kept[run]["status"] != "done" and record["status"] == "done"):
             kept[run] = record
     searchers: dict[str, dict[str, Any]] = {}
     for campaign in campaigns:
         for s in campaign["searchers"]:
             seeds = searchers.get(s["label"], {}).get("seeds", [])
-            searchers[s["label"]] = s | {"seeds": sorted({*seeds, *campaign["seeds"]})}
-    repeated = sum(map(len, records)) - len(kept)
-    notes = [f"{repeated} run(s) are in several folders and count once."] if repeated else []
+            searchers[s["label"]] = s | {"seeds": sorted({*seeds, *planned_seeds(s, campaign)})}
+    notes = []
+    if repeated := sum(map(len, records)) - len(kept) - len(other):
+        notes.append(f"{repeated} run(s) are in several folders and count once.")
+    if other:
+        named = ", ".join(other[:3]) + (" …" if len(other) > 3 else "")
+        notes.append(
+            f"{len(other)} run(s) left out: an earlier folder has the same seeds, made in another way ({named})."
+        )
     notes += [f"the campaigns differ in {k}." for k in SHOULD_AGREE if any(c.get(k) != first.get(k) for c in campaigns)]
     joined = first | {
         "searchers": list(searchers.values()),
@@ -133,6 +148,9 @@ def join(
         "command": "\n".join(dict.fromkeys(c["command"] for c in campaigns)),
         "warnings": notes,
     }
+    if ablations:
+        rows = {label: name for a in ablations for label, name in a["rows"].items()}
+        joined["ablations"] = {"of": ablations[0]["of"], "rows": rows}
     return joined, list(kept.values())
 
 
@@ -141,17 +159,26 @@ def _short(value: Any) -> str:
     return text if len(text) <= 24 else text[:12] + "…"
 
 
-def headline(records: Sequence[Record], campaign: Campaign, tests: pd.DataFrame, results: pd.DataFrame) -> list[str]:
-    """What the numbers say, a sentence for each searcher the first one is tested against."""
-    searchers = remarks.searchers_of(records, campaign)
-    reference = searchers[0]
-    sentences = []
-    for other in searchers[1:]:
+def headline(
+    records: Sequence[Record],
+    campaign: Campaign,
+    tests: pd.DataFrame,
+    results: pd.DataFrame,
+    ablations: pd.DataFrame,
+    ranks: pd.DataFrame,
+) -> list[str]:
+    """What the numbers say: of each searcher the first one is tested against, of ablations, of all ranked together."""
+    reference, *others = compared(records, campaign)
+    said_of = []
+    for other in others:
         rows = tests[tests["b"] == other["label"]]
         said = "; ".join(f"{v} on {_and(d)}" for v, d in _findings(rows).items())
         crossing = "" if other["kind"] == reference["kind"] else f" ({reference['kind']} against {other['kind']})"
-        sentences.append(f"{reference['spec']} against {other['spec']}{crossing}: {said}.")
-    if not sentences:
+        said_of.append(f"{reference['spec']} against {other['spec']}{crossing}: {said}.")
+    said_of += sentences(ablations)
+    if len(ranks):
+        said_of.append(_ranked(ranks))
+    if not said_of:
         means = results.query("split == 'test'")
         said = ", ".join(
             f"{m:.2f} on {d} (regret {g:.2f})" if g == g else f"{m:.2f} on {d}"
@@ -159,12 +186,22 @@ def headline(records: Sequence[Record], campaign: Campaign, tests: pd.DataFrame,
             if m == m  # not nan
         )
         n = int(means["n"].max())
-        sentences.append(
+        said_of.append(
             f"{reference['spec']} reaches {said}, mean of n = {n}. One searcher: nothing to compare it with."
             if said
             else f"{reference['spec']}: no finished run."
         )
-    return sentences
+    return said_of
+
+
+def _ranked(ranks: pd.DataFrame) -> str:
+    """What Friedman's and Nemenyi's tests say of all searchers together."""
+    parts = []
+    for dataset, part in ranks.groupby("dataset", sort=False):
+        apart = int((part["nemenyi_p"] <= statistics.ALPHA).sum())
+        parts.append(f"{dataset} {p_text(part['friedman_p'].iloc[0])}, {apart} of {len(part)} pairs apart")
+    k = len({*ranks["a"], *ranks["b"]})
+    return f"All {k} ranked together at each seed (Friedman, then Nemenyi at {statistics.ALPHA}): {'; '.join(parts)}."
 
 
 def _findings(rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -182,21 +219,15 @@ def _and(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
 
 
-def p_text(p: float) -> str:
-    """A p-value in words: never 0, never rounded across 0.05."""
-    if p < 0.001:
-        return "p < 0.001"
-    text = f"{p:.2g}"
-    return f"p = {p:.4g}" if (float(text) <= statistics.ALPHA) != (p <= statistics.ALPHA) else f"p = {text}"
-
-
 def to_html(
     records: Sequence[Record],
     campaign: Campaign,
+    asked: Asked,
     table: readable.ReadableTable,
     results: pd.DataFrame,
     tests: pd.DataFrame,
     ablations: pd.DataFrame,
+    ranks: pd.DataFrame,
     behaviour: pd.DataFrame,
     plots: dict[str, Path],
 ) -> str:
@@ -216,9 +247,10 @@ def to_html(
     return environment.get_template("report.html.j2").render(
         campaign=campaign,
         table=table,
-        ablations=readable_ablations(ablations) if len(ablations) else None,
-        headline=headline(records, campaign, tests, results),
-        power=remarks.power(records, campaign),
+        ablations=readable.readable_ablations(ablations) if len(ablations) else None,
+        headline=headline(records, campaign, tests, results, ablations, ranks),
+        power=remarks.power(records, campaign, asked),
+        margin=asked.margin,
         standing=_standing_rows(results, specs),
         diagnostics=_diagnostic_rows(behaviour),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
@@ -232,11 +264,15 @@ def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     def number(value: float, digits: str = ".2f") -> str:
         return readable.EMPTY if value != value else format(value, digits)
 
+    def probability(value: float) -> str:
+        return readable.EMPTY if value != value else p_text(value).removeprefix("p = ").removeprefix("p ")
+
     interval = f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]" if row["effect_low"] == row["effect_low"] else ""
     test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
     names = [specs[row["a"]], specs[row["b"]], row["dataset"], f"{row['n_a']}, {row['n_b']}", test]
-    numbers = [number(row["p"], ".2g"), number(row["p_holm"], ".2g"), number(row["effect"]) + interval]
-    return [*names, *numbers, row["verdict"]]
+    numbers = [probability(row["p"]), probability(row["p_holm"]), number(row["effect"]) + interval]
+    equal = [] if row["margin"] != row["margin"] else [probability(row["p_equivalence"])]
+    return [*names, *numbers, *equal, row["verdict"]]
 
 
 def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]]:

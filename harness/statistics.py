@@ -19,7 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 ALPHA = 0.05
 LEVEL = 0.95
-EXACT_ARRANGEMENTS = 10**6  # above: normal approximation
+EXACT_SUMS = 2 * 10**7  # additions for an exact distribution, about 40 against 40 values; above: normal approximation
+Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 BOOTSTRAP_MIN_N = 10
 BOOTSTRAP_SAMPLES = 2000
 EXACT = "Mann-Whitney U, exact"
@@ -46,11 +47,12 @@ class Comparison(NamedTuple):
     values or, where the test is paired, over the pairs alone.
     """
 
-    test: str | None  # EXACT, APPROXIMATE or PAIRED; None where a group has fewer than two values
+    test: str | None  # EXACT, APPROXIMATE or PAIRED; None, as all else, where a group has fewer than two values
     p: float | None
     effect: float | None
-    effect_low: float | None  # only where both groups have at least BOOTSTRAP_MIN_N values
+    effect_low: float | None  # 95 %
     effect_high: float | None
+    direction: int | None  # of the ranks that the test sums: 1 a is higher, -1 lower, 0 neither; not always A's
 
 
 def summary(values: ArrayLike) -> Summary:
@@ -91,23 +93,36 @@ def compare(a: ArrayLike, b: ArrayLike) -> Comparison:
     """Mann-Whitney U and effect of a, (n_a,), against b, (n_b,); empty where a group has under two values."""
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if min(len(x), len(y)) < 2:
-        return Comparison(None, None, None, None, None)
-    p, name = mann_whitney(x, y)
-    low, high = effect_interval(x, y)
-    return Comparison(name, p, effect_size(x, y), low, high)
+        return UNTESTED
+    less, greater, name = mann_whitney_tails(x, y)
+    effect = effect_size(x, y)
+    return Comparison(name, _two_sided(less, greater), effect, *effect_interval(effect, len(x), len(y)),
+                      _direction(less, greater))  # fmt: skip
+
+
+UNTESTED = Comparison(None, None, None, None, None, None)
+
+
+def _two_sided(less: float, greater: float) -> float:
+    return float(min(1.0, 2 * min(less, greater)))
+
+
+def _direction(less: float, greater: float) -> int:
+    return (less > greater) - (less < greater)  # the observed sum lies where the tail beyond it is small
 
 
 def mann_whitney(a: ArrayLike, b: ArrayLike) -> tuple[float, str]:
     """Two-sided p (twice the smaller tail, at most 1) and the name of the distribution used."""
     less, greater, name = mann_whitney_tails(a, b)
-    return min(1.0, 2 * min(less, greater)), name
+    return _two_sided(less, greater), name
 
 
 def mann_whitney_tails(a: ArrayLike, b: ArrayLike) -> tuple[float, float, str]:
     """P(rank sum of a <= observed), P(>= observed) under exchangeability, and the distribution's name."""
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     ranks, ties = _doubled_midranks(np.concatenate([x, y]))
-    if math.comb(len(ranks), len(x)) > EXACT_ARRANGEMENTS:
+    size = min(len(x), len(y))
+    if len(ranks) * (size + 1) * int(np.sort(ranks)[-size:].sum()) > EXACT_SUMS:
         return (*_normal_tails(ranks, ties, len(x)), APPROXIMATE)
     if len(x) <= len(y):  # the smaller group keeps the table of sums small
         less, greater = _exact_tails(ranks, ranks[: len(x)])
@@ -127,13 +142,15 @@ def _exact_tails(ranks: NDArray[np.int64], group: NDArray[np.int64]) -> tuple[fl
     """Tails of the group's rank sum over all choices of len(group) out of ranks, ties and all."""
     size, observed = len(group), int(group.sum())
     largest = int(np.sort(ranks)[-size:].sum())
-    ways = np.zeros((size + 1, largest + 1), dtype=np.int64)  # ways[k, s]: choices of k ranks with sum s
+    ways = np.zeros(
+        (size + 1, largest + 1)
+    )  # ways[k, s]: choices of k ranks with sum s; whole, and then rounded, numbers
     ways[0, 0] = 1
     for rank in ranks:
         # the right side is evaluated before the assignment, so each rank is used once
         ways[1:, rank:] = ways[1:, rank:] + ways[:-1, : largest + 1 - rank]
     total = math.comb(len(ranks), size)
-    return int(ways[size, : observed + 1].sum()) / total, int(ways[size, observed:].sum()) / total
+    return float(ways[size, : observed + 1].sum()) / total, float(ways[size, observed:].sum()) / total
 
 
 def _normal_tails(ranks: NDArray[np.int64], ties: NDArray[np.int64], n_a: int) -> tuple[float, float]:
@@ -161,31 +178,36 @@ def effect_size(a: ArrayLike, b: ArrayLike) -> float:
     return float((below + upto).sum()) / (2 * len(x) * len(y))
 
 
-def effect_interval(a: ArrayLike, b: ArrayLike, seed: int = 0) -> tuple[float | None, float | None]:
-    """95 % percentile bootstrap interval of A; empty below BOOTSTRAP_MIN_N values in either group."""
-    x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if min(len(x), len(y)) < BOOTSTRAP_MIN_N:
-        return None, None
-    rng = np.random.default_rng(seed)
-    x_values, x_weights = _resampled_weights(x, rng)
-    y_values, y_weights = _resampled_weights(y, rng)
-    wins = (np.sign(x_values[:, None] - y_values[None, :]) + 1) / 2
-    effects = np.einsum("sj,sj->s", x_weights @ wins, y_weights)
-    low, high = np.clip(np.percentile(effects, [2.5, 97.5]), 0, 1)
-    return float(min(low, high)), float(max(low, high))  # rounding may swap the two of a constant
+def effect_interval(effect: float, n_a: int, n_b: int) -> tuple[float, float]:
+    """95 % interval of A for n_a against n_b values (Newcombe, Stat. Med. 25, 2006, method 5), never of width 0.
 
+    Its ends are the A that lie z of their own standard errors from the observed one; the error is Hanley and McNeil's
+    for two exponential distributions, with the mean group size in both places.
+    """
 
-def _resampled_weights(x: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Distinct values, and the share of each in every bootstrap sample: (samples, distinct)."""
-    values, counts = np.unique(x, return_counts=True)
-    return values, rng.multinomial(len(x), counts / len(x), size=BOOTSTRAP_SAMPLES) / len(x)
+    def error(a: float) -> float:
+        spread = 1 + ((n_a + n_b) / 2 - 1) * ((1 - a) / (2 - a) + a / (1 + a))
+        return math.sqrt(a * (1 - a) * spread / (n_a * n_b))
+
+    def end(inside: float, outside: float) -> float:
+        for _ in range(60):
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if abs(effect - middle) < Z * error(middle) else (inside, middle)
+        return (inside + outside) / 2
+
+    return 0.0 if effect == 0 else end(effect, 0.0), 1.0 if effect == 1 else end(effect, 1.0)
 
 
 def equivalence_p(a: ArrayLike, b: ArrayLike, margin: float) -> float | None:
-    """p of two one-sided Mann-Whitney tests: small where a and b differ by less than margin (percent)."""
+    """p of two one-sided Mann-Whitney tests: small where a and b differ by less than margin (percent).
+
+    The tests are of a shift, which hardly sees that a few runs collapsed: where the means differ by the margin, p is 1.
+    """
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if min(len(x), len(y)) < 2:
         return None
+    if not abs(x.mean() - y.mean()) < margin:
+        return 1.0
     y = np.round(y, 9)  # so that values exactly a margin apart tie after the shift
     above_lower = mann_whitney_tails(np.round(x + margin, 9), y)[1]
     below_upper = mann_whitney_tails(np.round(x - margin, 9), y)[0]
@@ -195,7 +217,7 @@ def equivalence_p(a: ArrayLike, b: ArrayLike, margin: float) -> float | None:
 def signed_rank(differences: ArrayLike) -> float | None:
     """Two-sided p of Wilcoxon's signed ranks of paired differences; empty below two pairs."""
     d = np.asarray(differences, dtype=np.float64)
-    return None if len(d) < 2 else float(min(1.0, 2 * min(signed_rank_tails(d))))
+    return None if len(d) < 2 else _two_sided(*signed_rank_tails(d))
 
 
 def signed_rank_tails(differences: Floats) -> tuple[float, float]:
@@ -219,10 +241,14 @@ def signed_rank_tails(differences: Floats) -> tuple[float, float]:
 
 
 def paired_equivalence_p(differences: ArrayLike, margin: float) -> float | None:
-    """p of two one-sided signed-rank tests: small where paired differences lie within ±margin."""
+    """p of two one-sided signed-rank tests: small where paired differences lie within ±margin; 1 where their mean does
+    not.
+    """
     d = np.asarray(differences, dtype=np.float64)
     if len(d) < 2:
         return None
+    if not abs(d.mean()) < margin:
+        return 1.0
     above_lower = signed_rank_tails(d + margin)[1]
     below_upper = signed_rank_tails(d - margin)[0]
     return float(min(1.0, max(above_lower, below_upper)))
@@ -241,7 +267,9 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return [None if p is None else float(q) for p, q in zip(p_values, adjusted, strict=True)]
 
 
-def verdict(a: ArrayLike, b: ArrayLike, p_holm: float | None, p_equivalence: float | None = None) -> str:
+def verdict(
+    a: ArrayLike, b: ArrayLike, test: Comparison, p_holm: float | None, p_equivalence: float | None = None
+) -> str:
     """What may be said of a against b: better, worse, not distinguishable, equivalent or constant.
 
     `constant`: all values of both groups are one number. `equivalent` needs a margin declared by the user; it
@@ -256,7 +284,15 @@ def verdict(a: ArrayLike, b: ArrayLike, p_holm: float | None, p_equivalence: flo
         return "equivalent"
     if p_holm > ALPHA:
         return "not distinguishable"
-    return "better" if effect_size(x, y) > 0.5 else "worse"
+    return "better" if test.direction == 1 else "worse"
+
+
+def p_text(p: float) -> str:
+    """A p-value in words: never 0, never rounded across 0.05."""
+    if p < 0.001:
+        return "p < 0.001"
+    text = f"{p:.2g}"
+    return f"p = {p:.4g}" if (float(text) <= ALPHA) != (p <= ALPHA) else f"p = {text}"
 
 
 def regret(optimum: float, values: ArrayLike) -> float | None:
@@ -275,77 +311,6 @@ def beaten(value: float, quantiles: Sequence[float]) -> float:
         return 100.0
     step = q[below] - q[below - 1]
     return float(100 * (below - 1 + (value - q[below - 1]) / step) / (len(q) - 1))
-
-
-def smallest_p(n_a: int, n_b: int, family: int = 1) -> float:
-    """Smallest p after Holm that n_a against n_b values can reach in a family of that many tests, no ties."""
-    separated = np.arange(n_a + n_b, dtype=np.float64)
-    return min(1.0, family * mann_whitney(separated[:n_a], separated[n_a:])[0])
-
-
-def smallest_paired_p(n: int, family: int = 1) -> float:
-    """The same for n pairs and the signed-rank test: all differences of one sign, 2 / 2^n."""
-    return min(1.0, family * 2.0 ** (1 - n))
-
-
-@lru_cache(maxsize=32)  # a report states it more than once
-def detectable(n: int, family: int = 1, power: float = 0.8) -> float | None:
-    """The shift, in standard deviations of normal values, that n against n values detect with that power.
-
-    By simulation (fixed seed) of the unpaired test at level 0.05 / family, the level of Holm's first step; None where
-    no shift can reach that level.
-    """
-    if n < 2 or smallest_p(n, n, family) > ALPHA:
-        return None
-    critical = _critical_u(n, ALPHA / family)
-    rng = np.random.default_rng(0)
-    a, b = rng.standard_normal((2, max(400, 40_000 // n), n))
-    low, high = 0.0, 16.0
-    while high - low > 0.01:
-        shift = (low + high) / 2
-        order = np.argsort(np.concatenate([a + shift, b], axis=1), axis=1)
-        below = n**2 - (np.argsort(order, axis=1)[:, :n].sum(axis=1) - n * (n - 1) // 2)  # pairs with a < b
-        low, high = (low, shift) if (below <= critical).mean() >= power else (shift, high)
-    return round(high, 2)
-
-
-def _critical_u(n: int, level: float) -> int:
-    """Largest U of n against n values, no ties, whose two-sided p is at most `level`; -1 where there is none."""
-    if math.comb(2 * n, n) > EXACT_ARRANGEMENTS:
-        sd = math.sqrt(n * n * (2 * n + 1) / 12)
-        return math.floor(n * n / 2 - 0.5 + NormalDist().inv_cdf(level / 2) * sd)
-    return int((2 * _u_tails(n) <= level).sum()) - 1
-
-
-def _u_tails(n: int) -> Floats:
-    """P(U <= u) for u from 0 to n², n against n values without ties."""
-    ways = np.zeros((n + 1, n * n + n * (n + 1) // 2 + 1), dtype=np.int64)
-    ways[0, 0] = 1
-    for rank in range(1, 2 * n + 1):
-        ways[1:, rank:] = ways[1:, rank:] + ways[:-1, : ways.shape[1] - rank]
-    return np.asarray(np.cumsum(ways[n, n * (n + 1) // 2 :]) / math.comb(2 * n, n))
-
-
-def power_note(n: int, comparisons: int) -> str:
-    """What n seeds a searcher can show in the planned family, and if nothing, how many could."""
-    if comparisons < 1:
-        return f"n = {n}; one searcher: nothing is tested"
-    family = f"{ALPHA} after Holm over {comparisons} comparison{'s' if comparisons > 1 else ''}"
-    unpaired = next((k for k in range(2, 500) if smallest_p(k, k, comparisons) <= ALPHA), None)
-    paired = next(k for k in range(2, 500) if smallest_paired_p(k, comparisons) <= ALPHA)
-    advice = f"{unpaired} seeds can unpaired, {paired} paired" if unpaired else "fewer comparisons can"
-    if n < 2:
-        return f"n = {n} gives no spread and no test; to reach {family}, {advice}"
-    p = smallest_p(n, n, comparisons)
-    if p > ALPHA:
-        return f"n = {n} cannot reach {family} (smallest p {p:.2g}); {advice}"
-    shift = detectable(n, comparisons)
-    assert shift is not None
-    chance = 1 - _upper_tail(shift / math.sqrt(2))
-    return (
-        f"n = {n} can reach {family} (smallest p {p:.2g}{'' if n >= paired else f'; paired from {paired} seeds'}); "
-        f"with 80 % power it detects {shift:.2g} standard deviations, P(a > b) = {chance:.2g}"
-    )
 
 
 def iqm(values: ArrayLike) -> float | None:
@@ -367,17 +332,20 @@ def iqm_interval(values: ArrayLike, seed: int = 0) -> tuple[float | None, float 
 
 
 def compare_paired(a: ArrayLike, b: ArrayLike) -> Comparison:
-    """Signed-rank test and effect of a against b, (n,) each, pair by pair; empty below two pairs."""
+    """Signed-rank test and effect of a against b, (n,) each, pair by pair; empty below two pairs.
+
+    The effect is a share of pairs, its interval Wilson's.
+    """
     d = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
-    p = signed_rank(d)
-    if p is None:
-        return Comparison(None, None, None, None, None)
-    wins = (np.sign(np.round(d, 9)) + 1) / 2
-    low, high = None, None
-    if len(d) >= BOOTSTRAP_MIN_N:
-        drawn = np.random.default_rng(0).choice(wins, (BOOTSTRAP_SAMPLES, len(d))).mean(axis=1)
-        low, high = (float(q) for q in np.percentile(drawn, [2.5, 97.5]))
-    return Comparison(PAIRED, p, float(wins.mean()), low, high)
+    n = len(d)
+    if n < 2:
+        return UNTESTED
+    tails = signed_rank_tails(d)
+    share = float(((np.sign(np.round(d, 9)) + 1) / 2).mean())
+    centre, widened = share + Z**2 / (2 * n), 1 + Z**2 / n
+    half = Z * math.sqrt(share * (1 - share) / n + (Z / (2 * n)) ** 2)
+    low, high = max(0.0, (centre - half) / widened), min(1.0, (centre + half) / widened)
+    return Comparison(PAIRED, _two_sided(*tails), share, low, high, _direction(*tails))
 
 
 class Ranks(NamedTuple):

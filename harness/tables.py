@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from benchmarks.nb201.cell import OPERATIONS
 from harness import statistics
-from harness.remarks import Campaign, Record, done, score_columns, searchers_of
+from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, done, score_columns, searchers_of
 
 # fmt: off
 TABLE_COLUMNS = [
@@ -26,8 +27,9 @@ TABLE_COLUMNS = [
 ]
 COMPARISON_COLUMNS = [
     "dataset", "split", "a", "b", "n_a", "n_b", "test", "p", "p_holm",
-    "effect", "effect_low", "effect_high", "verdict",
+    "effect", "effect_low", "effect_high", "margin", "p_equivalence", "verdict",
 ]
+RANK_COLUMNS = ["dataset", "seeds", "friedman_p", "a", "b", "rank_a", "rank_b", "nemenyi_p"]
 TEXT_COLUMNS = {
     "searcher", "label", "kind", "search_dataset", "dataset", "split", "a", "b", "test", "verdict", "modal_cell",
 }
@@ -51,7 +53,7 @@ DIAGNOSTIC_COLUMNS = [
     "one_shot_spearman_good",
 ]
 AVERAGED = ("queried_cells", "queried_canonical", "alpha_entropy", "alpha_change")  # as they stand in a record
-COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "distinct_cells"}
+COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "distinct_cells", "seeds"}
 COSTS = {"search_seconds": "search s (days)", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
 
 Scores = dict[tuple[str, str, str, bool], list[float]]  # (label, dataset, split, without_none) -> a value a seed
@@ -62,8 +64,7 @@ def group_scores(records: Sequence[Record]) -> Scores:
     groups: Scores = defaultdict(list)
     for r in done(records):
         for s in r["scores"]:
-            if s["value"] is not None:  # the table may lack an entry; n then says so
-                groups[r["label"], s["dataset"], s["split"], s["without_none"]].append(s["value"])
+            groups[r["label"], s["dataset"], s["split"], s["without_none"]].append(s["value"])
     return groups
 
 
@@ -73,7 +74,7 @@ def group_scores_by_seed(runs: Sequence[Record], dataset: str, split: str) -> di
         r["seed"]: s["value"]
         for r in done(runs)
         for s in r["scores"]
-        if (s["dataset"], s["split"], s["without_none"]) == (dataset, split, False) and s["value"] is not None
+        if (s["dataset"], s["split"], s["without_none"]) == (dataset, split, False)
     }
 
 
@@ -118,58 +119,42 @@ def _standing(values: list[float], about: dict[str, Any] | None) -> dict[str, fl
     }
 
 
-class Asked(NamedTuple):
-    """Which test the user wants: pairs of the same seed or not, and a margin of equivalence in percent points."""
-
-    paired: bool = False
-    margin: float | None = None
-
-
-UNPAIRED = Asked()
-
-
 def comparisons(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> pd.DataFrame:
     """The first searcher against each other one, per dataset on the test split; all of it is one Holm family.
 
-    A margin also asks whether the two are equivalent (two one-sided tests, with a Holm family of their own).
-    Ablations share their seeds with the default, and are always tested in pairs.
+    A margin also asks whether the two are equivalent (two one-sided tests, with a Holm family of their own). Ablations
+    have a table and a family to themselves. Imported cells are never paired: a seed of other code is another draw.
     """
-    if campaign.get("ablations"):
-        asked = asked._replace(paired=True)
-    reference, *others = [s["label"] for s in searchers_of(records, campaign)]
+    reference, *others = compared(records, campaign)
     datasets = [d for d, split in score_columns(records, campaign) if split == "test"]
-    pairs = [(d, o, *_groups_to_compare(records, (reference, o), d, asked)) for o in others for d in datasets]
-    compare = statistics.compare_paired if asked.paired else statistics.compare
-    tests = [compare(a, b) for _, _, a, b in pairs]
-    adjusted = statistics.holm([t.p for t in tests])
-    equivalence: list[float | None] = [None] * len(pairs)
-    if asked.margin is not None:
-        equivalence = statistics.holm([_equivalence(a, b, asked) for _, _, a, b in pairs])
+    pairs = [(d, o["label"], *_compared(records, (reference, o), d, asked)) for o in others for d in datasets]
+    adjusted = statistics.holm([test.p for *_, test, _ in pairs])
+    equivalence = statistics.holm([same for *_, same in pairs])
     rows = [
-        {"dataset": dataset, "split": "test", "a": reference, "b": other, "n_a": len(a), "n_b": len(b)}
+        {"dataset": dataset, "split": "test", "a": reference["label"], "b": other, "n_a": len(a), "n_b": len(b)}
         | test._asdict()
-        | {"p_holm": p, "verdict": statistics.verdict(a, b, p, same)}
-        for (dataset, other, a, b), test, p, same in zip(pairs, tests, adjusted, equivalence, strict=True)
+        | {"margin": asked.margin, "p_equivalence": same}
+        | {"p_holm": p, "verdict": statistics.verdict(a, b, test, p, same)}
+        for (dataset, other, a, b, test, _), p, same in zip(pairs, adjusted, equivalence, strict=True)
     ]
     return _frame(rows, COMPARISON_COLUMNS)
 
 
-def _groups_to_compare(
-    records: Sequence[Record], labels: tuple[str, str], dataset: str, asked: Asked
-) -> tuple[list[float], list[float]]:
-    """Test scores of two searchers; paired ones at the seeds that both have, in the same order."""
-    a, b = (group_scores_by_seed([r for r in records if r["label"] == label], dataset, "test") for label in labels)
-    if not asked.paired:
-        return list(a.values()), list(b.values())
+def _compared(
+    records: Sequence[Record], searchers: tuple[dict, dict], dataset: str, asked: Asked
+) -> tuple[list[float], list[float], statistics.Comparison, float | None]:
+    """Test scores of two searchers, their test, and p of equivalence; paired ones at the seeds that both have."""
+    runs = ([r for r in records if r["label"] == s["label"]] for s in searchers)
+    a, b = (group_scores_by_seed(found, dataset, "test") for found in runs)
+    x, y = list(a.values()), list(b.values())
+    if not asked.paired or any(s["kind"] == "imported" for s in searchers):
+        same = None if asked.margin is None else statistics.equivalence_p(x, y, asked.margin)
+        return x, y, statistics.compare(x, y), same
     seeds = sorted(a.keys() & b.keys())
-    return [a[s] for s in seeds], [b[s] for s in seeds]
-
-
-def _equivalence(a: list[float], b: list[float], asked: Asked) -> float | None:
-    assert asked.margin is not None
-    if asked.paired:
-        return statistics.paired_equivalence_p([x - y for x, y in zip(a, b, strict=True)], asked.margin)
-    return statistics.equivalence_p(a, b, asked.margin)
+    x, y = [a[s] for s in seeds], [b[s] for s in seeds]
+    differences = [u - v for u, v in zip(x, y, strict=True)]
+    same = None if asked.margin is None else statistics.paired_equivalence_p(differences, asked.margin)
+    return x, y, statistics.compare_paired(x, y), same
 
 
 def runs_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
@@ -185,19 +170,36 @@ def runs_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(("index", "evaluations", "train_images", "eval_images"), "Int64"))
 
 
-def rank_tests(records: Sequence[Record], campaign: Campaign) -> dict[str, statistics.Ranks]:
-    """Data set -> Friedman and Nemenyi over its seeds (test split), of the seeds at which every searcher has a score.
+def rank_tests(records: Sequence[Record], campaign: Campaign) -> tuple[list[dict], dict[str, statistics.Ranks]]:
+    """The searchers that have runs; data set -> their Friedman and Nemenyi over the seeds that all of them have (test).
 
     The data sets are no blocks of one test: their columns come from the same searches.
     """
-    labels = [s["label"] for s in searchers_of(records, campaign)]
+    having = {r["label"] for r in done(records)}
+    ranked = [s for s in searchers_of(records, campaign) if s["label"] in having]
     found = {}
     for dataset in (d for d, split in score_columns(records, campaign) if split == "test"):
-        by_seed = [group_scores_by_seed([r for r in records if r["label"] == k], dataset, "test") for k in labels]
+        runs = ([r for r in records if r["label"] == s["label"]] for s in ranked)
+        by_seed = [group_scores_by_seed(own, dataset, "test") for own in runs]
         seeds = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
         blocks = [[values[seed] for values in by_seed] for seed in seeds]
-        found[dataset] = statistics.rank_blocks(np.array(blocks).reshape(len(seeds), len(labels)))
-    return found
+        found[dataset] = statistics.rank_blocks(np.array(blocks).reshape(len(seeds), len(ranked)))
+    return ranked, found
+
+
+def ranks_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
+    """ranks.csv: one row per data set x pair of searchers, the better ranked one first; empty without a test."""
+    ranked, tests = rank_tests(records, campaign)
+    rows = []
+    for dataset, found in tests.items():
+        if found.nemenyi_p is None:
+            continue
+        order = np.argsort(found.mean, kind="stable")
+        for i, j in combinations(order, 2):
+            about = {"dataset": dataset, "seeds": found.blocks, "friedman_p": found.friedman_p}
+            pair = {"a": ranked[i]["label"], "b": ranked[j]["label"], "nemenyi_p": found.nemenyi_p[i, j]}
+            rows.append(about | pair | {"rank_a": found.mean[i], "rank_b": found.mean[j]})
+    return _frame(rows, RANK_COLUMNS)
 
 
 def diagnostics(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:

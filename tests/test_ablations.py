@@ -7,8 +7,9 @@ import pytest
 from scipy import stats
 
 from benchmarks.base import UserError
+from benchmarks.nb201 import cell
 from harness import readable, statistics
-from harness.ablations import ablation_table, readable_ablations
+from harness.ablations import ablation_table, sentences
 from harness.specs import parse_ablations
 from searchers import base
 
@@ -93,13 +94,42 @@ def test_differences_are_of_the_same_seed():
     frame = ablation_table(records, ABOUT)
     first, second = frame.to_dict("records")
     assert (first["ablation"], first["n"], first["difference"], first["mean_difference"]) == ("no x", 6, -3.5, -3.5)
-    assert (first["same_cell"], second["same_cell"]) == (1, 4)
+    assert (first["same_answer"], second["same_answer"]) == (1, 4)
+    assert (first["spec"], first["verdict"]) == ("s[x=1]", "not distinguishable")
     assert (first["ci_low"], first["ci_high"], first["ci_level"]) == (-6, -1, 1 - 2**-5)
     assert first["p"] == pytest.approx(2 / 64)
     assert first["p_holm"] == pytest.approx(4 / 64)  # the smaller of two
     assert (second["n"], second["difference"], second["p"], second["p_holm"]) == (4, 0, 1, 1)
-    text = readable.to_markdown(readable_ablations(frame))
-    assert "| no x (same cell at 1 of 6) | 6 | -3.50 [-6.00, -1.00], -3.50, p = 0.062 |" in text
+    text = readable.to_markdown(readable.readable_ablations(frame))
+    assert "| part | n | d median difference | d mean difference | d p | d same answer |" in text
+    assert "| no x ([x=1]) | 6 | −3.50 [−6.00, −1.00; 0.969] | −3.50 | 0.062 | 1 of 6 |" in text
+    assert "Below 7 pairs no p can reach that" in text  # 2 / 2^7 x 2 tests = 0.031
+    assert sentences(frame) == ["Not distinguishable from s: no x; much x."]
+
+
+def test_an_ablation_that_differs_is_said_in_words_and_in_bold():
+    """Lower at 10 seeds of 10: p 2 / 1024, over two tests 0.0039; every interval has the level of n = 10."""
+    records = [record("s", k, 90.0) for k in range(10)] + [record("s-1", k, 89.0 - k) for k in range(10)]
+    records += [record("s-2", k, 90.0) for k in range(10)]
+    frame = ablation_table(records, ABOUT)
+    assert list(frame["verdict"]) == ["worse", "constant"]
+    text = readable.to_markdown(readable.readable_ablations(frame))
+    assert "| no x ([x=1]) | 10 | **−5.50 [−9.00, −2.00]** | −5.50 | **0.0039** | 10 of 10 |" in text
+    assert "order-statistic interval of level 0.979" in text
+    assert sentences(frame) == [
+        "s, no x: worse on d (median −5.50 points, mean −5.50, p = 0.0039, n = 10).",
+        "Not distinguishable from s: much x.",
+    ]
+
+
+def test_cells_that_compute_the_same_are_the_same_answer():
+    """What the convolution of the first cell makes goes nowhere: both are the identity."""
+    one = cell.index(cell.from_string("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"))
+    two = cell.index(cell.from_string("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"))
+    records = [record("s", 0, 90.0, index=one), record("s-1", 0, 91.0, index=two)]
+    assert ablation_table(records, ABOUT)["same_answer"].iloc[0] == 1
+    records[1]["index"] = 7
+    assert ablation_table(records, ABOUT)["same_answer"].iloc[0] == 0
 
 
 def test_other_campaigns_have_no_ablations():

@@ -94,7 +94,7 @@ CASES: dict[int, str] = {
     85: "every score is an accuracy in percent, higher is better; nothing else is compared",
     86: "test_report.test_headline_says_not_distinguishable_with_p_and_n",
     87: "test_ablations.test_signed_rank_with_ties_and_zeros_over_all_signs, "
-    "test_statistics.test_power_note_says_what_can_be_reached_before_anything_runs",
+    "test_power.test_power_note_says_what_can_be_reached_before_anything_runs",
     89: "test_statistics.test_constant_groups_by_rule, test_statistics.test_constant_values_have_no_rounding_noise",
     91: "test_report.test_bars_join_what_the_test_cannot_tell_apart",
     93: "test_statistics.test_friedman_is_scipy_s_and_the_critical_differences_are_demsar_s; Nemenyi's alone makes the "

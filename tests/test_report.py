@@ -11,10 +11,12 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from scipy import stats
 from test_tables import failed, make_campaign, make_record, two_searchers
 
 from benchmarks.base import UserError
 from harness import drawing, figures, findings, report, statistics, store, tables
+from harness.ablations import ablation_table
 
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
 FILES = {
@@ -103,10 +105,16 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
     assert {r["searcher"] for r in rows} == {"gicso", "random"}
 
 
+def said(records, campaign):
+    tests, results = tables.comparisons(records, campaign), tables.results_table(records, campaign)
+    return report.headline(
+        records, campaign, tests, results, ablation_table(records, campaign), tables.ranks_table(records, campaign)
+    )
+
+
 def test_headline_says_not_distinguishable_with_p_and_n():
     records, campaign = two_searchers()
-    tests, results = tables.comparisons(records, campaign), tables.results_table(records, campaign)
-    (sentence,) = report.headline(records, campaign, tests, results)
+    (sentence,) = said(records, campaign)
     # gicso 90 91 92 93 94 against 92 93 93.5 94 94.2: pairs won 0+0+.5+1.5+3.5 = 5.5 of 25
     frame = tables.comparisons(records, campaign)
     assert frame["effect"].iloc[0] == pytest.approx(5.5 / 25)
@@ -123,19 +131,11 @@ def test_headline_follows_each_data_set():
             if score["dataset"] == "cifar100":
                 score["value"] = 70.0
     campaign = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8)))
-    tests, results = tables.comparisons(records, campaign), tables.results_table(records, campaign)
-    (sentence,) = report.headline(records, campaign, tests, results)
+    (sentence,) = said(records, campaign)
     assert sentence == (
         "a against b: better on cifar10 (p < 0.001, A = 1.00, n = 8) and ImageNet16-120 "
         "(p < 0.001, A = 1.00, n = 8); constant on cifar100 (p = 1, A = 0.50, n = 8)."
     )
-
-
-@pytest.mark.parametrize(
-    ("p", "text"), [(1.0, "p = 1"), (0.0714, "p = 0.071"), (1e-9, "p < 0.001"), (0.0504, "p = 0.0504")]
-)
-def test_p_in_words_is_never_zero_and_never_crosses_the_level(p, text):
-    assert report.p_text(p) == text
 
 
 def test_constant_single_and_failed_runs_still_make_a_report(tmp_path):
@@ -151,7 +151,7 @@ def test_constant_single_and_failed_runs_still_make_a_report(tmp_path):
     assert "flat against never: not distinguishable on cifar10 (not tested, n = 5 and 0)" in words
     assert "never: 0 of 5 seeds: 5 failed (boom)" in words
     assert "Not finished: once 1 of 5 seeds" in words
-    assert "Runs that collapsed (no convolution on a path): flat 5 of 5; same 5 of 5;" in words
+    assert "(collapsed, × in the dots): flat 5 of 5; same 5 of 5 runs." in words
     assert "no random searcher" in words
     for name in ("report.html", "table.csv", "table.md", "table.tex", "comparisons.csv"):
         text = (folder / "report" / name).read_text(encoding="utf-8")
@@ -206,7 +206,31 @@ def test_campaigns_are_joined_and_a_run_counts_once(tmp_path):
     words = Page((folders[0] / "report" / "report.html").read_text(encoding="utf-8")).words
     assert "2 run(s) are in several folders and count once." in words
     assert "the campaigns differ in threads." in words
-    assert "n = 2 cannot reach 0.05 after Holm over 3 comparisons" in words
+    assert "n = 3 against 2 cannot reach 0.05 after Holm over 3 comparisons" in words
+
+
+def test_joined_runs_of_one_seed_made_in_two_ways_are_not_one_run(tmp_path):
+    """Equal labels and seeds, other keys (say, another precision): the second folder's are left out, and named."""
+    one, two = ([make_record("a", s, v + s, key=f"{v}-{s}") for s in (0, 1)] for v in (93.0, 50.0))
+    campaigns = [make_campaign({"a": "one-shot"}, [0, 1]) for _ in range(2)]
+    joined, records = report.join(campaigns, [one, two], ["one", "two"])
+    assert [r["scores"][1]["value"] for r in records] == [93.0, 94.0]
+    left_out = "2 run(s) left out: an earlier folder has the same seeds, made in another way (a seed 0, a seed 1)."
+    assert joined["warnings"] == [left_out]
+
+
+def test_joined_campaigns_keep_each_one_s_seeds_and_the_ablations():
+    """a is to have 3 seeds and b 1, in a folder that was joined before; the ablations stay ablations."""
+    first = make_campaign({"a": "one-shot", "b": "one-shot"}, [0, 1, 2])
+    first["searchers"][1]["seeds"] = [0]
+    second = make_campaign({"a": "one-shot", "a-1": "one-shot"}, [0, 1, 2, 3])
+    second["ablations"] = {"of": "a", "rows": {"a-1": "no x"}}
+    joined, _ = report.join([first, second], [[], []], ["one", "two"])
+    assert {s["label"]: s["seeds"] for s in joined["searchers"]} == {"a": [0, 1, 2, 3], "b": [0], "a-1": [0, 1, 2, 3]}
+    assert joined["ablations"] == second["ablations"]
+    third = second | {"ablations": {"of": "b", "rows": {"a-1": "no x"}}}
+    with pytest.raises(UserError, match="ablations of different searchers"):
+        report.join([second, third], [[], []], ["one", "two"])
 
 
 @pytest.mark.parametrize(
@@ -248,6 +272,21 @@ def test_steps_are_drawn_where_something_changes():
     assert [drawing.changes(np.ones((2, n))).tolist() for n in (1, 2, 3)] == [[True], [True] * 2, [True, False, True]]
     held = np.searchsorted(np.flatnonzero(kept), np.arange(7), side="right") - 1
     assert (rows[:, kept][:, held] == rows).all()
+
+
+def test_headline_ranks_three_and_more():
+    """a above b above c at each of 6 seeds: Friedman's statistic is 12; only a and c lie a CD (1.35) apart."""
+    records = [make_record(k, s, v + s / 100) for k, v in {"a": 94.0, "b": 93.0, "c": 92.0}.items() for s in range(6)]
+    campaign = make_campaign(dict.fromkeys("abc", "one-shot"), list(range(6)))
+    *_, ranked = said(records, campaign)
+    assert ranked.startswith(
+        "All 3 ranked together at each seed (Friedman, then Nemenyi at 0.05): cifar10 p = 0.0025, "
+    )
+    assert ranked.count("1 of 3 pairs apart") == 3
+    frame = tables.ranks_table(records, campaign)
+    assert frame["friedman_p"].iloc[0] == pytest.approx(stats.chi2.sf(12, 2))
+    rows = frame[frame["dataset"] == "cifar10"][["a", "b", "rank_a", "rank_b", "seeds"]].to_numpy().tolist()
+    assert rows == [["a", "b", 1, 2, 6], ["a", "c", 1, 3, 6], ["b", "c", 2, 3, 6]]
 
 
 @pytest.mark.parametrize(("n", "ends"), [(5, (90.0, 94.0)), (9, (92.0, 96.0))])
@@ -294,10 +333,22 @@ def test_scale_is_stretched_only_where_runs_lie_far_apart():
 
     assert scale([93.5, 94.0, 94.37]) == "linear"
     assert scale([54.3, 94.0, 94.37]) == "function"
-    forward, inverse = figures._stretch(94.37)
+    assert scale([54.3, 70.0, 74.0]) == "linear"  # nobody near: stretched, two thirds of the axis would be empty
+    forward, inverse = figures._stretch(94.37, 0.2)
     values = np.array([10.0, 54.3, 93.0, 94.37])
     assert inverse(forward(values)) == pytest.approx(values)
     assert (np.diff(forward(values)) > 0).all()
+
+
+def test_a_stretched_scale_gives_little_room_to_what_nobody_reached_and_its_ticks_have_theirs():
+    """Answers of 8 to 92, optimum 94.37, 2.37 above: log(92.4 / 4.7) of the axis is theirs, log 2 above them."""
+    records = [make_record("a", s, v) for s, v in enumerate([8.0, 86.0, 88.0, 92.0])]
+    ax = figures.accuracy(records, make_campaign({"a": "one-shot"}, list(range(4)))).axes[0]
+    assert ax.get_xscale() == "function"
+    left, best, right = ax.transData.transform([(x, 0) for x in (8.0, 92.0, 94.37)])[:, 0]
+    assert (right - best) / (right - left) == pytest.approx(np.log10(2) / np.log10((94.37 + 2.37 - 8) / 2.37), abs=1e-3)
+    places = ax.transData.transform([(x, 0) for x in ax.get_xticks()])[:, 0]
+    assert (np.diff(sorted(places)) > 0.07 * (right - left)).all()
 
 
 def test_five_hundred_seeds_make_a_light_page(tmp_path):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from typing import Any
 
 import numpy as np
 import pytest
 
-from harness import readable, statistics, tables
+from harness import power, readable, statistics, tables
+from harness.remarks import Asked
 
 SPACE = {
     "cifar10": (91.61, 94.37, 87.06),
@@ -42,7 +44,7 @@ def make_campaign(searchers: dict[str, str], seeds: list[int], **changes: Any) -
             {"label": n, "searcher": n.split("-")[0], "spec": n, "kind": k, "config": {}} for n, k in searchers.items()
         ],
         "space": space,
-        "power_note": statistics.power_note(len(seeds), comparisons),
+        "power_note": power.power_note(len(seeds), len(seeds), comparisons),
         "chosen": "nb201: table.npz found",
         "command": "harness run --searchers x --seeds 5",
         "versions": {"torch": "2.13.0", "harness": "0.1.0"},
@@ -76,6 +78,7 @@ def make_record(label: str, seed: int, accuracy: float, kind: str = "one-shot", 
         "kind": kind,
         "config": {},
         "seed": seed,
+        "key": f"{label}-{seed}",
         "benchmark": "nb201",
         "search_dataset": "cifar10",
         "preset": {"name": "small", "channels": 8},
@@ -165,7 +168,9 @@ def test_comparisons_are_one_family_of_searchers_times_datasets():
     values = {"gicso": 94.0, "darts": 54.0, "random": 93.0}
     records = [make_record(k, s, v + s / 10) for k, v in values.items() for s in range(5)]
     frame = tables.comparisons(records, make_campaign(dict.fromkeys(values, "one-shot"), list(range(5))))
-    assert ",".join(frame.columns) == ("dataset,split,a,b,n_a,n_b,test,p,p_holm,effect,effect_low,effect_high,verdict")
+    assert ",".join(frame.columns) == (
+        "dataset,split,a,b,n_a,n_b,test,p,p_holm,effect,effect_low,effect_high,margin,p_equivalence,verdict"
+    )
     assert list(zip(frame["a"], frame["b"], frame["dataset"], strict=True)) == [
         ("gicso", b, d) for b in ("darts", "random") for d in SPACE
     ]
@@ -173,7 +178,7 @@ def test_comparisons_are_one_family_of_searchers_times_datasets():
     assert frame["p_holm"].to_numpy() == pytest.approx(np.full(6, 6 * 2 / 252))  # 0.0476
     assert set(frame["verdict"]) == {"better"}
     assert set(frame["split"]) == {"test"}
-    assert frame["effect_low"].isna().all()  # 5 seeds: no bootstrap
+    assert (frame["effect_low"] < 1).all()  # 5 seeds of 5 leave some doubt
     reverse = tables.comparisons(records, make_campaign({"darts": "one-shot", "gicso": "one-shot"}, list(range(5))))
     assert list(reverse.query("b == 'gicso'")["verdict"]) == ["worse"] * 3
 
@@ -198,7 +203,14 @@ def test_margin_makes_equivalence_possible():
     records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
     campaign = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8)))
     assert set(tables.comparisons(records, campaign)["verdict"]) == {"not distinguishable"}
-    assert set(tables.comparisons(records, campaign, tables.Asked(margin=0.5))["verdict"]) == {"equivalent"}
+    frame = tables.comparisons(records, campaign, Asked(margin=0.5))
+    assert set(frame["verdict"]) == {"equivalent"}
+    assert frame["p_equivalence"].to_numpy() == pytest.approx(
+        np.full(3, 3 / math.comb(16, 8))
+    )  # all apart; Holm over 3
+    table = readable.readable_table(records, campaign, asked=Asked(margin=0.5))
+    assert any("≈ those equivalent within 0.5 points" in note for note in table.footnotes)
+    assert cells_of(table, "b")["cifar10 test"].text.endswith(" ≈")
 
 
 def cells_of(table: readable.ReadableTable, method: str) -> dict[str, readable.Cell]:
@@ -222,7 +234,7 @@ def test_readable_table_groups_by_kind_and_marks_the_best():
     assert "at 200 epochs, mean over the stored trials (3 a cell) (cifar10 valid from cifar10-valid)" in notes
     assert campaign["table_sha256"] in notes
     assert "cpu, Example CPU, torch 2.13.0. Revision of the program: 352f11100000." in notes
-    assert f"Power: {statistics.power_note(5, 3)}" in notes
+    assert f"Power: {power.power_note(5, 5, 3)}" in notes
     assert table.warnings == []
 
 
@@ -253,7 +265,8 @@ def test_failed_collapsed_and_missing_random_are_warned_of():
     table = readable.readable_table(records, make_campaign({"gicso": "one-shot"}, list(range(5))))
     assert cells_of(table, "gicso")["n"].text == "4/5"
     assert any("gicso: 4 of 5 seeds: 1 failed (out)" in w for w in table.warnings)
-    assert any("Runs that collapsed (no convolution on a path): gicso 2 of 4;" in w for w in table.warnings)
+    assert any("(collapsed, × in the dots): gicso 2 of 4 runs." in w for w in table.warnings)
+    assert not any("disconnected" in w or "nearly equal" in w for w in table.warnings)
     assert any("no random searcher" in w for w in table.warnings)
 
 
@@ -348,21 +361,73 @@ def test_paired_comparisons_meet_at_the_same_seed():
     records = [make_record("a", s, v + 0.1) for s, v in enumerate(base)]
     records += [make_record("b", s, v) for s, v in enumerate(base)] + [make_record("b", 9, 10.0)]
     campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(7)))
-    paired = tables.comparisons(records, campaign, tables.Asked(paired=True)).iloc[0]
+    paired = tables.comparisons(records, campaign, Asked(paired=True)).iloc[0]
     assert (paired["n_a"], paired["n_b"], paired["effect"], paired["test"]) == (7, 7, 1.0, statistics.PAIRED)
     assert paired["p"] == pytest.approx(2 / 2**7)
     assert (paired["p_holm"], paired["verdict"]) == (pytest.approx(6 / 2**7), "better")
     assert tables.comparisons(records, campaign).iloc[0]["verdict"] == "not distinguishable"
-    within = tables.comparisons(records, campaign, tables.Asked(paired=True, margin=0.5)).iloc[0]
+    within = tables.comparisons(records, campaign, Asked(paired=True, margin=0.5)).iloc[0]
     assert within["verdict"] == "equivalent"
+
+
+def test_imported_cells_are_never_paired_and_were_planned_by_nobody():
+    records, campaign = two_searchers()
+    records += [make_record("mine", s, 93.0 + s / 10, "imported", trajectory=[]) for s in range(2)]
+    frame = tables.comparisons(records, campaign, Asked(paired=True)).set_index(["b", "dataset"])
+    assert frame.loc[("random", "cifar10"), "test"] == statistics.PAIRED
+    assert frame.loc[("mine", "cifar10"), "test"] == statistics.EXACT
+    assert tuple(frame.loc[("mine", "cifar10"), ["n_a", "n_b"]]) == (5, 2)
+    notes = readable.readable_table(records, campaign).footnotes
+    assert f"Power: {power.power_note(5, 5, 6)}." in notes
+    assert not any("With the runs there are" in note for note in notes)
+    records = [r for r in records if (r["label"], r["seed"]) != ("random", 4)]
+    notes = readable.readable_table(records, campaign).footnotes
+    assert f"With the runs there are (fewest: random): {power.power_note(5, 4, 6)}." in notes
+
+
+def test_ablations_are_tested_in_their_own_table_and_marked_in_the_main_one():
+    """No p: 1 point lower at 12 seeds, better at none. darts, in the same folder, is tested as everybody is."""
+    values = {"gicso": 93.0, "gicso-1": 92.0, "darts": 92.95}
+    records = [make_record(k, s, v + s / 10) for k, v in values.items() for s in range(12)]
+    campaign = make_campaign(dict.fromkeys(values, "one-shot"), list(range(12)))
+    campaign["ablations"] = {"of": "gicso", "rows": {"gicso-1": "no p"}}
+    assert set(tables.comparisons(records, campaign)["b"]) == {"darts"}
+    table = readable.readable_table(records, campaign)
+    assert cells_of(table, "gicso-1")["cifar10 test"].text.endswith(" ↓")
+    assert not cells_of(table, "darts")["cifar10 test"].text.endswith(("↑", "↓"))
+    assert any(", for ablations gicso (signed ranks" in note for note in table.footnotes)
+    assert f"Power: {power.power_note(12, 12, 3)}." in table.footnotes
+    alone = [r for r in records if r["label"] != "darts"]
+    campaign["searchers"] = [s for s in campaign["searchers"] if s["label"] != "darts"]
+    table = readable.readable_table(alone, campaign)
+    assert f"Power: {power.power_note(12, 12, 3, paired=True)}." in table.footnotes
+    assert table.warnings == []  # no random searcher is missed
+
+
+def test_a_row_that_is_not_complete_is_not_the_best():
+    records = [make_record("a", s, 93.0) for s in range(3)] + [make_record("b", 0, 94.0)]
+    table = readable.readable_table(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0, 1, 2]))
+    assert cells_of(table, "a")["cifar10 test"].bold
+    assert cells_of(table, "b")["cifar10 test"] == readable.Cell("94.00")
+
+
+def test_nearly_equal_alphas_and_disconnected_answers_are_warned_of():
+    changes = [{"alpha_entropy": 0.9996, "alpha_change": 0.05}, {"alpha_entropy": 0.9, "disconnected": True}]
+    records = [make_record("darts", s, 93.0, **change) for s, change in enumerate(changes)]
+    text = " ".join(readable.readable_table(records, make_campaign({"darts": "one-shot"}, [0, 1])).warnings)
+    assert "ended nearly equal (softmax entropy above 0.999 of 1): darts 1 of 2 runs;" in text
+    assert "depends on no input (disconnected): darts 1 of 2 runs." in text
 
 
 def test_ranks_are_over_the_seeds_that_all_have():
     values = {"a": [93.0, 94.0, 92.0], "b": [92.0, 93.0, 92.0], "c": [91.0, 94.0, 90.0]}
     records = [make_record(k, s, v) for k, found in values.items() for s, v in enumerate(found)]
     records.append(make_record("a", 7, 10.0))
-    ranks = tables.rank_tests(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0, 1, 2, 7]))["cifar10"]
-    assert ranks.blocks == 3
+    records += [failed("d", s, "boom") for s in range(3)]  # who never finished is not ranked
+    campaign = make_campaign(dict.fromkeys("abcd", "one-shot"), [0, 1, 2, 7])
+    ranked, found = tables.rank_tests(records, campaign)
+    ranks = found["cifar10"]
+    assert ([s["label"] for s in ranked], ranks.blocks) == (["a", "b", "c"], 3)
     # seed 0: 1 2 3; seed 1: a and c share 1 and 2; seed 2: a and b share 1 and 2
     np.testing.assert_allclose(ranks.mean, [(1 + 1.5 + 1.5) / 3, (2 + 3 + 1.5) / 3, (3 + 1.5 + 3) / 3])
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from cmaes import CMA
 from test_searchers import build, make_task
 
 from benchmarks.base import Space
@@ -231,6 +232,66 @@ def test_enas_probabilities_are_of_the_drawn_cells():
     assert stated > 0.02
     assert drawn.count(commonest) / 4000 == pytest.approx(stated, rel=0.2)
     assert entropy.max() < 6 * np.log(5)
+
+
+def test_enas_logits_and_update_worked_out_again(monkeypatch):
+    """Temperature, tanh, baseline, entropy, clipping and Adam's first step, written out with torch's own pieces."""
+    _, searcher = build("enas", cells_an_update=4, entropy=0.1, clip=0.01)
+    controller, generator = searcher.controller, searcher.task.torch_stream("controller")
+    state = generator.get_state()
+    accuracies = np.array([80.0, 20.0, 50.0, 90.0])
+    monkeypatch.setattr(searcher.training, "accuracies", lambda drawn, x, y: accuracies)
+    drawn, log_p, entropy = controller(4, generator)
+    again_p, again_h = [], []
+    for cell in drawn:
+        x, memory, log, h = controller.start.view(1, 1, -1), None, 0.0, 0.0
+        for op in cell:
+            y, memory = controller.lstm(x, memory)
+            p = F.softmax(2.5 * torch.tanh(controller.head(y.view(1, -1)) / 5.0), dim=1)[0]
+            log, h = log + torch.log(p[op]), h - (p * torch.log(p)).sum()
+            x = controller.embedding.weight[op].view(1, 1, -1)
+        again_p.append(log)
+        again_h.append(h)
+    again_p, again_h = torch.stack(again_p), torch.stack(again_h)
+    torch.testing.assert_close(log_p, again_p)
+    torch.testing.assert_close(entropy, again_h)
+    rewards = accuracies / 100 + 0.1 * again_h.detach().numpy()
+    baseline, advantages = rewards[0], []  # the first reward, then a mean with decay 0.99
+    for reward in rewards:
+        baseline = 0.99 * baseline + 0.01 * reward
+        advantages.append(reward - baseline)
+    loss = -(again_p * torch.tensor(advantages, dtype=torch.float32)).sum() / 4
+    parameters = list(controller.parameters())
+    gradients = torch.autograd.grad(loss, parameters)
+    norm = torch.sqrt(sum((g**2).sum() for g in gradients))
+    assert norm > 0.01
+    expected = []
+    for parameter, g in zip(parameters, gradients, strict=True):
+        clipped = g * 0.01 / (norm + 1e-6)
+        expected.append(parameter.detach() - 1e-3 * clipped / (clipped.abs() + 1e-3))  # β1 is 0, the step is the first
+    generator.set_state(state)
+    assert searcher.update() == pytest.approx(rewards.mean())
+    for parameter, value in zip(parameters, expected, strict=True):
+        torch.testing.assert_close(parameter.detach(), value, rtol=1e-4, atol=1e-7)
+
+
+def test_one_shot_cmaes_minimises_the_error_and_answers_its_mean(monkeypatch):
+    """Against the package driven by hand; the error is the share of edges that are no 3x3 convolution."""
+    task, searcher = build("cmaes", generations=30)
+    inner = searcher.search
+
+    def error(cell):
+        return sum(op != 3 for op in cell) / 6
+
+    monkeypatch.setattr(inner.training, "errors", lambda cells, x, y: np.array([error(c) for c in cells]))
+    alphas, found = inner.evolve()
+    cma = CMA(np.zeros(30), 1.3, population_size=14, seed=task.seed_of("cmaes") % 2**32)
+    for _ in range(30):
+        asked = [cma.ask() for _ in range(14)]
+        cma.tell([(x, 100 * error(C.derive(x.reshape(6, 5)))) for x in asked])
+    np.testing.assert_allclose(alphas, cma.mean.reshape(6, 5))
+    assert C.derive(alphas) == (3,) * 6
+    assert found["best_one_shot"] == 100.0
 
 
 def test_rsws_answers_the_best_of_its_candidates_on_all_validation_images():

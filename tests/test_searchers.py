@@ -431,7 +431,7 @@ def test_diversity_weight_falls_linearly_to_zero():
 
 
 def test_literal_reading_runs_the_swarm_on_mixtures_and_trains_its_best():
-    told, _task, searcher = phases(mixture=1.0, fitness="mixture", weights="best")
+    told, _task, searcher = phases(**GICSO.ablations["the literal reading"])
     assert len(told) == EPOCHS
     assert not searcher.swarm.one_hot
 

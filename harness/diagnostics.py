@@ -42,12 +42,16 @@ class Watch:
         self.change: float | None = None  # largest distance of any alpha from where it was after the first step
         self.entropy: float | None = None
         self.phases: list[dict[str, Any]] = []
+        self.diversity: list[list[float]] = []  # of a swarm: steps done, mean distance, a generation each
         self.queried: set[int] = set()
 
     def see(self, line: dict[str, Any]) -> None:
         phase = line.get("phase")
         if phase is not None and (not self.phases or phase != self.phases[-1]["phase"]):
             self.phases.append({"phase": phase, "step": line["step"]})
+        spreads = line.get("swarm_diversity", [])
+        for k, spread in enumerate(spreads, 1):
+            self.diversity.append([round(line["step"] + k / len(spreads), 4), round(spread, 5)])
         if "queried" in line:
             self.queried.add(line["queried"])
         if "alphas" in line:
@@ -61,6 +65,7 @@ class Watch:
             "phases": self.phases,
             "alpha_entropy": self.entropy,
             "alpha_change": self.change,
+            "swarm_diversity": self.diversity,
             "queried_cells": len(self.queried) or None,
             "queried_canonical": len({cells.canonical(cells.from_index(k)) for k in self.queried}) or None,
         }

@@ -20,11 +20,13 @@ from harness.drawing import (
     changes,
     colour,
     figure,
+    handle,
     legend,
     make_panels,
     marker,
     runs_of,
     short_name,
+    style,
 )
 from harness.figures import GRID, held_entries, phase_changes
 from harness.remarks import Campaign, Record, done, searchers_of
@@ -63,6 +65,32 @@ def operations(records: Sequence[Record], campaign: Campaign) -> Figure:
     if any(r.get("phases") for r in records):
         handles.append(Line2D([], [], color=INK, lw=0.8, ls=":", label="change of phase"))
     legend(fig, handles)
+    return fig
+
+
+def diversity(records: Sequence[Record], campaign: Campaign) -> Figure | None:
+    """How far apart a swarm's particles are after each generation: median over seeds, over the epochs.
+
+    None where no searcher has a swarm.
+    """
+    drawn = []
+    fig = figure(6.0, 2.8)
+    (ax,) = make_panels(fig, 1)
+    for i, searcher in enumerate(searchers_of(records, campaign)):
+        runs = [r for r in done(records) if r["label"] == searcher["label"] and r.get("swarm_diversity")]
+        at: dict[float, list[float]] = {}
+        for steps, spread in (pair for run in runs for pair in run["swarm_diversity"]):
+            at.setdefault(steps, []).append(spread)
+        if at:
+            x = sorted(at)
+            ax.plot(x, [float(np.median(at[steps])) for steps in x], color=colour(i), ls=style(i), lw=1.4)
+            drawn.append(handle(i, f"{short_name(searcher)} (n = {len(runs)})"))
+    if not drawn:
+        return None
+    ax.set_ylim(bottom=0)
+    ax.set_xlabel("epochs of the search", fontsize=9)
+    ax.set_ylabel("swarm diversity", fontsize=9)
+    legend(fig, drawn)
     return fig
 
 

@@ -27,6 +27,7 @@ PLOTS = {
     "space": findings.space,
     "cells": findings.cells,
     "operations": findings.operations,
+    "diversity": findings.diversity,
     "one-shot": findings.one_shot,
 }
 TEMPLATES = Path(__file__).parent / "templates"

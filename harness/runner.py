@@ -256,13 +256,19 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
         "train_images": task.train_images,
         "operations": diagnostics.operations(step.cell),
         # A loss that diverged is no number of JSON's: it is left out.
-        **{name: value for name, value in step.metrics.items() if isinstance(value, str) or math.isfinite(value)},
+        **{name: value for name, value in step.metrics.items() if _in_json(value)},
     }
     if step.alphas is not None:
         line["alpha_entropy"] = round(diagnostics.entropy(step.alphas), 6)
         line["index_without_none"] = cells.index(cells.derive(step.alphas, none="drop"))
         line["alphas"] = [[round(float(a), 6) for a in row] for row in step.alphas]
     return line
+
+
+def _in_json(value: float | str | list[float]) -> bool:
+    if isinstance(value, str):
+        return True
+    return all(map(math.isfinite, value)) if isinstance(value, list) else math.isfinite(value)
 
 
 def _answer(

@@ -17,6 +17,7 @@ Name = Annotated[str, Field(max_length=1000)]
 Text = Annotated[str, Field(max_length=20_000)]
 Count = Annotated[int, Field(ge=0, le=10**15)]
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
+Finite = Annotated[float, Field(ge=-1e12, le=1e12)]
 Percent = Annotated[float, Field(ge=-1e6, le=1e6)]
 Index = Annotated[int, Field(ge=0, lt=NUM_CELLS)]
 Seed = Annotated[int, Field(ge=0)]
@@ -92,6 +93,7 @@ class Record(Checked):
     environment: dict[str, str | int | None]
     disconnected: bool = False
     phases: list[Phase] = []
+    swarm_diversity: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]] = []
     queried_cells: Count | None = None
     queried_canonical: Count | None = None
     alpha_entropy: Annotated[float | None, Field(allow_inf_nan=True)] = None  # of alphas that diverged, nan

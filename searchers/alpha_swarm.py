@@ -68,22 +68,24 @@ class AlphaSwarm:
         alphas = position.reshape(SHAPE)
         return derive(alphas) if self.one_hot else self.training.mixture(alphas)
 
-    def epoch(self, train: Train, diversity_weight: float = 0.0) -> dict[str, float]:
+    def epoch(self, train: Train, diversity_weight: float = 0.0) -> dict[str, Any]:
         """`train`, one epoch of weight steps, with the generations between its batches; then all are scored anew.
 
         The last generation ends the epoch: its winners are scored twice, since they had luck with their images.
         """
+        spreads: list[float] = []  # after each generation
 
         def after_batch(number: int) -> None:
             if is_due(number, len(self.training.train), self.generations):
                 self.generation(diversity_weight)
+                spreads.append(self.spread())
 
         trained = train(after_batch)
         self.rescore(diversity_weight)
         return {
             **trained,
             "best_score": self.swarm.best_value,
-            "diversity": self.spread(),
+            "swarm_diversity": spreads,
             "swarm_cells": len({derive(p.reshape(SHAPE)) for p in self.swarm.x}),
         }
 

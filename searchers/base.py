@@ -67,7 +67,7 @@ class Step:
 
     cell: Cell
     alphas: np.ndarray | None = None
-    metrics: Mapping[str, float | int | str] = field(default_factory=dict)
+    metrics: Mapping[str, float | int | str | list[float]] = field(default_factory=dict)
 
 
 @dataclass

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from scipy import stats
-from test_searchers import make_task
+from test_searchers import build, make_task
 from test_tables import make_campaign, make_record
 
 from benchmarks.nb201 import cell as C
-from harness import diagnostics, remarks, runner, store, tables
+from harness import diagnostics, findings, remarks, runner, store, tables
 from searchers import base
 
 
@@ -26,7 +26,8 @@ def test_operations_are_counted():
 def test_a_trace_s_phases_entropy_and_largest_change():
     watch = diagnostics.Watch()
     assert watch.found() == dict.fromkeys(("alpha_entropy", "alpha_change", "queried_cells", "queried_canonical")) | {
-        "phases": []
+        "phases": [],
+        "swarm_diversity": [],
     }
     alphas = np.zeros((6, 5))
     for step, (phase, value) in enumerate([("a", 0.0), ("a", 2.0), ("b", -0.5)]):
@@ -38,7 +39,30 @@ def test_a_trace_s_phases_entropy_and_largest_change():
         "alpha_change": 2.0,
         "queried_cells": None,
         "queried_canonical": None,
+        "swarm_diversity": [],
     }
+
+
+def test_swarm_diversity_is_kept_a_generation_each_and_drawn_over_epochs():
+    watch = diagnostics.Watch()
+    for line in ({"step": 0}, {"step": 1, "swarm_diversity": [2.0, 1.5]}, {"step": 2, "swarm_diversity": [1.0, 0.5]}):
+        watch.see(line)
+    assert watch.found()["swarm_diversity"] == [[1.5, 2.0], [2.0, 1.5], [2.5, 1.0], [3.0, 0.5]]
+    records = [make_record("gicso", 0, 93.0, swarm_diversity=watch.found()["swarm_diversity"])]
+    records.append(make_record("gicso", 1, 93.0, swarm_diversity=[[1.5, 4.0], [2.0, 2.5]]))  # switched earlier
+    campaign = make_campaign({"gicso": "one-shot", "darts": "one-shot"}, [0, 1])
+    (line,) = findings.diversity(records, campaign).axes[0].lines
+    assert line.get_xydata().tolist() == [[1.5, 3.0], [2.0, 2.0], [2.5, 1.0], [3.0, 0.5]]
+    assert findings.diversity([make_record("darts", 0, 93.0)], campaign) is None
+
+
+def test_a_swarm_tells_its_diversity_after_every_generation(monkeypatch):
+    _, searcher = build("gicso")
+    seen, generation = [], searcher.swarm.generation
+    monkeypatch.setattr(searcher.swarm, "generation", lambda w: (generation(w), seen.append(searcher.swarm.spread())))
+    told = [searcher.step().metrics.get("swarm_diversity") for _ in range(5)]  # 3 epochs of warm-up
+    assert told == [None, None, None, seen[:2], seen[2:]]
+    assert len(set(seen)) == 4
 
 
 def test_different_and_isomorphic_queries_are_counted():

@@ -30,7 +30,7 @@ class SwarmSettings(Settings):
     # Share of images that the arg-max path answers wrongly (as in CMANAS), its loss, or the softmax mixture's loss.
     fitness: Literal["error", "loss", "mixture"] = "error"
     fitness_batch: int = Field(512, ge=2)  # images that share batch statistics
-    fitness_images: int = Field(512, ge=2)  # for one scoring, the same for all who are scored
+    fitness_images: int = Field(512, ge=2)  # for one scoring, the same for all; a pass's last may have fewer
 
 
 class AlphaSwarm:

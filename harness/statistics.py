@@ -344,7 +344,8 @@ def compare_paired(a: ArrayLike, b: ArrayLike) -> Comparison:
     share = float(((np.sign(np.round(d, 9)) + 1) / 2).mean())
     centre, widened = share + Z**2 / (2 * n), 1 + Z**2 / n
     half = Z * math.sqrt(share * (1 - share) / n + (Z / (2 * n)) ** 2)
-    low, high = max(0.0, (centre - half) / widened), min(1.0, (centre + half) / widened)
+    low = 0.0 if share == 0 else (centre - half) / widened
+    high = 1.0 if share == 1 else (centre + half) / widened
     return Comparison(PAIRED, _two_sided(*tails), share, low, high, _direction(*tails))
 
 

@@ -186,6 +186,7 @@ def test_a_paired_verdict_follows_the_test_it_stands_for():
     assert (s.verdict(a, b, test, test.p), s.verdict(b, a, s.compare_paired(b, a), test.p)) == ("better", "worse")
     wilson = stats.binomtest(11, 12).proportion_ci(method="wilson")
     assert (test.effect_low, test.effect_high) == pytest.approx((wilson.low, wilson.high))
+    assert s.compare_paired(b, b + 1).effect_low == 0.0
 
 
 def test_equivalence_needs_a_margin_and_data():

@@ -21,7 +21,8 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Compare neural architecture searchers fairly on NAS-Bench-201: G-ICSO-NAS and its baselines.",
+    help="Compare neural architecture searchers on NAS-Bench-201: G-ICSO-NAS and its baselines. "
+    "With --debug, errors show where they come from.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Convert and describe benchmark tables.")
 app.add_typer(data_app, name="data")
@@ -213,7 +214,7 @@ def _make(asked: dict[str, Any]) -> None:
 @app.command()
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Campaign folders.")],
-    out: Annotated[Path | None, typer.Option(help="Default: DIR/report.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Default: DIR/report; needed for several folders.")] = None,
     published: Annotated[bool, typer.Option("--published", help="Add the literature's rows, marked.")] = False,
     paired: Annotated[
         bool, typer.Option("--paired", help="Wilcoxon signed-rank by seed, in place of Mann-Whitney U.")
@@ -242,6 +243,8 @@ def table(
 
     campaign, records = load([folder])
     if format is Format.csv:
+        if published:
+            raise UserError("--published: the CSV has our own rows alone; take --format md or tex")
         typer.echo(tables.to_csv(tables.results_table(records, campaign)), nl=False)
     else:
         write = readable.to_markdown if format is Format.md else readable.to_latex
@@ -249,7 +252,7 @@ def table(
 
 
 @app.command()
-def status(folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> None:
+def status(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A campaign's folder.")]) -> None:
     """How many runs of a campaign are done, running, failed and left, and where the running ones are."""
     from harness.status import status as told
 
@@ -258,8 +261,8 @@ def status(folder: Annotated[Path, typer.Argument(metavar="DIR")]) -> None:
 
 @app.command()
 def compare(
-    first: Annotated[Path, typer.Argument(metavar="DIR")],
-    second: Annotated[Path, typer.Argument(metavar="DIR")],
+    first: Annotated[Path, typer.Argument(metavar="DIR", help="A campaign's folder.")],
+    second: Annotated[Path, typer.Argument(metavar="DIR", help="Another's, of the same table.")],
     margin: MarginOption = None,
 ) -> None:
     """What differs between two campaigns: settings, environment, answers, and results paired by seed."""
@@ -271,7 +274,9 @@ def compare(
 @app.command("import")
 def import_(
     name: Annotated[str, typer.Argument(help="How these cells are called in tables and plots.")],
-    cells: Annotated[Path, typer.Argument(metavar="CELLS.csv", help="Columns seed,cell[,search_seconds].")],
+    cells: Annotated[
+        Path, typer.Argument(metavar="CELLS.csv", help="Columns seed,cell[,search_seconds][,search_dataset].")
+    ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A campaign's folder, or a new one.")],
     benchmark: BenchmarkOption = BenchmarkName.auto,
     search_dataset: SearchDatasetOption = None,
@@ -298,7 +303,7 @@ def show(
 
 @app.command()
 def best(
-    dataset: str,
+    dataset: Annotated[str, typer.Argument(help="cifar10, cifar100, ImageNet16-120 or digits201.")],
     split: Annotated[str, typer.Option(help="valid or test.")] = "test",
     table: TableOption = None,
     data: DataOption = None,
@@ -367,7 +372,7 @@ def build(
 
 @app.command()
 def doctor(table: TableOption = None, data: DataOption = None) -> None:
-    """Check this machine: device, data and tables found, network parameters against the table's."""
+    """Check this machine: device, data and tables found, networks' cost against the table's, three digits201 cells."""
     from harness.show import diagnose
 
     text, good = diagnose(table, data)

@@ -124,12 +124,17 @@ def say(text: str) -> None:
 # ----------------------------------------------------------------------------------------- options, checked
 
 
-def open_benchmark(asked: str, table: Path | None, data: Path | None) -> tuple[Benchmark, Path | None, list[Path], str]:
-    """The benchmark, its table's file (None: embedded), the folders to look in, and how it was chosen."""
+def open_benchmark(
+    asked: str, table: Path | None, data: Path | None, dataset: str | None
+) -> tuple[Benchmark, Path | None, list[Path], str]:
+    """The benchmark, its table's file (None: embedded), the folders to look in, and how it was chosen.
+
+    `dataset`: whose images are needed; None where none are.
+    """
     places = places_for(data)
     name, how = asked, "as asked"
     if asked == "auto":
-        name, reason = benchmarks.choose(table, places)
+        name, reason = benchmarks.choose(table, places, dataset)
         how = f"chosen by auto: {reason}"
     elif table is not None and name != "nb201":
         raise UserError(f"--table {table}: {name} brings its own table; leave one of the two out")
@@ -143,7 +148,9 @@ def open_benchmark(asked: str, table: Path | None, data: Path | None) -> tuple[B
 
 
 def _setting(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, str]:
-    bench, path, places, how = open_benchmark(asked["benchmark"], asked["table"], asked["data"])
+    wanted = asked["search_dataset"] or "cifar10"
+    images = wanted if wanted in benchmarks.CLASSES and any(spec.kind == "one-shot" for spec in specs) else None
+    bench, path, places, how = open_benchmark(asked["benchmark"], asked["table"], asked["data"], images)
     preset = resolve_preset(bench, asked["preset"])
     dataset = asked["search_dataset"] or bench.datasets[0]
     if dataset not in bench.datasets:

@@ -16,7 +16,7 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
 from harness import diagnostics, scoring, store
 from harness.campaign import Setting, campaign_of
-from harness.conduct import open_benchmark, provenance
+from harness.conduct import open_benchmark, provenance, say
 from harness.report import write_report
 from harness.specs import digest
 from searchers.base import suggestion
@@ -41,7 +41,7 @@ def import_cells(
     exists = (folder / "campaign.json").exists()
     campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
     bench, table_path, places, how = open_benchmark(
-        campaign["benchmark"] if exists and asked == "auto" else asked, table, data
+        campaign["benchmark"] if exists and asked == "auto" else asked, table, data, None
     )
     dataset = search_dataset or campaign.get("search_dataset", bench.datasets[0])
     rows = read_cells(path, dataset)
@@ -55,6 +55,7 @@ def import_cells(
     records = records_of(name, rows, campaign, bench)
     folder.mkdir(parents=True, exist_ok=True)
     if not exists:
+        say(f"benchmark {bench.name}: {how}")
         store.write_sealed(folder / "campaign.json", campaign)
     write_records(folder, records)
     write_report([folder], folder / "report")

@@ -18,6 +18,10 @@ ZERO = "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_co
 NINE = "|avg_pool_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"
 
 
+def test_a_number_of_numpy_s_is_an_index():
+    assert C.parse(np.array(284)) == C.parse(np.int64(284)) == C.from_index(284)
+
+
 def test_every_notation_of_every_cell_round_trips():
     for i, cell in enumerate(CELLS):
         assert C.index(cell) == i

@@ -103,6 +103,9 @@ def test_list_and_report_and_table(harness, table, tmp_path):
     assert "REA" in text
     assert "published" in text
     assert harness("table", out, "--format", "csv")[1] == (out / "report/table.csv").read_text()
+    code, _, err = harness("table", out, "--format", "csv", "--published")
+    assert code == 2
+    assert "take --format md or tex" in err
     assert r"\toprule" in harness("table", out, "--format", "tex")[1]
     code, text, _ = harness("report", out, "--out", tmp_path / "elsewhere")
     assert code == 0
@@ -123,6 +126,24 @@ def test_doctor(harness, table, cifar10_root):
     assert "BAD" in out
 
 
+def test_auto_takes_nb201_where_its_table_is_and_what_is_needed(harness, table, tmp_path, monkeypatch):
+    """Imported cells and multi-trial searchers need no images; a supernet does."""
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
+    (tmp_path / "nb201.csv.gz").symlink_to(table)
+    cells = tmp_path / "mine.csv"
+    cells.write_text("seed,cell\n0,284\n")
+    code, out, err = harness("import", "mine", cells, tmp_path / "new")
+    assert code == 0
+    assert err.startswith("benchmark nb201: chosen by auto: table found, and no images are needed")
+    assert "cifar100 test" in out
+    code, out, _ = harness("run", "--searchers", "random", "--seeds", 1, "--out", tmp_path / "out")
+    assert (code, out.startswith("benchmark nb201 (chosen by auto: table found")) == (0, True)
+    code, out, _ = harness(*["run", "--searchers", "random,darts", "--seeds", 1, "--preset", "smoke"],
+                           *["--workers", 1, "--out", tmp_path / "third"])  # fmt: skip
+    assert (code, "no cifar10 images; for nb201 give" in out) == (0, True)
+    assert out.startswith("benchmark digits201")
+
+
 def test_data_convert_and_info(harness, shared, table, tmp_path):
     code, out, _ = harness("data", "convert", table, tmp_path / "nb201.npz")
     assert code == 0
@@ -134,6 +155,10 @@ def test_data_convert_and_info(harness, shared, table, tmp_path):
     assert code == 0
     assert "3 of 15,625 cells" in out
     assert "verified" in out
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["nb201.npz", "sample.npz"]
+    code, _, err = harness("data", "convert", table, tmp_path / "third.npz", "--verify")
+    assert code == 2
+    assert "leave --verify out" in err  # before any work: nothing is left behind
     assert sorted(p.name for p in tmp_path.iterdir()) == ["nb201.npz", "sample.npz"]
     code, _, err = harness("data", "convert", table, HERE / "conftest.py" / "nb201.npz")
     assert code == 2

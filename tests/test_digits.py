@@ -244,11 +244,17 @@ def test_a_build_of_another_task_or_processor_is_not_continued(tmp_path):
     counts = digits.load_counts()
     for change, message in (
         ({"task": {}}, "another task"),
-        ({"machine": {"cpu": "abacus", "torch": "1", "python": "3"}}, "begun on abacus"),
+        ({"machine": digits_training._machine() | {"cpu": "abacus"}}, "begun on abacus"),
+        ({"machine": digits_training._machine() | {"torch": "0.4"}}, "begun on 0.4"),
     ):
         digits_training.save(digits.Counts(counts.right, counts.class_of, counts.about | change), path)
         with pytest.raises(UserError, match=message):
             digits_training.build(path, 1, lambda *event: None)
+    other = np.roll(counts.class_of, 1)
+    about = counts.about | {"machine": digits_training._machine()}
+    digits_training.save(digits.Counts(counts.right, other, about), path)
+    with pytest.raises(UserError, match="other cells counted as equal"):
+        digits_training.build(path, 1, lambda *event: None)
 
 
 # ------------------------------------------------------------------------------------------------- the table

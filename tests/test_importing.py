@@ -24,7 +24,7 @@ def mine(tmp_path):
 
 def test_imported_cells_are_scored_marked_and_kept(harness, table, tmp_path, mine):
     code, out, err = harness("import", "mine", mine, tmp_path / "c", "--table", table)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "benchmark nb201: chosen by auto: --table is given\n")
     assert "| **imported** |" in out
     assert "Imported, found with other code" in out
     assert "Preset" not in out

@@ -43,6 +43,29 @@ def test_every_cut_and_most_flips_are_user_errors() -> None:
     assert refused > len(whole) / 2
 
 
+def built(module: bytes, name: bytes, state: bytes) -> bytes:
+    """A pickle, protocol 2, that names something and gives it a state."""
+    return b"\x80\x02c" + module + b"\n" + name + b"\n" + state + b"b."
+
+
+def test_a_pickle_cannot_alter_the_reader() -> None:
+    """BUILD with a state of slots sets attributes, so also a plain function's defaults."""
+    slots = b"N}X\x0c\0\0\0__defaults__X\x01\0\0\0a\x85s\x86"
+    numpy = b"numpy.core.multiarray"
+    for module, name in ((numpy, b"scalar"), (numpy, b"_reconstruct"), (b"_codecs", b"encode")):
+        with pytest.raises(UserError, match="a function with attributes"):
+            safe_pickle.loads(built(module, name, slots), "f")
+    assert safe_pickle.loads(pickle.dumps(np.float64(2.5), 2), "f") == 2.5
+
+
+@pytest.mark.parametrize("state", [(3, "<", None, None, None, -1, -1, 4), (3, "<", ("i4", 2), None, None, -1, -1, 0)])
+def test_a_numpy_type_with_flags_or_parts_is_no_number(state: tuple) -> None:
+    """numpy's own dtype, which `--verify` lets read the same file, believes the flags: bytes would pass as pointers."""
+    dtype = b"\x80\x02cnumpy\ndtype\nX\x02\0\0\0i8K\0K\x01\x87R" + pickle.dumps(state, 2)[2:-1] + b"b."
+    with pytest.raises(UserError, match="parts or flags"):
+        safe_pickle.loads(dtype, "f")
+
+
 def test_only_numbers_are_built() -> None:
     for array in (np.array([{}], dtype=object), np.zeros(2, "i4,i4"), np.array(["x"])):
         with pytest.raises(UserError, match="not a number"):

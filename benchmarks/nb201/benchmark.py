@@ -160,8 +160,11 @@ def find_table(table: Path | None, places: list[Path]) -> Path:
     )
 
 
-def choose(table: Path | None, places: list[Path]) -> tuple[str, str]:
-    """The benchmark that `--benchmark auto` means here, and why: nb201 where its table and CIFAR-10 are."""
+def choose(table: Path | None, places: list[Path], dataset: str | None) -> tuple[str, str]:
+    """The benchmark that `--benchmark auto` means here, and why: nb201 where its table and what it needs are.
+
+    `dataset`: whose images are needed; None where none are.
+    """
     if table is not None:
         return "nb201", "--table is given"
     try:
@@ -169,10 +172,13 @@ def choose(table: Path | None, places: list[Path]) -> tuple[str, str]:
     except UserError:
         where = ", ".join(map(str, places)) or "--data, $HARNESS_DATA or ~/.cache/harness"
         return "digits201", f"no NAS-Bench-201 table in {where}; for nb201 give --table and --data"
-    folders = [place / folder for place in places for folder in ("cifar-10-batches-py", ".")]
-    if any((folder / "data_batch_1").is_file() for folder in folders):
-        return "nb201", "table and CIFAR-10 found"
-    return "digits201", f"{found} is there, but no CIFAR-10 beside it; for nb201 give --benchmark nb201 or --data"
+    if dataset is None:
+        return "nb201", "table found, and no images are needed"
+    from benchmarks import images  # and torch
+
+    if any(images.are_in(dataset, place) for place in places):
+        return "nb201", f"table and {dataset} found"
+    return "digits201", f"{found} is there, but no {dataset} images; for nb201 give --benchmark nb201 or --data"
 
 
 def open_nb201(table: Path | str, places: Sequence[Path | str]) -> Benchmark:

@@ -170,6 +170,8 @@ def parse(spelling: Any) -> Cell:
         if mark:
             return from_naslib(numbers)
         return from_index(numbers[0]) if len(numbers) == 1 else from_numbers(numbers)
+    if isinstance(spelling, np.ndarray) and spelling.ndim == 0:
+        return from_index(spelling.item())
     if isinstance(spelling, (Sequence, np.ndarray)):
         return from_numbers(list(spelling))
     return from_index(spelling)

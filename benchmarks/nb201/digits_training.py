@@ -214,8 +214,11 @@ def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -
         about = {"task": digits.TASK, "machine": _machine()}
         counts = Counts(right, class_of, about)
         save(counts, path)  # says now if the place cannot be written
-    if counts.about["machine"]["cpu"] != _machine()["cpu"]:
-        raise UserError(f"{path}: begun on {counts.about['machine']['cpu']}; a table is of one kind of processor")
+    for what in ("cpu", "torch"):
+        if counts.about["machine"][what] != _machine()[what]:
+            raise UserError(f"{path}: begun on {counts.about['machine'][what]}; a table is of one processor and torch")
+    if not np.array_equal(counts.class_of, class_of):
+        raise UserError(f"{path}: begun when other cells counted as equal; start another file")
     order = np.random.default_rng(0).permutation(len(first))
     done = counts.done
     left = [int(k) for k in order if not done[k]]

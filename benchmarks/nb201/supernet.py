@@ -1,10 +1,11 @@
 """The weight-sharing network of all 15,625 cells, built for speed.
 
-What it computes is AutoDL-Projects' NAS-Bench-201 search network: all five operations on
-each edge, combined by mixture weights or chosen one-hot; batch statistics; no affine BN parameters in cells,
-and unlike there none in the last normalisation before the classifier. How it computes it differs: per node, ReLU and pooling run once; the convolutions of one kernel size
-on all edges leaving the node are one convolution; the mixture weights ride on the BN scale, so that weighting
-a convolution costs nothing. `plain.py` is the same network written the obvious way, and its oracle.
+What it computes is AutoDL-Projects' NAS-Bench-201 search network: all five operations on each edge, combined by
+mixture weights or chosen one-hot; batch statistics; no affine BN parameters in cells. Unlike there, the
+normalisations of stem and reductions use the batch's statistics too, and the last one has no affine parameters.
+How it computes it differs: per node, ReLU and pooling run once; the convolutions of one kernel size on all edges
+leaving the node are one convolution; the mixture weights ride on the BN scale, so that weighting a convolution costs
+nothing. `plain.py` is the same network written the obvious way, and its oracle.
 """
 
 from __future__ import annotations

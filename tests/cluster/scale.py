@@ -45,7 +45,7 @@ base.SEARCHERS |= {"stub": "scale:Stub"}
 
 
 def measure(runs: int, table: Path | None, data: Path | None) -> dict[str, float]:
-    bench, path, places, _ = conduct.open_benchmark("auto", table, data)
+    bench, path, places, _ = conduct.open_benchmark("auto", table, data, "cifar10")
     preset = campaign.resolve_preset(bench, "small")
     setting = campaign.Setting(bench, path, tuple(places), bench.datasets[0], preset, "fp32", "cpu", 1)
     specs, seeds = parse_specs("stub"), range(runs)

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.base import UserError
 from benchmarks.nb201.benchmark import Benchmark
 from harness import scoring, store
+from harness.remarks import power
 from harness.runner import Plan
 from harness.specs import Spec, digest
 from searchers import base
@@ -24,7 +25,10 @@ def places_for(data: Path | None) -> list[Path]:
         if not data.is_dir():
             raise UserError(f"--data {data}: no such folder")
         return [data]
-    candidates = [os.environ.get("HARNESS_DATA"), "~/.cache/harness"]
+    named = os.environ.get("HARNESS_DATA")
+    if named and not Path(named).expanduser().is_dir():
+        raise UserError(f"$HARNESS_DATA {named}: no such folder")
+    candidates = [named, "~/.cache/harness"]
     return [p for c in candidates if c and (p := Path(c).expanduser()).is_dir()]
 
 
@@ -33,6 +37,9 @@ def resolve_preset(benchmark: Benchmark, name: str) -> dict[str, Any]:
         known = base.suggestion(name, list(benchmark.presets))
         raise UserError(f"--preset {name!r} of {benchmark.name}{known}")
     return {"name": name, **benchmark.presets[name], "simulated_seconds": benchmark.simulated_seconds}
+
+
+COMMANDS = 15_000  # characters of them that a campaign keeps, the last ones
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,7 @@ def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:
             store.set_aside(where / "trace.jsonl")  # of a finished run: a new one would take its place
         return
     if record is not None and record["key"] != plan.key:
+        say(f"{where}: made with other settings; set aside, the run is made anew")
         store.set_aside(where)
     elif record is not None and record["status"] == "done":
         say(f"{where / 'trace.jsonl'}: damaged since its run was finished; set aside, the run is repeated")
@@ -184,6 +192,10 @@ def prepare(
                 store.set_aside(folder / "campaign.json")
                 order.say(f"{error}: set aside; what else is finished in {folder} stays in the report")
         campaign = campaign_of(folder, old, setting, specs, seeds, order.ablations) | about
+        if old is not None:  # each command had a part in it
+            commands = dict.fromkeys([*old["command"].split("\n"), about["command"]])
+            campaign |= {"created": old["created"], "command": "\n".join(commands)[-COMMANDS:]}
+        campaign["power_note"] = power([], campaign)
         folder.mkdir(parents=True, exist_ok=True)
         held.enter_context(store.in_use(folder))
         if not store.has_locks(folder):
@@ -197,7 +209,7 @@ def _move_aside(folder: Path, say: Callable[[str], None]) -> None:
         raise UserError(f"--fresh: {run} is being made by {who}; stop that command first")
     if store.is_in_use(folder):
         raise UserError(f"--fresh: another command works on {folder}; stop it first")
-    number = 1
+    folder, number = folder.resolve(), 1
     while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():
         number += 1
     folder.rename(target)

@@ -19,7 +19,6 @@ from benchmarks.nb201.benchmark import Benchmark
 from harness import executors, on_ray, runner, store
 from harness.campaign import Order, Setting, left_to_do, places_for, plans, prepare, resolve_preset, shard
 from harness.executors import Execution
-from harness.power import power_note
 from harness.progress import Progress
 from harness.report import write_report
 from harness.runner import Plan
@@ -42,6 +41,7 @@ def make(asked: Mapping[str, Any]) -> int:
         ablations = {"of": specs[0].label, "rows": rows}
     else:
         specs = parse_specs(asked["searchers"], overrides)
+    _belongs(asked)
     setting, how = _setting(asked, specs)
     execution = _execution(asked, setting.device)
     folder = asked["out"]
@@ -63,7 +63,7 @@ def _campaign(
     planned = plans(setting, specs, seeds)
     if execution.shard is not None:
         planned = shard(planned, *execution.shard)
-    about = provenance(how, specs, seeds, setting, order.ablations is not None)
+    about = provenance(how, setting)
     with ExitStack() as held:
         campaign = prepare(folder, setting, specs, seeds, about, order, held)
         return _made(folder, campaign, planned, execution)
@@ -180,7 +180,7 @@ def device(name: str, local: bool = True) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and not number.isdigit()):
+    if not re.fullmatch(r"cpu|cuda(:[0-9]{1,4})?", name):
         raise UserError(f"--device {name!r}: expected auto, cpu, cuda or cuda:N")
     if kind == "cuda" and local and not torch.cuda.is_available():
         raise UserError(f"--device {name}: torch {torch.__version__} finds no CUDA device here; use --device cpu")
@@ -196,8 +196,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _execution(asked: Mapping[str, Any], on: str) -> Execution:
-    executor, workers, on_gpu = str(asked["executor"]), asked["workers"], on.startswith("cuda")
+def _belongs(asked: Mapping[str, Any]) -> None:
+    """UserError for an option of another executor than the one asked for."""
+    executor = str(asked["executor"])
     for option, only in (("address", "ray"), *((name, "slurm") for name in ("slurm_partition", "slurm_time", "slurm"))):
         if asked[option] and executor != only:
             raise UserError(f"--{option.replace('_', '-')} belongs to --executor {only}")
@@ -207,6 +208,10 @@ def _execution(asked: Mapping[str, Any], on: str) -> Execution:
         for option in ("cpus", "gpus"):
             if asked[option] is not None:
                 raise UserError(f"--{option} belongs to --executor ray or slurm; here use --threads and --workers")
+
+
+def _execution(asked: Mapping[str, Any], on: str) -> Execution:
+    executor, workers, on_gpu = str(asked["executor"]), asked["workers"], on.startswith("cuda")
     if asked["address"] is not None:
         on_ray.reach(asked["address"])
     if executor == "local" and workers is None:
@@ -257,15 +262,11 @@ def _part(text: str | None) -> tuple[int, int] | None:
 # ----------------------------------------------------------------------------------------------- provenance
 
 
-def provenance(
-    how: str, specs: Sequence[Spec], seeds: Sequence[int], setting: Setting, paired: bool = False
-) -> dict[str, Any]:
-    """What campaign.json says of where it comes from, and what it can show."""
-    tests = (len(specs) - 1) * len(setting.benchmark.datasets)
+def provenance(how: str, setting: Setting) -> dict[str, Any]:
+    """What campaign.json says of where it comes from."""
     table = setting.benchmark.table
     where = f"{setting.table}, {table.source}" if setting.table else table.source
     return {
-        "power_note": power_note(len(seeds), len(seeds), tests, paired),
         "chosen": f"benchmark {setting.benchmark.name} ({how}): {where}, sha256 {table.sha256[:12]}; search on "
         f"{setting.search_dataset}, preset {setting.preset['name']}, {setting.device}, {setting.precision}",
         "command": command(),

@@ -19,6 +19,7 @@ from harness.campaign import Setting, campaign_of
 from harness.conduct import open_benchmark, provenance, say
 from harness.report import write_report
 from harness.specs import digest
+from searchers import base
 from searchers.base import suggestion
 
 REQUIRED, OPTIONAL = ("seed", "cell"), ("search_seconds", "search_dataset")
@@ -44,21 +45,31 @@ def import_cells(
         campaign["benchmark"] if exists and asked == "auto" else asked, table, data, None
     )
     dataset = search_dataset or campaign.get("search_dataset", bench.datasets[0])
+    if dataset not in bench.datasets:
+        raise UserError(f"--search-dataset {dataset!r}{suggestion(dataset, list(bench.datasets))}")
+    if exists and dataset != campaign["search_dataset"]:
+        raise UserError(
+            f"--search-dataset {dataset}: the campaign in {folder} searches on {campaign['search_dataset']}"
+        )
     rows = read_cells(path, dataset)
     if not exists:
         seeds = [row["seed"] for row in rows]
         setting = Setting(bench, table_path, tuple(places), dataset, {"name": KIND}, "none", "none", 0)
-        campaign = campaign_of(folder, None, setting, [], seeds) | provenance(how, [], seeds, setting)
+        campaign = campaign_of(folder, None, setting, [], seeds) | provenance(how, setting)
+        campaign["power_note"] = "imported cells: nothing was planned"
     elif campaign["table_sha256"] != bench.version:
         raise UserError(f"{folder} is scored from another table (sha256 {campaign['table_sha256'][:12]})")
     check_name(name, campaign)
     records = records_of(name, rows, campaign, bench)
-    folder.mkdir(parents=True, exist_ok=True)
-    if not exists:
-        say(f"benchmark {bench.name}: {how}")
-        store.write_sealed(folder / "campaign.json", campaign)
-    write_records(folder, records)
-    write_report([folder], folder / "report")
+    with store.campaign_lock(folder):
+        if (folder / "campaign.json").exists() != exists:
+            raise UserError(f"{folder}: another command made a campaign of it meanwhile; give this one again")
+        folder.mkdir(parents=True, exist_ok=True)
+        if not exists:
+            say(f"benchmark {bench.name}: {how}")
+            store.write_sealed(folder / "campaign.json", campaign)
+        write_records(folder, records)
+        write_report([folder], folder / "report")
     return (folder / "report" / "table.md").read_text(encoding="utf-8")
 
 
@@ -80,6 +91,8 @@ def read_cells(path: Path, dataset: str) -> list[dict[str, Any]]:
 def _rows(reader: csv.DictReader[str], path: Path, dataset: str) -> list[dict[str, Any]]:
     header = [(name or "").strip() for name in reader.fieldnames or []]
     for name in header:
+        if header.count(name) > 1:
+            raise UserError(f"{path}: column {name!r} is there twice")
         if name not in REQUIRED + OPTIONAL:
             raise UserError(f"{path}: unknown column {name!r}{suggestion(name, [*REQUIRED, *OPTIONAL])}")
     for name in REQUIRED:
@@ -116,17 +129,17 @@ def _seconds(text: str, where: str) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds < float("inf"):
+    if not 0 <= seconds <= 1e12:  # as records may have
         raise UserError(f"{where}: search_seconds {text!r}: expected seconds, or nothing where unknown")
     return seconds
 
 
 def check_name(name: str, campaign: dict[str, Any]) -> None:
-    """UserError where a name cannot be a folder's, or is one of the campaign's own searchers."""
+    """UserError where a name cannot be a folder's, or is a searcher's: its runs may come into the campaign later."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", name):
         raise UserError(f"{name!r}: a name of letters, digits and . _ + -, beginning with a letter or digit")
-    if name in [s["label"] for s in campaign["searchers"]]:
-        raise UserError(f"{name!r} is a searcher of this campaign; give the imported cells another name")
+    if name in (*base.names(), *(s["label"] for s in campaign["searchers"])):
+        raise UserError(f"{name!r} is a searcher; give the imported cells another name")
 
 
 def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], benchmark: Benchmark) -> list[Any]:

@@ -276,6 +276,8 @@ def measure_search(device: str) -> dict[str, float]:
 
 def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[str, Any]:
     """Everything that perf.json holds."""
+    if table is not None:  # says so now if it cannot be used
+        open_benchmark("nb201", table).proxy("cifar10")
     torch.set_num_threads(threads)
     result: dict[str, Any] = {
         "environment": runner.environment(device, uses_torch=True),

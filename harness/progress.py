@@ -30,15 +30,18 @@ def fraction(plan: Plan, line: dict[str, Any]) -> float:
     return min(line["simulated_seconds"] / plan.preset["simulated_seconds"], 1.0)
 
 
-def describe(plan: Plan, line: dict[str, Any], since: float) -> str:
-    """What a running search is at: epoch or query, loss, cell, time left of this run."""
+def describe(plan: Plan, line: dict[str, Any], since: float, base: float = 0.0) -> str:
+    """What a running search is at: epoch or query, loss, cell, time left of this run.
+
+    `base` is the share that had been done at `since`, before the run was resumed.
+    """
     done = fraction(plan, line)
     where = f"query {line['step'] + 1}"
     if plan.kind == "one-shot":
         where = f"epoch {line['step'] + 1}/{plan.preset['epochs']}"
     phase = f" {line['phase']}," if "phase" in line else ""
     loss = f" loss {line['train_loss']:.3f}," if "train_loss" in line else ""
-    left = f", {duration((time.monotonic() - since) * (1 - done) / done)} left" if 0 < done < 1 else ""
+    left = f", {duration((time.monotonic() - since) * (1 - done) / (done - base))} left" if base < done < 1 else ""
     return f"{plan.spec} seed {plan.seed}:{phase} {where},{loss} cell {line['index']}{left}"
 
 
@@ -50,6 +53,7 @@ class Progress(AbstractContextManager["Progress"]):
         self.begin = self.printed = time.monotonic()
         self.started: dict[int, float] = {}
         self.shares: dict[int, float] = {}
+        self.bases: dict[int, float] = {}  # shares that were done before: a resumed run's
         self.done = self.failed = 0
         self.elsewhere: set[int] = set()
         self.bars: Any = None
@@ -83,20 +87,23 @@ class Progress(AbstractContextManager["Progress"]):
                 self.elsewhere.add(number)
                 self._say(f"{plan.spec} seed {plan.seed}: being made by {event['elsewhere']}; looked at again later")
         elif "line" in event:
-            self.shares[number] = fraction(plan, event["line"])
+            self.shares[number] = share = fraction(plan, event["line"])
+            step = event["line"]["step"]
+            self.bases.setdefault(number, share * step / (step + 1))  # its first line here is of the step after them
             self._running(number, plan, event["line"])
         else:
             self.started.setdefault(number, time.monotonic())
 
     def left(self) -> str:
-        work = self.done + sum(self.shares.values())
-        if not work or self.done == len(self.plans):
+        known = self.done + sum(self.shares.values())
+        work = known - sum(self.bases.values())  # of this command
+        if work <= 0 or self.done == len(self.plans):
             return ""
-        seconds = (time.monotonic() - self.begin) / work * (len(self.plans) - work)
+        seconds = (time.monotonic() - self.begin) / work * (len(self.plans) - known)
         return f"about {duration(seconds)} left"
 
     def _running(self, number: int, plan: Plan, line: dict[str, Any]) -> None:
-        text = describe(plan, line, self.started.setdefault(number, time.monotonic()))
+        text = describe(plan, line, self.started.setdefault(number, time.monotonic()), self.bases[number])
         if self.bars is not None:
             total = plan.preset["epochs"] or None
             if number not in self.tasks:

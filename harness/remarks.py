@@ -114,16 +114,21 @@ def _power(
     return power_note(n_a, n_b, len(others) * datasets, paired), fewest
 
 
+def _environments(records: Sequence[Record]) -> list[dict[str, Any]]:
+    """Where the finished runs were made, also the first part of those that were resumed elsewhere."""
+    return [e for r in done(records) for e in (r.get("begun_in"), r.get("environment")) if e]
+
+
 def hardware(records: Sequence[Record]) -> list[str]:
-    """The distinct machines of the runs, in words."""
-    environments = [r["environment"] for r in records if r.get("environment")]
+    """The distinct machines of the finished runs, in words."""
+    environments = _environments(records)
     return sorted({", ".join(str(e[k]) for k in ("device", "cpu") if e.get(k))
                    + (f", torch {e['torch']}" if e.get("torch") else "") for e in environments})  # fmt: skip
 
 
 def revisions(records: Sequence[Record]) -> list[str]:
     """The distinct versions of this program that made the runs: a clean git revision, else the digest of the source."""
-    made = [r["environment"] for r in records if r["environment"].get("harness")]
+    made = [e for e in _environments(records) if e.get("harness")]
     names = {e["git"] if e.get("git") and not e["git"].endswith("-dirty") else f"source {e.get('source') or 'unknown'}"
              for e in made}  # fmt: skip
     return sorted(names)

@@ -121,6 +121,11 @@ def join(
     ablations = [c["ablations"] for c in campaigns if c.get("ablations")]
     if len({a["of"] for a in ablations}) > 1:
         raise UserError("ablations of different searchers: report them one by one")
+    kinds: dict[str, str] = {}
+    for row in [s for c in campaigns for s in c["searchers"]] + [r for rs in records for r in rs]:
+        if kinds.setdefault(row["label"], row["kind"]) != row["kind"]:
+            raise UserError(f"{row['label']!r} is {kinds[row['label']]} in one folder and {row['kind']} in another: "
+                            "give imported cells a name of their own")  # fmt: skip
     kept: dict[tuple[str, int], Record] = {}
     other: list[str] = []
     for record in (r for rs in records for r in rs):

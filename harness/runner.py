@@ -106,17 +106,19 @@ def _made(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.tmp"):  # half-written files of a killed process
         left.unlink()
+    made_in = environment(plan.device, uses_torch=plan.kind == "one-shot")  # before: the code may change meanwhile
     try:
-        record = identity(plan) | _search(plan, folder, progress) | {"status": "done", "error": None}
+        record = identity(plan) | _search(plan, folder, progress, made_in) | {"status": "done", "error": None}
     except OSError:
         raise
     except Exception as error:
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
         record = failure(plan, _one_line(error))
-    record["environment"] = environment(plan.device, uses_torch=plan.kind == "one-shot")
+    record["environment"] = made_in
     store.write_sealed(folder / "record.json", record)  # last: its existence means that the run is over
     if record["status"] == "done":
-        (folder / "checkpoint.pt").unlink(missing_ok=True)
+        for name in ("checkpoint.pt", "error.txt"):
+            (folder / name).unlink(missing_ok=True)
     return record
 
 
@@ -140,7 +142,7 @@ def _one_line(error: Exception) -> str:
     return text if isinstance(error, UserError) else f"{type(error).__name__}: {text[:2000]}"
 
 
-def _search(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
+def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any]) -> dict[str, Any]:
     benchmark = open_benchmark(plan.benchmark, plan.table, plan.places)
     if benchmark.version != plan.table_sha256:
         place = plan.table or plan.benchmark
@@ -151,14 +153,15 @@ def _search(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
         import torch
 
         torch.set_num_threads(plan.threads)
-    task, searcher, trace, state = _begin_or_resume(plan, benchmark, folder, progress)
+    task, searcher, trace, state = _begin_or_resume(plan, benchmark, folder, progress, made_in)
     try:
         state = _loop(plan, task, searcher, trace, state, folder, progress)
     finally:
         trace.close()
     if state.steps == 0:
         raise UserError(f"{plan.spec} ended without an answer: its budget does not pay for one step")
-    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.known}
+    began = None if state.begun_in == made_in else state.begun_in  # a run resumed elsewhere, or by another revision
+    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.known, "begun_in": began}
 
 
 def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]:
@@ -168,7 +171,7 @@ def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]
 
 
 def _begin_or_resume(
-    plan: Plan, benchmark: Benchmark, folder: Path, progress: Progress
+    plan: Plan, benchmark: Benchmark, folder: Path, progress: Progress, made_in: dict[str, Any]
 ) -> tuple[SearchTask, base.Searcher, store.Trace, Progressed]:
     """Task and searcher where this very run's checkpoint was taken, and the trace to there; or all of them new.
 
@@ -186,7 +189,8 @@ def _begin_or_resume(
                 raise UserError(f"{traced}: damaged: not the trace that its checkpoint knows")
             task.load_state_dict(saved["task"])
             searcher.load_state_dict(saved["searcher"])
-            return task, searcher, trace, Progressed(saved["steps"], saved["search_seconds"])
+            begun_in = saved.get("environment", made_in)
+            return task, searcher, trace, Progressed(saved["steps"], saved["search_seconds"], begun_in)
         except OSError:
             raise
         except Exception as error:
@@ -196,12 +200,13 @@ def _begin_or_resume(
                 if path.exists():
                     store.set_aside(path)
             progress({"note": f"{_one_line(error)}; set aside, the run begins anew"})
-    return *_begin(plan, benchmark), store.Trace(traced), Progressed(0, 0.0)
+    return *_begin(plan, benchmark), store.Trace(traced), Progressed(0, 0.0, made_in)
 
 
 class Progressed(NamedTuple):
     steps: int
     search_seconds: float  # spent inside the searcher's steps, nothing else
+    begun_in: dict[str, Any]  # environment of the process that made the first step
 
 
 def _loop(
@@ -224,8 +229,8 @@ def _loop(
                 trace.sync()
                 if snapshot is not None:  # or a stop before the record is written would lose more than a step
                     store.write_bytes(folder / "checkpoint.pt", snapshot)
-                return Progressed(state.steps, state.search_seconds + seconds)
-            state = Progressed(state.steps + 1, state.search_seconds + seconds)
+                return state._replace(search_seconds=state.search_seconds + seconds)
+            state = state._replace(steps=state.steps + 1, search_seconds=state.search_seconds + seconds)
             line = trace_line(state, step, task)
             trace.append(line)
             now = time.monotonic()
@@ -312,6 +317,7 @@ def _snapshot(plan: Plan, task: SearchTask, searcher: base.Searcher, trace: stor
             "key": plan.key,
             "steps": state.steps,
             "search_seconds": state.search_seconds,
+            "environment": state.begun_in,
             "trace": [trace.size, trace.sum.hexdigest()],
             "task": task.state_dict(),
             "searcher": searcher.state_dict(),
@@ -322,7 +328,7 @@ def _snapshot(plan: Plan, task: SearchTask, searcher: base.Searcher, trace: stor
 def environment(device: str, uses_torch: bool) -> dict[str, Any]:
     """Where and with what a run was made."""
     found = dict(_environment())
-    found["device"] = device
+    found["device"] = device if uses_torch else "cpu"
     if uses_torch and device.startswith("cuda"):
         import torch
 

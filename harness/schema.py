@@ -91,6 +91,7 @@ class Record(Checked):
     status: Name
     error: Text | None
     environment: dict[str, str | int | None]
+    begun_in: dict[str, str | int | None] | None = None  # environment, where another one finished it
     disconnected: bool = False
     phases: list[Phase] = []
     swarm_diversity: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]] = []

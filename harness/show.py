@@ -48,9 +48,12 @@ def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -
     if split not in bench.splits:
         raise UserError(f"--split {split!r}{base.suggestion(split, list(bench.splits))}")
     index, score = bench.optimum(dataset, split)
+    held = int((~np.isnan(bench.column(dataset, split).mean)).sum())
+    partial = "" if held == cells.NUM_CELLS else f"; of the {held:,} cells that this table holds"
     return (
         f"{index}  {cells.to_string(cells.from_index(index))}  {score.value:.4f} %",
-        f"{dataset} {split}: {score.record} {score.split}, {score.epochs} epochs, mean of {score.trials} trials",
+        f"{dataset} {split}: {score.record} {score.split}, {score.epochs} epochs, mean of {score.trials} trials"
+        f"{partial}",
     )
 
 

@@ -92,6 +92,8 @@ def _expand(name: str, inside: str, extra: Mapping[str, Any]) -> list[Spec]:
             raise UserError(f"searcher {name}[{inside}]: expected key=value, found {item!r}")
         value = value.strip()
         values = split_outside(value[1:-1]) if value.startswith("{") and value.endswith("}") else [value]
+        if key.strip() in (*extra, *(given for option in options for given, _ in option[:1])):
+            raise UserError(f"searcher {name}[{inside}]: {key.strip()} is given twice (--set counts)")
         options.append([(key.strip(), parse_value(v)) for v in values])
     return [resolve(name, {**extra, **dict(choice)}) for choice in itertools.product(*options)]
 

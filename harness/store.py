@@ -123,24 +123,30 @@ def load_records(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
         try:
             record = load_record(path)
         except UserError as error:
-            wrong.append(f"{error}; the same harness run again repeats it")
+            again = path.parent.name in order
+            wrong.append(f"{error}; the command that made it, given again, {'repeats' if again else 'imports'} it")
         except OSError as error:
             wrong.append(f"{path}: its record cannot be read ({error.strerror or error})")
         else:
             if record is not None and (what := _foreign(record, campaign)):
-                wrong.append(f"{path}: of a campaign with another {what}; left out")
+                wrong.append(f"{path}: {what}; left out")
             elif record is not None:
                 records.append(record)
     return sorted(records, key=lambda r: (order.get(r["label"], len(order)), r["label"], r["seed"])), sorted(wrong)
 
 
 def _foreign(record: dict[str, Any], campaign: dict[str, Any]) -> str | None:
-    """In what a record differs from what all of a campaign's share, or None."""
+    """Why a record is none of this campaign's, or None."""
     for name in ("benchmark", "table_sha256", "search_dataset"):
         if record.get(name, campaign[name]) != campaign[name]:
-            return name
+            return f"of a campaign with another {name}"
     preset = record.get("preset") or campaign["preset"]  # imported cells have none
-    return "preset" if preset["name"] != campaign["preset"]["name"] else None
+    if preset["name"] != campaign["preset"]["name"]:
+        return "of a campaign with another preset"
+    row = next((s for s in campaign["searchers"] if s["label"] == record["label"]), record)
+    if row["kind"] != record["kind"]:
+        return f"{record['kind']}, where {row['spec']} is {row['kind']}"
+    return "made with other settings than today's" if row["config"] != record["config"] else None
 
 
 def read_trace(path: Path) -> Iterator[dict[str, Any]]:
@@ -339,7 +345,7 @@ def campaign_lock(folder: Path) -> Any:
     """
     folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    beside = os.access(folder.parent, os.W_OK)
+    beside = os.access(folder.parent, os.W_OK) or not folder.is_dir()  # where it cannot be made, that is the error
     return lock(folder.with_name(folder.name + ".lock") if beside else folder / "campaign.lock", wait=True)
 
 

@@ -50,7 +50,7 @@ SEARCHERS: dict[str, str] = {
 class Settings(BaseModel):
     """Base of a searcher's validated hyper-parameters: unknown names are errors, values cannot change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

@@ -366,3 +366,70 @@ def test_shards_are_the_whole_and_each_has_its_share_of_every_searcher(harness, 
     assert "Not finished: random 1 of 2; evolution 1 of 2 seeds" in stdout
     assert harness(*common, "--out", out, "--shard", "2/2")[0] == 0
     assert len(records(out)) == 4
+
+
+def test_records_of_other_settings_stay_out_of_the_row(harness, tmp_path):
+    """As when a default changed since: fewer seeds asked for now, an old record of another one under the same label."""
+    out = tmp_path / "c"
+    run = ("run", "--searchers", "random,evolution", *DIGITS, "--preset", "smoke", "--workers", 1, "--out", out)
+    assert harness(*run, "--seeds", 3)[0] == 0
+    for seed in (0, 2):
+        path = out / f"runs/evolution/seed-{seed}/record.json"
+        record = store.read_sealed(path) | {"key": "old"}
+        record["config"] = record["config"] | {"tournament": 5}
+        store.write_sealed(path, record)
+    code, said, err = harness(*run, "--seeds", 2)
+    assert code == 0
+    assert "evolution/seed-0: made with other settings; set aside, the run is made anew" in err
+    assert "| evolution | 2/3 |" in said
+    assert "evolution/seed-2: made with other settings than today's; left out" in said
+
+
+def test_each_command_has_its_part_in_the_campaign(harness, tmp_path):
+    """The second one's searcher is tested against the first's: 2 runs against 3, not one searcher alone."""
+    out = tmp_path / "c"
+    common = (*DIGITS, "--preset", "smoke", "--workers", 1, "--out", out)
+    assert harness("run", "--searchers", "random", "--seeds", 3, *common)[0] == 0
+    first = store.load_campaign(out)
+    code, said, _ = harness("run", "--searchers", "evolution", "--seeds", 2, *common)
+    assert code == 0
+    assert said.splitlines()[1].startswith("n = 3 against 2 cannot reach 0.05 after Holm over 1 comparison")
+    second = store.load_campaign(out)
+    assert second["created"] == first["created"]
+    lines = second["command"].split("\n")
+    assert [line.split("--searchers ")[1].split()[0] for line in lines] == ["random", "evolution"]
+    assert harness("run", "--searchers", "evolution", "--seeds", 2, *common)[0] == 0
+    assert store.load_campaign(out)["command"] == second["command"]
+
+
+def test_a_run_says_where_it_was_begun(tmp_path, monkeypatch):
+    """Stopped under one revision, ended under another: the record names both; a commit meanwhile changes nothing."""
+    bench = digits.open_digits201()
+    plan = plan_for(bench, "digits201", "gicso")
+    versions = iter(["one", "two"])
+    monkeypatch.setattr(runner, "environment", lambda device, uses_torch: {"git": next(versions)})
+    monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", 0)
+
+    def stopped(event):
+        raise KeyboardInterrupt
+
+    folder = store.run_folder(tmp_path, plan.label, 0)
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(plan, folder, stopped)
+    assert (folder / "checkpoint.pt").exists()
+    record = runner.run(plan, folder)
+    assert (record["begun_in"], record["environment"]) == ({"git": "one"}, {"git": "two"})
+
+
+def test_folders_that_cannot_be(harness, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "typo"))
+    code, _, err = harness("run", "--searchers", "random", "--seeds", 1, "--out", tmp_path / "c")
+    assert (code, f"$HARNESS_DATA {tmp_path / 'typo'}: no such folder" in err) == (2, True)
+    monkeypatch.delenv("HARNESS_DATA")
+    (tmp_path / "d").mkdir()
+    monkeypatch.chdir(tmp_path / "d")
+    run = ("run", "--searchers", "random", "--seeds", 1, "--preset", "smoke", "--workers", 1, *DIGITS)
+    assert harness(*run, "--out", ".")[0] == 0
+    code, _, err = harness(*run, "--out", ".", "--fresh")
+    assert (code, "moved the old" in err) == (0, True)
+    assert (tmp_path / "d.old-1/campaign.json").exists()

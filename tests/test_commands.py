@@ -20,6 +20,8 @@ HERE = Path(__file__).parent
         (["--searchers", "random", "--seeds", "1", "--preset", "smal"], "did you mean 'small'"),
         (["--searchers", "random", "--seeds", "1", "--search-dataset", "cifar"], "did you mean 'cifar10'"),
         (["--searchers", "darts", "--seeds", "1", "--device", "tpu"], "expected auto, cpu, cuda"),
+        (["--searchers", "darts", "--seeds", "1", "--device", "cpu:"], "expected auto, cpu, cuda"),
+        (["--searchers", "darts", "--seeds", "1", "--gpus", "1"], "--gpus belongs to --executor ray or slurm"),
         (["--searchers", "random", "--seeds", "1", "--data", "/no/such"], "--data /no/such: no such folder"),
         (["--searchers", "random", "--seeds", "1", "--table", "/no/such.npz"], "/no/such.npz"),
     ],
@@ -156,6 +158,7 @@ def test_data_convert_and_info(harness, shared, table, tmp_path):
     assert "3 of 15,625 cells" in out
     assert "verified" in out
     assert sorted(p.name for p in tmp_path.iterdir()) == ["nb201.npz", "sample.npz"]
+    assert "; of the 3 cells that this table holds" in harness("best", "cifar10", "--table", tmp_path / "sample.npz")[2]
     code, _, err = harness("data", "convert", table, tmp_path / "third.npz", "--verify")
     assert code == 2
     assert "leave --verify out" in err  # before any work: nothing is left behind

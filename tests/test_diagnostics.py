@@ -149,10 +149,11 @@ def test_a_loss_that_diverged_is_left_out_of_the_trace(tmp_path):
         "train_loss": float("nan"),
         "best_score": float("inf"),
         "diversity": 0.5,
+        "swarm_diversity": [0.5, float("nan")],
         "phase": "warm-up",
         "queried": 3,
     }
-    line = runner.trace_line(runner.Progressed(1, 0.25), base.Step(C.from_index(284), metrics=metrics), make_task())
+    line = runner.trace_line(runner.Progressed(1, 0.25, {}), base.Step(C.from_index(284), metrics=metrics), make_task())
     kept = {name: line[name] for name in metrics if name in line}
     assert kept == {"diversity": 0.5, "phase": "warm-up", "queried": 3}
     trace = store.Trace(tmp_path / "trace.jsonl")

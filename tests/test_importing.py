@@ -48,6 +48,24 @@ def test_imported_cells_are_scored_marked_and_kept(harness, table, tmp_path, min
     assert load(tmp_path / "c").query("seed == 3")["index"].unique() == [17]
 
 
+def test_a_searcher_s_name_and_another_data_set_are_refused(harness, table, tmp_path, mine):
+    code, _, err = harness("import", "gicso", mine, tmp_path / "c", "--table", table)
+    assert (code, "'gicso' is a searcher; give" in err) == (2, True)
+    assert harness("import", "mine", mine, tmp_path / "c", "--table", table)[0] == 0
+    code, _, err = harness("import", "other", mine, tmp_path / "c", "--table", table, "--search-dataset", "cifar100")
+    assert (code, err.rstrip().endswith("searches on cifar10")) == (2, True)
+    code, _, err = harness(
+        "import", "m", mine, tmp_path / "d", "--benchmark", "digits201", "--search-dataset", "cifar10"
+    )
+    assert (code, "--search-dataset 'cifar10'" in err) == (2, True)
+    mine.write_text("seed,cell,search_seconds\n0,1,1e13\n")
+    assert harness("import", "mine", mine, tmp_path / "e", "--table", table)[0] == 2
+    mine.write_text("seed,cell,cell\n0,1,2\n")
+    code, _, err = harness("import", "mine", mine, tmp_path / "e", "--table", table)
+    assert (code, "column 'cell' is there twice" in err) == (2, True)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "c.lock", "mine.csv"]
+
+
 def test_imported_cells_stand_beside_runs_and_are_tested_against_them(harness, table, tmp_path, mine):
     folder = tmp_path / "c"
     run = ("run", "--searchers", "random", "--seeds", 3, "--benchmark", "nb201", "--out", folder, "--table", table)

@@ -219,6 +219,13 @@ def test_joined_runs_of_one_seed_made_in_two_ways_are_not_one_run(tmp_path):
     assert joined["warnings"] == [left_out]
 
 
+def test_a_name_that_is_imported_in_one_folder_and_run_in_another_is_refused():
+    campaigns = [make_campaign({"gicso": "one-shot"}, [0]) for _ in range(2)]
+    imported = make_record("gicso", 0, 93.0, "imported")
+    with pytest.raises(UserError, match="'gicso' is one-shot in one folder and imported in another"):
+        report.join(campaigns, [[imported], [make_record("gicso", 1, 92.0)]], ["one", "two"])
+
+
 def test_joined_campaigns_keep_each_one_s_seeds_and_the_ablations():
     """a is to have 3 seeds and b 1, in a folder that was joined before; the ablations stay ablations."""
     first = make_campaign({"a": "one-shot", "b": "one-shot"}, [0, 1, 2])

@@ -48,3 +48,21 @@ def test_seeds():
     for wrong in ("0", "-1", "a", "1,1", "1.5", "", "1,,2", ","):
         with pytest.raises(UserError):
             parse_seeds(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides"),
+    [
+        ("gicso[population=12,population=24]", []),
+        ("gicso[population={12,24}],gicso", ["gicso.population=18"]),
+    ],
+)
+def test_a_setting_given_twice_is_refused(text, overrides):
+    with pytest.raises(UserError, match="population is given twice"):
+        parse_specs(text, overrides)
+
+
+@pytest.mark.parametrize("value", ["inf", "1e400", "nan"])
+def test_settings_are_finite(value):
+    with pytest.raises(UserError, match="alpha_lr"):
+        parse_specs(f"darts[alpha_lr={value}]")

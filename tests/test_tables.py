@@ -248,6 +248,14 @@ def test_runs_of_other_revisions_are_named_and_warned_of():
     assert table.warnings == [f"the runs come from several revisions of the program: {named}."]
 
 
+def test_a_run_resumed_by_another_revision_names_both():
+    records, campaign = two_searchers()
+    records[2]["begun_in"] = records[2]["environment"] | {"git": "a923c9f00000", "cpu": "Older CPU"}
+    table = readable.readable_table(records, campaign)
+    assert "the runs come from several revisions of the program: 352f11100000; a923c9f00000." in table.warnings
+    assert any("several machines" in warning for warning in table.warnings)
+
+
 def test_rows_that_read_the_same_are_both_bold():
     records = [make_record(k, 0, v) for k, v in (("a", 93.001), ("b", 93.0), ("c", 92.9))]
     table = readable.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0]))

@@ -1,0 +1,34 @@
+"""What is said of the time that is left."""
+
+import pytest
+from planned import plans_for
+
+from benchmarks.nb201 import digits
+from harness import progress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_a_resumed_run_s_earlier_epochs_are_not_this_command_s_work(clock, capsys):
+    """Of 40 epochs 30 were done before; then one a minute: after two of them 8 are left, and a whole other run."""
+    plans = plans_for(digits.open_digits201(), "digits201", "gicso", [0, 1], preset="small")
+    shown = progress.Progress(plans)
+    shown.report(0, {"started": True})
+    for epoch in (31, 32):
+        clock[0] += 60
+        shown.report(0, {"line": {"step": epoch - 1, "index": 284}})
+    assert "epoch 32/40, cell 284, 8 min 00 s left" in capsys.readouterr().err
+    assert shown.left() == f"about {progress.duration(48 * 60)} left"
+
+
+def test_a_fresh_run_s_first_epoch_counts(clock):
+    plans = plans_for(digits.open_digits201(), "digits201", "gicso", [0], preset="small")
+    shown = progress.Progress(plans)
+    clock[0] += 30
+    shown.report(0, {"line": {"step": 0, "index": 284}})
+    assert shown.left() == f"about {progress.duration(39 * 30)} left"

@@ -63,7 +63,7 @@ def test_a_searcher_s_name_and_another_data_set_are_refused(harness, table, tmp_
     mine.write_text("seed,cell,cell\n0,1,2\n")
     code, _, err = harness("import", "mine", mine, tmp_path / "e", "--table", table)
     assert (code, "column 'cell' is there twice" in err) == (2, True)
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "c.lock", "mine.csv"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["c", "mine.csv"]
 
 
 def test_imported_cells_stand_beside_runs_and_are_tested_against_them(harness, table, tmp_path, mine):

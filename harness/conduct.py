@@ -19,7 +19,7 @@ from benchmarks.nb201.benchmark import Benchmark
 from harness import executors, on_ray, runner, store
 from harness.campaign import Order, Setting, left_to_do, places_for, plans, prepare, resolve_preset, shard
 from harness.executors import Execution
-from harness.progress import Progress
+from harness.progress import Progress, tell
 from harness.report import write_report
 from harness.runner import Plan
 from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs
@@ -48,7 +48,7 @@ def make(asked: Mapping[str, Any]) -> int:
     if folder is None:
         suffix = "" if ablations is None else f"-ablate-{specs[0].label}"
         folder = Path(f"results/{setting.benchmark.name}-{asked['preset']}{suffix}")
-    return _campaign(setting, how, specs, seeds, folder, execution, Order(say, asked["fresh"], ablations))
+    return _campaign(setting, how, specs, seeds, folder, execution, Order(tell, asked["fresh"], ablations))
 
 
 def _campaign(
@@ -71,14 +71,14 @@ def _campaign(
 
 def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], execution: Execution) -> int:
     """Make what is left of a campaign, and its report."""
-    left = left_to_do(folder, planned, say)
+    left = left_to_do(folder, planned, tell)
     show(f"{campaign['chosen']}\n{campaign['power_note']}")
-    say(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
+    tell(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
     jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
     if jobs and execution.executor == "slurm" and not execution.wait:
         from harness import on_slurm
 
-        say(f"job {on_slurm.submit(jobs, execution)} is queued; harness status {folder}, then harness report {folder}")
+        tell(f"job {on_slurm.submit(jobs, execution)} is queued; harness status {folder}, then harness report {folder}")
         return 0
     try:
         with Progress(left) as progress:
@@ -91,20 +91,20 @@ def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], ex
                 write_report([folder], folder / "report")
     except KeyboardInterrupt:
         if execution.executor != "slurm":  # there the array goes on, and the same command would queue another
-            say(CONTINUES)
+            tell(CONTINUES)
         return STOPPED
     if (folder / "report").is_dir():
         show((folder / "report" / "table.md").read_text(encoding="utf-8"))
-        say(f"report: {folder / 'report' / 'report.html'}")
+        tell(f"report: {folder / 'report' / 'report.html'}")
     if progress.failed:
-        say(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
+        tell(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
         return 1
     return 0
 
 
 def _end(signum: int, frame: Any) -> None:
     """While the report is drawn nothing is to be saved, and plotting libraries may swallow a KeyboardInterrupt."""
-    say(CONTINUES)
+    tell(CONTINUES)
     os._exit(STOPPED)
 
 
@@ -114,11 +114,6 @@ def show(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
-
-
-def say(text: str) -> None:
-    """What is no result goes to stderr."""
-    print(text, file=sys.stderr, flush=True)
 
 
 # ----------------------------------------------------------------------------------------- options, checked
@@ -161,7 +156,7 @@ def _setting(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, 
     if named == "auto" and (elsewhere or asked["gpus"] is not None):
         named = "cuda" if asked["gpus"] else "cpu"
         if one_shot and asked["gpus"] is None:
-            say("searches will train on CPUs there; --gpus 1 gives each a GPU")
+            tell("searches will train on CPUs there; --gpus 1 gives each a GPU")
     if named.startswith("cuda") and asked["gpus"] == 0:
         raise UserError(f"--gpus 0 with --device {named}: a run that is given no GPU cannot use one")
     chosen = device(named, local) if one_shot or named != "auto" else "cpu"

@@ -16,7 +16,8 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
 from harness import diagnostics, scoring, store
 from harness.campaign import Setting, campaign_of
-from harness.conduct import open_benchmark, provenance, say
+from harness.conduct import open_benchmark, provenance
+from harness.progress import tell
 from harness.report import write_report
 from harness.specs import digest
 from searchers import base
@@ -66,7 +67,7 @@ def import_cells(
             raise UserError(f"{folder}: another command made a campaign of it meanwhile; give this one again")
         folder.mkdir(parents=True, exist_ok=True)
         if not exists:
-            say(f"benchmark {bench.name}: {how}")
+            tell(f"benchmark {bench.name}: {how}")
             store.write_sealed(folder / "campaign.json", campaign)
         write_records(folder, records)
         write_report([folder], folder / "report")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -21,6 +22,14 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def tell(text: str) -> None:
+    """What is no result goes to stderr; that nobody reads it any more (`2>&1 | head`) must not end a campaign."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
 
 
 def fraction(plan: Plan, line: dict[str, Any]) -> float:
@@ -140,4 +149,4 @@ class Progress(AbstractContextManager["Progress"]):
 
     def _print(self, text: str) -> None:
         self.printed = time.monotonic()
-        print(text, file=sys.stderr, flush=True)
+        tell(text)

@@ -16,6 +16,7 @@ def status(folder: Path) -> str:
     running = store.running(folder)
     total: Counter[str] = Counter()
     rows, details = [], []
+    known = {searcher["label"] for searcher in campaign["searchers"]}
     for searcher in campaign["searchers"]:
         counts: Counter[str] = Counter()
         for seed in planned_seeds(searcher, campaign):
@@ -26,6 +27,10 @@ def status(folder: Path) -> str:
                 details.append(f"  {searcher['spec']} seed {seed}: {detail}")
         rows.append((searcher["spec"], counts))
         total += counts
+    for label in sorted({path.parent.name for path in folder.glob("runs/*/seed-*")} - known):
+        imported = Counter(done=len(list(folder.glob(f"runs/{label}/seed-*/record.json"))))
+        rows.append((f"{label} (imported)", imported))
+        total += imported
     rows.append(("all", total))
     width = max(len(name) for name, _ in rows)
     kinds = ("done", "running", "failed", "left")

@@ -30,6 +30,7 @@ def test_imported_cells_are_scored_marked_and_kept(harness, table, tmp_path, min
     assert "Preset" not in out
     frame = load(tmp_path / "c").query("dataset == 'cifar10' and split == 'test' and not without_none")
     assert frame["seed"].tolist() == [3, 5, 8]
+    assert "mine (imported)        3        0        0        0\n" in harness("status", tmp_path / "c")[1]
     assert frame["index"].tolist() == [9930, 0, 9930]
     assert frame["value"].round(2).tolist()[::2] == [94.36, 94.36]
     assert frame["search_seconds"].tolist()[::2] == [120.5, 99]

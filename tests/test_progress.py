@@ -32,3 +32,16 @@ def test_a_fresh_run_s_first_epoch_counts(clock):
     clock[0] += 30
     shown.report(0, {"line": {"step": 0, "index": 284}})
     assert shown.left() == f"about {progress.duration(39 * 30)} left"
+
+
+def test_a_closed_pipe_ends_nothing(monkeypatch):
+    class Closed:
+        def write(self, text):
+            raise BrokenPipeError
+
+        flush = write
+
+    monkeypatch.setattr(progress.sys, "stderr", Closed())
+    progress.tell("nobody hears this")
+    progress.tell("nor this")
+    assert progress.sys.stderr.name == "/dev/null"

@@ -72,8 +72,8 @@ def sentences(frame: pd.DataFrame) -> list[str]:
     for name, part in frame[frame["split"] == "test"].groupby("ablation", sort=False):
         told = [row for row in part.to_dict("records") if row["verdict"] in ("better", "worse")]
         said = [
-            f"{row['verdict']} on {row['dataset']} (median {row['difference']:+.2f} points, mean "
-            f"{row['mean_difference']:+.2f}, {statistics.p_text(row['p_holm'])}, n = {row['n']})".replace("-", "−")
+            f"{row['verdict']} on {row['dataset']} (median {statistics.signed(row['difference'])} points, mean "
+            f"{statistics.signed(row['mean_difference'])}, {statistics.p_text(row['p_holm'])}, n = {row['n']})"
             for row in told
         ]
         if told:

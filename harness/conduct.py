@@ -72,7 +72,7 @@ def _campaign(
 def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], execution: Execution) -> int:
     """Make what is left of a campaign, and its report."""
     left = left_to_do(folder, planned, tell)
-    show(f"{campaign['chosen']}\n{campaign['power_note']}")
+    tell(f"{campaign['chosen']}\n{campaign['power_note']}", "stdout")
     tell(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
     jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
     if jobs and execution.executor == "slurm" and not execution.wait:
@@ -94,7 +94,7 @@ def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], ex
             tell(CONTINUES)
         return STOPPED
     if (folder / "report").is_dir():
-        show((folder / "report" / "table.md").read_text(encoding="utf-8"))
+        tell((folder / "report" / "table.md").read_text(encoding="utf-8"), "stdout")
         tell(f"report: {folder / 'report' / 'report.html'}")
     if progress.failed:
         tell(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
@@ -106,14 +106,6 @@ def _end(signum: int, frame: Any) -> None:
     """While the report is drawn nothing is to be saved, and plotting libraries may swallow a KeyboardInterrupt."""
     tell(CONTINUES)
     os._exit(STOPPED)
-
-
-def show(text: str) -> None:
-    """A result; that nobody reads stdout any more (`| head`) must not end a campaign."""
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
 
 
 # ----------------------------------------------------------------------------------------- options, checked
@@ -142,14 +134,20 @@ def open_benchmark(
         raise
 
 
+def search_dataset(bench: Benchmark, asked: str | None) -> str:
+    """The data set to search on, by default the benchmark's first; UserError where it has no such one."""
+    dataset = asked or bench.datasets[0]
+    if dataset not in bench.datasets:
+        raise UserError(f"--search-dataset {dataset!r}{suggestion(dataset, list(bench.datasets))}")
+    return dataset
+
+
 def _setting(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, str]:
     wanted = asked["search_dataset"] or "cifar10"
     images = wanted if wanted in benchmarks.CLASSES and any(spec.kind == "one-shot" for spec in specs) else None
     bench, path, places, how = open_benchmark(asked["benchmark"], asked["table"], asked["data"], images)
     preset = resolve_preset(bench, asked["preset"])
-    dataset = asked["search_dataset"] or bench.datasets[0]
-    if dataset not in bench.datasets:
-        raise UserError(f"--search-dataset {dataset!r}{suggestion(dataset, list(bench.datasets))}")
+    dataset = search_dataset(bench, asked["search_dataset"])
     named, one_shot = asked["device"], any(spec.kind == "one-shot" for spec in specs)
     local = asked["executor"] == "local"
     elsewhere = asked["executor"] == "slurm" or asked["address"] is not None  # what this machine has says nothing

@@ -14,9 +14,8 @@ from typing import Any
 from benchmarks.base import UserError, read_at_most
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
-from harness import diagnostics, scoring, store
+from harness import conduct, diagnostics, scoring, store
 from harness.campaign import Setting, campaign_of
-from harness.conduct import open_benchmark, provenance
 from harness.progress import tell
 from harness.report import write_report
 from harness.specs import digest
@@ -42,12 +41,10 @@ def import_cells(
     """
     exists = (folder / "campaign.json").exists()
     campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
-    bench, table_path, places, how = open_benchmark(
+    bench, table_path, places, how = conduct.open_benchmark(
         campaign["benchmark"] if exists and asked == "auto" else asked, table, data, None
     )
-    dataset = search_dataset or campaign.get("search_dataset", bench.datasets[0])
-    if dataset not in bench.datasets:
-        raise UserError(f"--search-dataset {dataset!r}{suggestion(dataset, list(bench.datasets))}")
+    dataset = conduct.search_dataset(bench, search_dataset or campaign.get("search_dataset"))
     if exists and dataset != campaign["search_dataset"]:
         raise UserError(
             f"--search-dataset {dataset}: the campaign in {folder} searches on {campaign['search_dataset']}"
@@ -56,7 +53,7 @@ def import_cells(
     if not exists:
         seeds = [row["seed"] for row in rows]
         setting = Setting(bench, table_path, tuple(places), dataset, {"name": KIND}, "none", "none", 0)
-        campaign = campaign_of(folder, None, setting, [], seeds) | provenance(how, setting)
+        campaign = campaign_of(folder, None, setting, [], seeds) | conduct.provenance(how, setting)
         campaign["power_note"] = "imported cells: nothing was planned"
     elif campaign["table_sha256"] != bench.version:
         raise UserError(f"{folder} is scored from another table (sha256 {campaign['table_sha256'][:12]})")

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Literal
 
 from harness.runner import Plan
 
@@ -24,12 +24,12 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def tell(text: str) -> None:
-    """What is no result goes to stderr; that nobody reads it any more (`2>&1 | head`) must not end a campaign."""
+def tell(text: str, stream: Literal["stderr", "stdout"] = "stderr") -> None:
+    """Results go to stdout, all else to stderr; that nobody reads it any more (`| head`) must not end a campaign."""
     try:
-        print(text, file=sys.stderr, flush=True)
+        print(text, file=getattr(sys, stream), flush=True)
     except BrokenPipeError:
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
+        setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
 
 
 def fraction(plan: Plan, line: dict[str, Any]) -> float:

@@ -28,7 +28,7 @@ from harness.remarks import (
     searchers_of,
     warnings,
 )
-from harness.statistics import ALPHA, p_text
+from harness.statistics import ALPHA, p_number, signed
 from harness.tables import COSTS, comparisons, results_table
 
 PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
@@ -84,26 +84,42 @@ class ReadableTable:
         return [self.rows_are, "n", *(f"{d} {s}" for d, s in self.scores), *self.costs]
 
 
+class Frames(NamedTuple):
+    """What the readable table is made of: `results_table`, `comparisons` and `ablation_table` of the same runs."""
+
+    results: pd.DataFrame
+    tests: pd.DataFrame
+    ablations: pd.DataFrame
+
+
+def frames_of(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> Frames:
+    return Frames(
+        results_table(records, campaign), comparisons(records, campaign, asked), ablation_table(records, campaign)
+    )
+
+
 def readable_table(
     records: Sequence[Record],
     campaign: Campaign,
     published: bool = False,
     asked: Asked = UNPAIRED,
+    frames: Frames | None = None,
 ) -> ReadableTable:
     """One row per method, grouped by kind; then the space's bounds and, if asked, the published rows.
 
-    The marks stand for the comparisons that are `asked` for, and for the ablations'.
+    The marks stand for the comparisons that are `asked` for, and for the ablations'; `frames` are `frames_of` the same,
+    where they are there already.
     """
-    results = results_table(records, campaign)
+    results, tests, ablations = frames or frames_of(records, campaign, asked)
     columns = score_columns(records, campaign)
     caption = (
         f"{campaign['benchmark']}, preset {campaign['preset']['name']}: accuracy in percent of the cells "
         f"that search on {campaign['search_dataset']} found, mean ± std over seeds"
     )
-    tests = comparisons(records, campaign, asked).to_dict("records")
-    marks = {(t["b"], t["dataset"]): MARKS.get(INVERSE.get(t["verdict"], t["verdict"]), "") for t in tests}
-    ablations = ablation_table(records, campaign).dropna(subset="verdict").to_dict("records")
-    marks |= {(t["label"], t["dataset"]): MARKS.get(t["verdict"], "") for t in ablations}
+    marks = {(t["b"], t["dataset"]): MARKS.get(INVERSE.get(t["verdict"], t["verdict"]), "")
+             for t in tests.to_dict("records")}  # fmt: skip
+    tested = ablations[ablations["split"] == "test"].to_dict("records")
+    marks |= {(t["label"], t["dataset"]): MARKS.get(t["verdict"], "") for t in tested}
     groups = [*_our_groups(records, campaign, columns, marks, results), _space_group(columns, campaign)]
     table = ReadableTable(caption, columns, groups)
     if published:
@@ -173,16 +189,13 @@ def readable_ablations(frame: pd.DataFrame) -> ReadableTable:
 
 
 def _ablation_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
-    def signed(value: float) -> str:
-        return f"{value:+.2f}".replace("-", "−")
-
     if pd.isna(row["difference"]):
         return [Cell(EMPTY)] * 4
     median = signed(row["difference"])
     if not pd.isna(row["ci_low"]):
         level = "" if one_level else f"; {row['ci_level']:.3f}"
         median += f" [{signed(row['ci_low'])}, {signed(row['ci_high'])}{level}]"
-    p = EMPTY if pd.isna(row["p_holm"]) else p_text(row["p_holm"]).removeprefix("p = ").removeprefix("p ")
+    p = EMPTY if pd.isna(row["p_holm"]) else p_number(row["p_holm"])
     told = bool(row["p_holm"] <= ALPHA)
     same = f"{row['same_answer']} of {row['n']}"
     return [Cell(median, told), Cell(signed(row["mean_difference"])), Cell(p, told), Cell(same)]

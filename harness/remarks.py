@@ -86,7 +86,7 @@ def ablated(campaign: Campaign) -> dict[str, str]:
 
 def compared(records: Sequence[Record], campaign: Campaign) -> list[dict]:
     """The searchers that are tested against the first of them: all but ablations."""
-    return [s for s in searchers_of(records, campaign) if s["label"] not in ablated(campaign)]
+    return [s for s in searchers_of(records, campaign) if "ablation" not in s]
 
 
 def power(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> str:

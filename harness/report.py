@@ -13,9 +13,9 @@ from markupsafe import Markup
 from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
 from harness import drawing, figures, findings, readable, remarks, statistics, store, tables
-from harness.ablations import ablation_table, sentences
+from harness.ablations import sentences
 from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds
-from harness.statistics import p_text
+from harness.statistics import p_number, p_text
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
 SHOULD_AGREE = ("precision", "threads", "versions")
@@ -67,10 +67,9 @@ def write_files(
     records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False, asked: Asked = UNPAIRED
 ) -> list[Path]:
     """The files of a report from loaded records, into the existing folder out."""
-    tests = tables.comparisons(records, campaign, asked)
-    results = tables.results_table(records, campaign)
-    table = readable.readable_table(records, campaign, published, asked)
-    ablations = ablation_table(records, campaign)
+    frames = readable.frames_of(records, campaign, asked)
+    results, tests, ablations = frames
+    table = readable.readable_table(records, campaign, published, asked, frames)
     behaviour, ranks = tables.diagnostics(records, campaign), tables.ranks_table(records, campaign)
     plots = {}
     for name, draw in PLOTS.items():
@@ -85,7 +84,7 @@ def write_files(
         "comparisons.csv": tables.to_csv(tests),
         "runs.csv": tables.to_csv(tables.runs_table(records, campaign)),
         "diagnostics.csv": tables.to_csv(behaviour),
-        "report.html": to_html(records, campaign, asked, table, results, tests, ablations, ranks, behaviour, drawn),
+        "report.html": to_html(records, campaign, asked, table, frames, ranks, behaviour, drawn),
     }
     if len(ranks):
         texts["ranks.csv"] = tables.to_csv(ranks)
@@ -168,12 +167,11 @@ def _short(value: Any) -> str:
 def headline(
     records: Sequence[Record],
     campaign: Campaign,
-    tests: pd.DataFrame,
-    results: pd.DataFrame,
-    ablations: pd.DataFrame,
+    frames: readable.Frames,
     ranks: pd.DataFrame,
 ) -> list[str]:
     """What the numbers say: of each searcher the first one is tested against, of ablations, of all ranked together."""
+    results, tests, ablations = frames
     reference, *others = compared(records, campaign)
     said_of = []
     for other in others:
@@ -230,15 +228,15 @@ def to_html(
     campaign: Campaign,
     asked: Asked,
     table: readable.ReadableTable,
-    results: pd.DataFrame,
-    tests: pd.DataFrame,
-    ablations: pd.DataFrame,
+    frames: readable.Frames,
     ranks: pd.DataFrame,
     behaviour: pd.DataFrame,
     plots: dict[str, Path],
 ) -> str:
     """The page, standing alone: style and plots are inside, nothing is fetched, all text is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    results, tests, ablations = frames
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -254,7 +252,7 @@ def to_html(
         campaign=campaign,
         table=table,
         ablations=readable.readable_ablations(ablations) if len(ablations) else None,
-        headline=headline(records, campaign, tests, results, ablations, ranks),
+        headline=headline(records, campaign, frames, ranks),
         power=remarks.power(records, campaign, asked),
         margin=asked.margin,
         standing=_standing_rows(results, specs),
@@ -271,7 +269,7 @@ def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
         return readable.EMPTY if value != value else format(value, digits)
 
     def probability(value: float) -> str:
-        return readable.EMPTY if value != value else p_text(value).removeprefix("p = ").removeprefix("p ")
+        return readable.EMPTY if value != value else p_number(value)
 
     interval = f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]" if row["effect_low"] == row["effect_low"] else ""
     test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"

@@ -86,15 +86,18 @@ def parse_specs(text: str, overrides: Sequence[str] = ()) -> list[Spec]:
 
 def _expand(name: str, inside: str, extra: Mapping[str, Any]) -> list[Spec]:
     options: list[list[tuple[str, Any]]] = []
+    given = set(extra)
     for item in split_outside(inside) if inside.strip() else []:
         key, mark, value = item.partition("=")
         if not mark or not key.strip() or not value.strip():
             raise UserError(f"searcher {name}[{inside}]: expected key=value, found {item!r}")
         value = value.strip()
         values = split_outside(value[1:-1]) if value.startswith("{") and value.endswith("}") else [value]
-        if key.strip() in (*extra, *(given for option in options for given, _ in option[:1])):
-            raise UserError(f"searcher {name}[{inside}]: {key.strip()} is given twice (--set counts)")
-        options.append([(key.strip(), parse_value(v)) for v in values])
+        key = key.strip()
+        if key in given:
+            raise UserError(f"searcher {name}[{inside}]: {key} is given twice (--set counts)")
+        given.add(key)
+        options.append([(key, parse_value(v)) for v in values])
     return [resolve(name, {**extra, **dict(choice)}) for choice in itertools.product(*options)]
 
 

@@ -55,6 +55,9 @@ class Comparison(NamedTuple):
     direction: int | None  # of the ranks that the test sums: 1 a is higher, -1 lower, 0 neither; not always A's
 
 
+UNTESTED = Comparison(None, None, None, None, None, None)
+
+
 def summary(values: ArrayLike) -> Summary:
     """Mean, std (ddof 1), median and its order-statistic interval. values: (n,), n may be 0."""
     x = np.sort(np.asarray(values, dtype=np.float64))
@@ -96,11 +99,8 @@ def compare(a: ArrayLike, b: ArrayLike) -> Comparison:
         return UNTESTED
     less, greater, name = mann_whitney_tails(x, y)
     effect = effect_size(x, y)
-    return Comparison(name, _two_sided(less, greater), effect, *effect_interval(effect, len(x), len(y)),
-                      _direction(less, greater))  # fmt: skip
-
-
-UNTESTED = Comparison(None, None, None, None, None, None)
+    interval = effect_interval(effect, len(x), len(y))
+    return Comparison(name, _two_sided(less, greater), effect, *interval, _direction(less, greater))
 
 
 def _two_sided(less: float, greater: float) -> float:
@@ -142,9 +142,8 @@ def _exact_tails(ranks: NDArray[np.int64], group: NDArray[np.int64]) -> tuple[fl
     """Tails of the group's rank sum over all choices of len(group) out of ranks, ties and all."""
     size, observed = len(group), int(group.sum())
     largest = int(np.sort(ranks)[-size:].sum())
-    ways = np.zeros(
-        (size + 1, largest + 1)
-    )  # ways[k, s]: choices of k ranks with sum s; whole, and then rounded, numbers
+    # ways[k, s]: choices of k ranks with sum s; whole numbers, rounded where they are beyond 2^53
+    ways = np.zeros((size + 1, largest + 1))
     ways[0, 0] = 1
     for rank in ranks:
         # the right side is evaluated before the assignment, so each rank is used once
@@ -289,10 +288,21 @@ def verdict(
 
 def p_text(p: float) -> str:
     """A p-value in words: never 0, never rounded across 0.05."""
+    number = p_number(p)
+    return f"p {number}" if number.startswith("<") else f"p = {number}"
+
+
+def p_number(p: float) -> str:
+    """The same without its name, as it stands in a column."""
     if p < 0.001:
-        return "p < 0.001"
+        return "< 0.001"
     text = f"{p:.2g}"
-    return f"p = {p:.4g}" if (float(text) <= ALPHA) != (p <= ALPHA) else f"p = {text}"
+    return f"{p:.4g}" if (float(text) <= ALPHA) != (p <= ALPHA) else text
+
+
+def signed(value: float) -> str:
+    """A difference in points: its sign always there, a real minus."""
+    return f"{value:+.2f}".replace("-", "−")
 
 
 def regret(optimum: float, values: ArrayLike) -> float | None:

@@ -120,6 +120,8 @@ def test_an_ablation_that_differs_is_said_in_words_and_in_bold():
         "s, no x: worse on d (median −5.50 points, mean −5.50, p = 0.0039, n = 10).",
         "Not distinguishable from s: much x.",
     ]
+    frame["dataset"] = "ImageNet16-120"  # a hyphen in a name is no minus
+    assert sentences(frame)[0].startswith("s, no x: worse on ImageNet16-120 (median −5.50 points")
 
 
 def test_cells_that_compute_the_same_are_the_same_answer():

@@ -15,8 +15,7 @@ from scipy import stats
 from test_tables import failed, make_campaign, make_record, two_searchers
 
 from benchmarks.base import UserError
-from harness import drawing, figures, findings, report, statistics, store, tables
-from harness.ablations import ablation_table
+from harness import drawing, figures, findings, readable, report, statistics, store, tables
 
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
 FILES = {
@@ -106,9 +105,8 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
 
 
 def said(records, campaign):
-    tests, results = tables.comparisons(records, campaign), tables.results_table(records, campaign)
     return report.headline(
-        records, campaign, tests, results, ablation_table(records, campaign), tables.ranks_table(records, campaign)
+        records, campaign, readable.frames_of(records, campaign), tables.ranks_table(records, campaign)
     )
 
 

@@ -21,6 +21,7 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell
 from benchmarks.nb201.supernet import Choice, MixedCell, Supernet, cross_entropy
 from searchers.base import Searcher, SearchTask, Settings, Step
+from searchers.replay import Replay
 
 SHAPE = (len(EDGES), len(OPERATIONS))
 DIMENSIONS = SHAPE[0] * SHAPE[1]  # of flattened alphas
@@ -103,6 +104,8 @@ class WeightTraining:
             foreach=not on_gpu,
             fused=on_gpu,
         )
+        # A mixture's kernels are the same at every step; single paths differ and are launched one by one.
+        self.replay_gradients, self.replay_slope = Replay(), Replay()
         self.train = self._batches("train", task.train, task.batch_size, augmented=True)
         self.valid = self._batches("valid", task.valid, task.batch_size, augmented=True)
         self.fitness = self._batches("fitness", task.valid, fitness_images or fitness_batch, augmented=False)
@@ -166,13 +169,34 @@ class WeightTraining:
 
     def weight_step(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
         """One gradient step on w; the batch's loss before it, still on the device."""
+        if isinstance(choice, Tensor):
+            (loss,) = self.replay_gradients(self.gradients, x, y, choice)
+        else:
+            (loss,) = self.gradients(x, y, choice)
+        self.sgd.step()
+        self.task.count(train_images=len(y))
+        return loss
+
+    def gradients(self, x: Tensor, y: Tensor, choice: Choice) -> tuple[Tensor]:
+        """Leaves the clipped gradient of the batch's loss in w's `grad`; the loss."""
         self.sgd.zero_grad(set_to_none=False)
         loss = self.loss(x, y, choice)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip, foreach=True)
-        self.sgd.step()
-        self.task.count(train_images=len(y))
-        return loss.detach()
+        return (loss.detach(),)
+
+    def slope(self, x: Tensor, y: Tensor, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of a batch through a mixture, and its gradient at the mixture's weights."""
+        weights = mixture.detach().requires_grad_()
+        loss = self.loss(x, y, weights)
+        return loss.detach(), torch.autograd.grad(loss, weights)[0]
+
+    def loss_of(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
+        """`loss` for a step on alphas: differentiable in what `choice` was made of, not in w."""
+        if not isinstance(choice, Tensor):
+            return self.loss(x, y, choice)
+        value, slope = self.replay_slope(self.slope, x, y, choice.detach())
+        return value + ((choice - choice.detach()) * slope).sum()  # 0 is added, with the gradient that is known
 
     def losses(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
         """Cross-entropy of every candidate on these images, with the statistics of fitness batches; (len(choices),)."""
@@ -308,7 +332,7 @@ class AlphaDescent:
     def step(self, penalty: Callable[[Tensor], Tensor | None] = lambda alphas: None) -> Tensor:
         """One gradient step on alphas from a validation batch; the batch's loss before it, penalty left out."""
         x, y = self.training.valid.next()
-        loss = self.training.loss(x, y, self.relax(self.alphas))
+        loss = self.training.loss_of(x, y, self.relax(self.alphas))
         extra = penalty(self.alphas)
         (gradient,) = torch.autograd.grad(loss if extra is None else loss + extra, [self.alphas])
         self.descend(gradient)

@@ -505,6 +505,30 @@ def test_one_shot_searchers_on_other_devices_and_precisions(name, device, precis
     assert all(p.dtype == torch.float32 for p in searcher.training.net.parameters())
 
 
+@pytest.mark.parametrize(("device", "precision"), [("cpu", "fp32"), ("cuda", "fp32"), ("cuda", "bf16")])
+def test_steps_through_a_mixture_are_those_of_autograd(device, precision):
+    """Replayed graphs read each step's own batch, weights and mixture, of a pass's short last batch too."""
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    near = {"rtol": 1e-5, "atol": 1e-6} if device == "cpu" else {"rtol": 0.02, "atol": 1e-3}
+    training = one_shot.WeightTraining(make_task(device=device, precision=precision), one_shot.WeightSettings())
+    parameters = list(training.net.parameters())
+    generator = torch.Generator().manual_seed(0)
+    for count in (16, 16, 10, 16, 10):
+        x, y = (part[:count] for part in training.train.next())
+        alphas = torch.randn(6, 5, generator=generator).to(device).requires_grad_()
+        (expected,) = torch.autograd.grad(training.loss(x, y, alphas.softmax(1)), alphas)
+        loss = training.loss_of(x, y, alphas.softmax(1))
+        torch.testing.assert_close(torch.autograd.grad(loss, alphas)[0], expected, **near)
+        plain = training.loss(x, y, alphas.softmax(1).detach())
+        torch.testing.assert_close(loss.detach(), plain.detach(), **near)
+        gradients = torch.autograd.grad(plain, parameters)
+        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+        training.weight_step(x, y, alphas.softmax(1).detach())
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient * min(1, 5 / float(norm)), **near)
+
+
 def test_local_search_ends_when_every_cell_is_known():
     _, searcher = build("local")
     searcher.known = {tuple(c): 1.0 for c in C.all_cells().tolist()}

@@ -24,7 +24,8 @@ class Replay:
 
     The computation takes and gives tensors. It may neither read a value back (`.item()`, a branch on data) nor draw
     random numbers; what it changes besides must stay where it is in memory, as gradients of parameters do that are
-    zeroed and never dropped. On a CPU it is just called.
+    zeroed and never dropped. While it is recorded, no other autograd graph of those parameters may be alive: PyTorch
+    ends the recording with an error. On a CPU it is just called.
     """
 
     def __init__(self) -> None:

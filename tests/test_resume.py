@@ -10,6 +10,8 @@ from records import records, timeless
 
 from harness import store
 
+pytestmark = pytest.mark.xdist_group("resume")  # in one process: they share an undisturbed campaign
+
 DIGITS = ["--benchmark", "digits201"]
 SLOW = "import harness.runner as r; r.CHECKPOINT_SECONDS = r.SNAPSHOT_SECONDS = 0; from harness.cli import main; main()"
 

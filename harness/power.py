@@ -7,9 +7,8 @@ from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.statistics import ALPHA, EXACT_SUMS, mann_whitney
+from harness.statistics import ALPHA, exact, mann_whitney, rank_sum_ways, signed_rank_chances
 
 POWER = 0.8
 MANY = 500  # seeds beyond which none is advised
@@ -58,7 +57,8 @@ def detectable_paired(n: int, family: int = 1) -> float | None:
     """The mean of n normal differences, in their standard deviations, that the signed-rank test detects likewise."""
     if smallest_paired_p(n, family) > ALPHA:
         return None
-    critical = int((2 * _w_tails(n) <= ALPHA / family).sum()) - 1
+    tails = np.cumsum(signed_rank_chances(np.arange(1, n + 1)))
+    critical = int((2 * tails <= ALPHA / family).sum()) - 1
     d = np.random.default_rng(0).standard_normal((max(400, 40_000 // n), n))
 
     def power(shift: float) -> float:
@@ -80,32 +80,12 @@ def _shift(power) -> float:  # type: ignore[no-untyped-def]
 def _critical_u(n_a: int, n_b: int, level: float) -> int:
     """Largest U of n_a against n_b values, no ties, whose two-sided p is at most `level`; -1 where there is none."""
     n, size = n_a + n_b, min(n_a, n_b)
-    if 2 * n * (size + 1) * n * size > EXACT_SUMS:
+    ranks = 2 * np.arange(1, n + 1)  # doubled, as the test has them, so that both are exact up to the same n
+    if not exact(ranks, size):
         sd = math.sqrt(n_a * n_b * (n + 1) / 12)
         return math.floor(n_a * n_b / 2 - 0.5 + NormalDist().inv_cdf(level / 2) * sd)
-    return int((2 * _u_tails(n_a, n_b) <= level).sum()) - 1
-
-
-def _u_tails(n_a: int, n_b: int) -> NDArray[np.float64]:
-    """P(U <= u) for u from 0 to n_a n_b, without ties."""
-    size = min(n_a, n_b)
-    lowest = size * (size + 1) // 2
-    ways = np.zeros((size + 1, n_a * n_b + lowest + 1))
-    ways[0, 0] = 1
-    for rank in range(1, n_a + n_b + 1):
-        ways[1:, rank:] = ways[1:, rank:] + ways[:-1, : ways.shape[1] - rank]
-    return np.asarray(np.cumsum(ways[size, lowest:]) / math.comb(n_a + n_b, size))
-
-
-def _w_tails(n: int) -> NDArray[np.float64]:
-    """P(W <= w) of the signed-rank sum for w from 0 to n (n + 1) / 2, n differences without ties or zeros."""
-    chances = np.zeros(n * (n + 1) // 2 + 1)
-    chances[0] = 1.0
-    for rank in range(1, n + 1):
-        shifted = np.zeros_like(chances)
-        shifted[rank:] = chances[:-rank]
-        chances = (chances + shifted) / 2
-    return np.cumsum(chances)
+    ways = rank_sum_ways(ranks, size)[size * (size + 1) :: 2]  # from U = 0
+    return int((2 * np.cumsum(ways) / math.comb(n, size) <= level).sum()) - 1
 
 
 def power_note(n_a: int, n_b: int, comparisons: int, paired: bool = False) -> str:

@@ -122,7 +122,7 @@ def mann_whitney_tails(a: ArrayLike, b: ArrayLike) -> tuple[float, float, str]:
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     ranks, ties = _doubled_midranks(np.concatenate([x, y]))
     size = min(len(x), len(y))
-    if len(ranks) * (size + 1) * int(np.sort(ranks)[-size:].sum()) > EXACT_SUMS:
+    if not exact(ranks, size):
         return (*_normal_tails(ranks, ties, len(x)), APPROXIMATE)
     if len(x) <= len(y):  # the smaller group keeps the table of sums small
         less, greater = _exact_tails(ranks, ranks[: len(x)])
@@ -140,16 +140,29 @@ def _doubled_midranks(values: Floats) -> tuple[NDArray[np.int64], NDArray[np.int
 
 def _exact_tails(ranks: NDArray[np.int64], group: NDArray[np.int64]) -> tuple[float, float]:
     """Tails of the group's rank sum over all choices of len(group) out of ranks, ties and all."""
-    size, observed = len(group), int(group.sum())
-    largest = int(np.sort(ranks)[-size:].sum())
-    # ways[k, s]: choices of k ranks with sum s; whole numbers, rounded where they are beyond 2^53
-    ways = np.zeros((size + 1, largest + 1))
+    observed, ways = int(group.sum()), rank_sum_ways(ranks, len(group))
+    total = math.comb(len(ranks), len(group))
+    return float(ways[: observed + 1].sum()) / total, float(ways[observed:].sum()) / total
+
+
+def exact(ranks: NDArray[np.int64], size: int) -> bool:
+    """Whether `rank_sum_ways` takes no more than EXACT_SUMS additions."""
+    return len(ranks) * (size + 1) * _largest(ranks, size) <= EXACT_SUMS
+
+
+def rank_sum_ways(ranks: NDArray[np.int64], size: int) -> Floats:
+    """How many choices of `size` out of these ranks have each sum from 0; rounded where it is beyond 2^53."""
+    largest = _largest(ranks, size)
+    ways = np.zeros((size + 1, largest + 1))  # ways[k, s]: choices of k ranks with sum s
     ways[0, 0] = 1
     for rank in ranks:
         # the right side is evaluated before the assignment, so each rank is used once
         ways[1:, rank:] = ways[1:, rank:] + ways[:-1, : largest + 1 - rank]
-    total = math.comb(len(ranks), size)
-    return float(ways[size, : observed + 1].sum()) / total, float(ways[size, observed:].sum()) / total
+    return ways[size]
+
+
+def _largest(ranks: NDArray[np.int64], size: int) -> int:
+    return int(np.sort(ranks)[-size:].sum())
 
 
 def _normal_tails(ranks: NDArray[np.int64], ties: NDArray[np.int64], n_a: int) -> tuple[float, float]:
@@ -228,15 +241,21 @@ def signed_rank_tails(differences: Floats) -> tuple[float, float]:
     d = np.round(differences, 9)  # equal steps of a table differ by rounding
     ranks = _doubled_midranks(np.abs(d))[0][d != 0]
     positive = int(ranks[d[d != 0] > 0].sum())
-    chances = np.zeros(int(ranks.sum()) + 1)  # chances[s]: probability that the positive ranks sum to s
+    chances = signed_rank_chances(ranks)
+    low, high = chances[: positive + 1].sum(), chances[positive:].sum()
+    tiny = sys.float_info.min  # where it underflows: no p is 0
+    return float(max(low, tiny)), float(max(high, tiny))
+
+
+def signed_rank_chances(ranks: NDArray[np.int64]) -> Floats:
+    """Probability of each sum, from 0, of those ranks that get a plus where all signs are equally likely."""
+    chances = np.zeros(int(ranks.sum()) + 1)
     chances[0] = 1.0
     for rank in ranks:
         shifted = np.zeros_like(chances)
         shifted[rank:] = chances[: len(chances) - rank]
         chances = (chances + shifted) / 2
-    low, high = chances[: positive + 1].sum(), chances[positive:].sum()
-    tiny = sys.float_info.min  # where it underflows: no p is 0
-    return float(max(low, tiny)), float(max(high, tiny))
+    return chances
 
 
 def paired_equivalence_p(differences: ArrayLike, margin: float) -> float | None:

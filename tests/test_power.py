@@ -1,7 +1,5 @@
 """What so many seeds can show: against scipy's tests on simulated values, and by hand."""
 
-import math
-
 import numpy as np
 import pytest
 from scipy import stats
@@ -45,7 +43,7 @@ def test_the_detectable_difference_of_pairs_has_the_power_that_is_said(n, family
     p = stats.wilcoxon(d, axis=1, method="exact").pvalue
     assert (p <= 0.05 / family).mean() == pytest.approx(0.8, abs=0.035)
     assert power.detectable_paired(6, 13) is None
-    assert power._w_tails(3).tolist() == [1 / 8, 2 / 8, 3 / 8, 5 / 8, 6 / 8, 7 / 8, 1.0]  # sums of 1, 2, 3 by hand
+    assert (8 * s.signed_rank_chances(np.arange(1, 4))).tolist() == [1, 1, 1, 2, 1, 1, 1]  # sums of 1, 2, 3 by hand
 
 
 def test_the_planned_minimum_is_what_a_separated_campaign_gets():
@@ -63,10 +61,18 @@ def test_the_detectable_shift_has_the_power_that_is_said(n, family):
     assert power.detectable(5, 5, 9) is None
 
 
-def test_tails_of_u_are_scipy_s():
-    for n in (2, 5, 8):
-        tails = power._u_tails(n, n)
-        assert tails[-1] == 1
-        assert tails[0] == 1 / math.comb(2 * n, n)
-    # U of 1 3 5 against 2 4 6 is 3 of 9: P(U <= 3) from scipy
-    assert power._u_tails(3, 3)[3] == pytest.approx(stats.mannwhitneyu([1, 3, 5], [2, 4, 6], alternative="less").pvalue)
+@pytest.mark.parametrize(("n_a", "n_b"), [(3, 3), (5, 8), (12, 12)])
+def test_the_critical_u_is_the_largest_that_scipy_finds_significant(n_a, n_b):
+    for level in (0.05, 0.2):
+        critical = power._critical_u(n_a, n_b, level)
+        # u pairs in which a value of b lies below one of a; the rest of b lies above all of them
+        for u, significant in ((critical, True), (critical + 1, False)):
+            if u < 0:
+                continue
+            a = np.arange(n_a, dtype=float) * 10
+            b = np.full(n_b, 1000.0) + np.arange(n_b)
+            for k in range(u):
+                b[k // n_a] = 10 * (n_a - 1 - k % n_a) - 5 + (k // n_a) / 100
+            test = stats.mannwhitneyu(a, b, method="exact")
+            assert test.statistic == u
+            assert (test.pvalue <= level) == significant

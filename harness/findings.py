@@ -120,7 +120,7 @@ def space(records: Sequence[Record], campaign: Campaign) -> Figure | None:
             values = [
                 [s["value"] for s in r["scores"] if s["dataset"] == dataset and not s["without_none"]] for r in found
             ]
-            points = np.array([v for v in values if len(v) == 2 and None not in v]).reshape(-1, 2)
+            points = np.array([v for v in values if len(v) == 2]).reshape(-1, 2)
             size, raster = (22 if len(points) <= 30 else 8), len(points) > RASTER_FROM
             x, y = points.T
             ax.scatter(x, y, s=size, rasterized=raster, color=colour(i), marker=marker(i), alpha=0.7, lw=0, zorder=3)

@@ -343,7 +343,7 @@ def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, An
     def seconds(name: str, digits: str) -> str:  # imported cells have no clock
         return readable.EMPTY if record.get(name) is None else format(record[name], digits)
 
-    kept = [s for s in record["scores"] if not s["without_none"] and s["value"] is not None]
+    kept = [s for s in record["scores"] if not s["without_none"]]
     scores = {(s["dataset"], s["split"]): s["value"] for s in kept}
     return {
         "spec": record["spec"],

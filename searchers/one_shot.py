@@ -191,8 +191,8 @@ class WeightTraining:
         loss = self.loss(x, y, weights)
         return loss.detach(), torch.autograd.grad(loss, weights)[0]
 
-    def loss_of(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
-        """`loss` for a step on alphas: differentiable in what `choice` was made of, not in w."""
+    def loss_for_alphas(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
+        """`loss`, differentiable in what `choice` was made of, not in w."""
         if not isinstance(choice, Tensor):
             return self.loss(x, y, choice)
         value, slope = self.replay_slope(self.slope, x, y, choice.detach())
@@ -332,7 +332,7 @@ class AlphaDescent:
     def step(self, penalty: Callable[[Tensor], Tensor | None] = lambda alphas: None) -> Tensor:
         """One gradient step on alphas from a validation batch; the batch's loss before it, penalty left out."""
         x, y = self.training.valid.next()
-        loss = self.training.loss_of(x, y, self.relax(self.alphas))
+        loss = self.training.loss_for_alphas(x, y, self.relax(self.alphas))
         extra = penalty(self.alphas)
         (gradient,) = torch.autograd.grad(loss if extra is None else loss + extra, [self.alphas])
         self.descend(gradient)

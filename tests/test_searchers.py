@@ -63,9 +63,18 @@ def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu
     return task
 
 
-def build(name, seed=0, **changes):
+def configured(name, **changes):
     searcher = base.find(name.partition("[")[0])
-    config = base.configure(searcher, SPECS[name] | changes)
+    return searcher, base.configure(searcher, SPECS[name] | changes)
+
+
+def kind(name):
+    searcher, config = configured(name)
+    return searcher.kind_of(config)
+
+
+def build(name, seed=0, **changes):
+    searcher, config = configured(name, **changes)
     task = make_task(seed, kind=searcher.kind_of(config))
     return task, searcher(task, config)
 
@@ -489,15 +498,19 @@ def test_paths_of_a_batch(name, none, per_batch, monkeypatch):
 # --------------------------------------------------------------------------------- precision and devices
 
 
-@pytest.mark.parametrize("name", ["darts", "gicso"])
-@pytest.mark.parametrize(("device", "precision"), [("cpu", "bf16"), ("cuda", "fp32"), ("cuda", "bf16")])
+@pytest.mark.parametrize(
+    ("name", "device", "precision"),
+    [
+        *((name, "cpu", "bf16") for name in ("darts", "gicso")),
+        *((name, "cuda", "fp32") for name in SPECS if kind(name) == "one-shot"),
+        *((name, "cuda", "bf16") for name in ("darts", "gicso", "darts[order=2]")),
+    ],
+)
 def test_one_shot_searchers_on_other_devices_and_precisions(name, device, precision):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    searcher_class = base.find(name)
-    config = base.configure(searcher_class, SPECS[name])
-    task = make_task(device=device, precision=precision)
-    searcher = searcher_class(task, config)
+    searcher_class, config = configured(name)
+    searcher = searcher_class(make_task(device=device, precision=precision), config)
     first = searcher.training.net.classifier.weight.detach().clone()
     losses = []
     while (step := searcher.step()) is not None:
@@ -514,14 +527,14 @@ def test_steps_through_a_mixture_are_those_of_autograd(device, precision):
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     near = {"rtol": 1e-5, "atol": 1e-6} if device == "cpu" else {"rtol": 0.02, "atol": 1e-3}
-    training = one_shot.WeightTraining(make_task(device=device, precision=precision), one_shot.WeightSettings())
+    training = one_shot.WeightTraining(make_task(device=device, precision=precision), one_shot.WeightSettings(clip=0.5))
     parameters = list(training.net.parameters())
     generator = torch.Generator().manual_seed(0)
     for count in (16, 16, 10, 16, 10):
         x, y = (part[:count] for part in training.train.next())
         alphas = torch.randn(6, 5, generator=generator).to(device).requires_grad_()
         (expected,) = torch.autograd.grad(training.loss(x, y, alphas.softmax(1)), alphas)
-        loss = training.loss_of(x, y, alphas.softmax(1))
+        loss = training.loss_for_alphas(x, y, alphas.softmax(1))
         torch.testing.assert_close(torch.autograd.grad(loss, alphas)[0], expected, **near)
         plain = training.loss(x, y, alphas.softmax(1).detach())
         torch.testing.assert_close(loss.detach(), plain.detach(), **near)
@@ -530,7 +543,7 @@ def test_steps_through_a_mixture_are_those_of_autograd(device, precision):
         norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
         training.weight_step(x, y, alphas.softmax(1).detach())
         for parameter, gradient in zip(parameters, gradients, strict=True):
-            torch.testing.assert_close(parameter.grad, gradient * min(1, 5 / float(norm)), **near)
+            torch.testing.assert_close(parameter.grad, gradient * min(1, 0.5 / float(norm)), **near)
 
 
 def test_local_search_ends_when_every_cell_is_known():

@@ -264,26 +264,25 @@ def to_html(
     )
 
 
-def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
-    def number(value: float, digits: str = ".2f") -> str:
-        return readable.EMPTY if value != value else format(value, digits)
+def _number(value: float, digits: str = ".2f") -> str:
+    """With a real minus; empty for NaN."""
+    return readable.EMPTY if value != value else format(value, digits).replace("-", "−")
 
+
+def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     def probability(value: float) -> str:
         return readable.EMPTY if value != value else p_number(value)
 
     interval = f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]" if row["effect_low"] == row["effect_low"] else ""
     test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
     names = [specs[row["a"]], specs[row["b"]], row["dataset"], f"{row['n_a']}, {row['n_b']}", test]
-    numbers = [probability(row["p"]), probability(row["p_holm"]), number(row["effect"]) + interval]
+    numbers = [probability(row["p"]), probability(row["p_holm"]), _number(row["effect"]) + interval]
     equal = [] if row["margin"] != row["margin"] else [probability(row["p_equivalence"])]
     return [*names, *numbers, *equal, row["verdict"]]
 
 
 def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]]:
     """Test split: where the answers stand among all cells, a row per searcher and data set; then over the data sets."""
-
-    def text(value: float, digits: str = ".2f") -> str:
-        return readable.EMPTY if value != value else format(value, digits)
 
     def interval(low: float, high: float) -> str:
         return "" if low != low else f" [{low:.2f}, {high:.2f}]"
@@ -292,13 +291,17 @@ def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]
     for label, spec in specs.items():
         part = frame[(frame["label"] == label) & (frame["split"] == "test")]
         for row in part.to_dict("records"):
-            median = text(row["median"]) + interval(row["ci_low"], row["ci_high"])
-            iqm = text(row["iqm"]) + interval(row["iqm_low"], row["iqm_high"])
-            shares = [text(row["regret"]), text(row["relative_improvement"], "+.2f"), text(row["beaten"])]
-            rows.append([spec, row["dataset"], str(row["n"]), median, text(row["ci_level"], ".3f"), iqm, *shares])
+            median = _number(row["median"]) + interval(row["ci_low"], row["ci_high"])
+            iqm = _number(row["iqm"]) + interval(row["iqm_low"], row["iqm_high"])
+            shares = [_number(row["regret"]), _number(row["relative_improvement"], "+.2f"), _number(row["beaten"])]
+            rows.append([spec, row["dataset"], str(row["n"]), median, _number(row["ci_level"], ".3f"), iqm, *shares])
         if len(part) > 1:
             means = part[["regret", "relative_improvement", "beaten"]].mean()
-            shares = [text(means["regret"]), text(means["relative_improvement"], "+.2f"), text(means["beaten"])]
+            shares = [
+                _number(means["regret"]),
+                _number(means["relative_improvement"], "+.2f"),
+                _number(means["beaten"]),
+            ]
             rows.append([spec, "mean of the data sets", str(int(part["n"].max())), *[readable.EMPTY] * 3, *shares])
     return rows
 
@@ -329,11 +332,7 @@ def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     columns = [c for c in frame.columns if c not in hidden and not frame[c].isna().all()]
 
     def text(value: Any) -> str:
-        if isinstance(value, str):
-            return value
-        if value != value:  # nan
-            return readable.EMPTY
-        return str(value) if isinstance(value, int) else f"{value:.2f}"
+        return str(value) if isinstance(value, str | int) else _number(value)
 
     rows = [[text(row[c]) for c in columns] for row in frame.to_dict("records")]
     return [names.get(c, c.replace("_", " ")) for c in columns], rows

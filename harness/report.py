@@ -265,8 +265,7 @@ def to_html(
 
 
 def _number(value: float, digits: str = ".2f") -> str:
-    """With a real minus; empty for NaN."""
-    return readable.EMPTY if value != value else format(value, digits).replace("-", "−")
+    return readable.EMPTY if value != value else statistics.number(value, digits)
 
 
 def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:

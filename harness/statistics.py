@@ -319,9 +319,14 @@ def p_number(p: float) -> str:
     return f"{p:.4g}" if (float(text) <= ALPHA) != (p <= ALPHA) else text
 
 
+def number(value: float, digits: str = ".2f") -> str:
+    """A value as it is shown, with a real minus."""
+    return format(value, digits).replace("-", "−")
+
+
 def signed(value: float) -> str:
-    """A difference in points: its sign always there, a real minus."""
-    return f"{value:+.2f}".replace("-", "−")
+    """A difference in points: its sign always there."""
+    return number(value, "+.2f")
 
 
 def regret(optimum: float, values: ArrayLike) -> float | None:

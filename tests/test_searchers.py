@@ -106,7 +106,8 @@ def test_every_registered_searcher_is_under_contract():
 
 
 @pytest.mark.parametrize("name", SPECS)
-def test_another_seed_is_another_search(name):
+def test_same_seed_same_search_other_seed_another(name):
+    assert play(name, steps=3) == played(name)[:3]
     assert play(name, seed=1, steps=3) != played(name)[:3]
 
 

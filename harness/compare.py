@@ -88,10 +88,11 @@ def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: floa
     adjusted = zip(statistics.holm(tests), statistics.holm(equivalences), strict=True)
     for (what, found), (p, equal) in zip(rows, adjusted, strict=True):
         line = f"  {what}; n = {found.n}"
-        if found.n:
-            line += f", {found.median:+.2f}"
-        if found.ci_level is not None:
-            line += f" [{found.ci_low:+.2f}, {found.ci_high:+.2f}; {found.ci_level:.3f}], {found.mean:+.2f}"
+        if found.median is not None and found.mean is not None:
+            line += f", {statistics.signed(found.median)}"
+            if found.ci_low is not None and found.ci_high is not None:
+                bounds = f"{statistics.signed(found.ci_low)}, {statistics.signed(found.ci_high)}"
+                line += f" [{bounds}; {found.ci_level:.3f}], {statistics.signed(found.mean)}"
         line += "" if p is None else f", {statistics.p_text(p)}"
         if equal is not None:
             verdict = "equivalent" if equal <= statistics.ALPHA else "not shown equivalent"

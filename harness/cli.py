@@ -22,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Compare neural architecture searchers on NAS-Bench-201: G-ICSO-NAS and its baselines. "
-    "With --debug, errors show where they come from.",
+    "Where no table is found, digits201 takes its place. With --debug, errors show where they come from.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Convert and describe benchmark tables.")
 app.add_typer(data_app, name="data")
@@ -125,6 +125,23 @@ WaitOption = Annotated[
     bool,
     typer.Option("--wait/--no-wait", help="Slurm: stay until the array is over, or return.", rich_help_panel=CLUSTER),
 ]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from harness.show import version
+
+        typer.echo(version())
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Version, git revision, source digest."),
+    ] = False,
+) -> None: ...
 
 
 @app.command()

@@ -258,6 +258,12 @@ def _file_info(path: Path) -> str:
     return "\n".join(lines)
 
 
+def version() -> str:
+    """Which program this is, as records name it: version, git revision, digest of the source."""
+    found = runner.environment("cpu", uses_torch=False)
+    return f"harness {found['harness']}, revision {found['git'] or 'unknown'}, source {found['source']}"
+
+
 def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
     """`harness doctor`: one line a check, and whether all that was found is sound.
 
@@ -265,11 +271,9 @@ def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
     """
     import torch
 
-    installed = runner.environment("cpu", uses_torch=False)
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU only"
     lines = [(True, f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")]
-    text = f"harness {installed['harness']}, revision {installed['git'] or 'unknown'}, source {installed['source']}"
-    lines.append((True, text))
+    lines.append((True, version()))
     places = campaign.places_for(data)
     lines.append((True, f"data folders: {', '.join(map(str, places)) or 'none; give --data DIR'}"))
     try:

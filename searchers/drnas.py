@@ -7,7 +7,8 @@ Adam's weight decay of 1e-3. The answer is the operation with the largest mean o
 Source of every default: the authors' `train_search.py` for NAS-Bench-201 (DOC), 100 epochs. Their README runs
 `train_search_progressive.py` there: a quarter, then half of the channels, three operations an edge after 50 epochs, α
 frozen for the first ten epochs of each half. That is not done here, and the published row is presumably of it. What
-it shares with DARTS follows DARTS' NAS-Bench-201 script.
+it shares with DARTS follows DARTS' NAS-Bench-201 script; the authors' steps alpha first and uses weight decay 3e-4
+without Nesterov momentum.
 """
 
 from __future__ import annotations

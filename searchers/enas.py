@@ -1,12 +1,13 @@
 """ENAS (Pham et al., ICML 2018): an LSTM controller, trained by REINFORCE on one-shot validation accuracy.
 
 In an epoch w is trained on cells that the controller draws, then the controller is updated; the answer is
-the best of 100 of its cells on one validation batch. Source: AutoDL-Projects' NAS-Bench-201 script: 250 epochs, w
-at learning rate 0.05 to 5e-4 with weight decay 2.5e-4, 50 updates of 20 cells each, baseline decay 0.99, entropy weight
-1e-4, two layers of 32 units, temperature 5, tanh constant 2.5, Adam 1e-3 with betas (0, 0.999) and eps 1e-3, weights
-uniform in ±0.1 where a new controller draws them (DOC). Otherwise than in the script: its batch is 128, here it is the
-preset's; the 20 cells of an update share a batch; validation images are plain; the entropy in the reward has no
-gradient; the baseline moves with every cell, as in the paper's code (RECALLED), not once an epoch.
+the best of 100 of its cells on one validation batch. Source: AutoDL-Projects' NAS-Bench-201 script: 250 epochs, w at
+a learning rate that goes from 0.05 to 5e-4 in 10 epochs and back in 10, weight decay 2.5e-4, 50 updates of 20 cells
+each, baseline decay 0.99, entropy weight 1e-4, two layers of 32 units, temperature 5, tanh constant 2.5, Adam 1e-3 with
+betas (0, 0.999) and eps 1e-3, weights uniform in ±0.1 where a new controller draws them (DOC). Otherwise than in the
+script: its batch is 128, here it is the preset's; the 20 cells of an update share a batch; validation images are plain;
+the entropy in the reward has no gradient; the baseline moves with every cell, as in the paper's code (RECALLED). The
+script's is the first epoch's own accuracy, then moves once an epoch, so that it lags behind.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from searchers.one_shot import OneShotSearcher, WeightSettings, WeightTraining
 class ENASSettings(WeightSettings):
     lr: float = Field(0.05, gt=0)  # DOC
     lr_min: float = Field(5e-4, ge=0)  # DOC
+    lr_epochs: int = Field(10, ge=1)  # DOC, T_max: from lr to lr_min, about
     weight_decay: float = Field(2.5e-4, ge=0)  # DOC
     updates: int = Field(50, ge=1)  # DOC: of the controller, an epoch
     cells_an_update: int = Field(20, ge=1)  # DOC
@@ -36,6 +38,14 @@ class ENASSettings(WeightSettings):
     tanh: float = Field(2.5, gt=0)  # DOC: logits are tanh·tanh(logits / temperature)
     candidates: int = Field(100, ge=1)  # DOC
     fitness_batch: int = Field(256, ge=2)  # INFERRED
+
+    def lr_at(self, epoch: int, epochs: float) -> float:
+        """Halves of a cosine, down and up; so many of about `lr_epochs` (INFERRED) that the last one goes down.
+
+        The script's 250 epochs are 25 halves of 10.
+        """
+        halves = 1 + 2 * max(0, round((epochs / self.lr_epochs - 1) / 2))
+        return super().lr_at(epoch, epochs / halves)
 
 
 class Controller(nn.Module):

@@ -2,7 +2,8 @@
 
 From a random cell all 24 one-edge neighbours are queried, in random order, and the best of them is the
 next centre if it is better than the centre; at a local optimum the search starts anew from another random cell. Cells
-queried before are not paid again. The answer is the best proxy accuracy ever seen.
+queried before are not paid again. The answer is the best proxy accuracy ever seen. The rule is White et al.'s Algorithm
+1 (RECALLED); their code starts a climb from the best of ten random cells and takes the first better neighbour (DOC).
 """
 
 from __future__ import annotations

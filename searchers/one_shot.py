@@ -35,7 +35,11 @@ class WeightSettings(Settings):
     lr_min: float = Field(0.001, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
-    clip: float = Field(5.0, gt=0)  # of the gradient's norm
+    clip: float = Field(5.0, gt=0)  # of the norm of w's gradient; the scripts' norm has alpha's in it
+
+    def lr_at(self, epoch: int, epochs: float) -> float:
+        """Learning rate of an epoch: half a cosine over `epochs`, from lr towards lr_min."""
+        return self.lr_min + (self.lr - self.lr_min) * (1 + math.cos(math.pi * epoch / epochs)) / 2
 
 
 class PathSettings(Settings):
@@ -123,9 +127,7 @@ class WeightTraining:
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The training batches of one epoch, with the learning rate that it has."""
-        s, done = self.settings, epoch / self.task.budget.epochs
-        lr = s.lr_min + (s.lr - s.lr_min) * (1 + math.cos(math.pi * done)) / 2
-        self.sgd.param_groups[0]["lr"] = lr
+        self.sgd.param_groups[0]["lr"] = self.settings.lr_at(epoch, self.task.budget.epochs)
         for _ in range(len(self.train)):
             yield self.train.next()
 

@@ -2,9 +2,10 @@
 
 Of a node's channels, 1/K pass through the mixed operations and the others go on as they are; the two parts are then
 shuffled. Each edge has a weight β of its own, a softmax over the edges that enter a node. Source of every default: the
-paper and its code (DOC): K = 4, alpha steps begin at epoch 15 of 50, Adam 6e-4; the paper's batch is 256, here it is
-the preset's. The paper's space has no `none` and one 8-cell network; here space and network are NAS-Bench-201's, and
-what it shares with DARTS follows DARTS' script. β changes no arg-max, so the answer is read from α alone.
+paper and its code (DOC): K = 4, alpha steps begin at epoch 15 of 50, Adam 6e-4. Space and network are NAS-Bench-201's,
+and what it shares with DARTS follows DARTS' script: the authors' code steps alpha first, takes batches of 256, learning
+rate 0.1 and weight decay 3e-4 without Nesterov momentum, and leaves `none` out when it derives a cell; here `none` may
+win. β changes no arg-max, so the answer is read from α alone.
 """
 
 from __future__ import annotations

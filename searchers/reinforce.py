@@ -2,8 +2,8 @@
 
 A categorical distribution over the operations of each edge; one cell is drawn and queried a step, its proxy accuracy is
 the reward, and the logits follow the policy gradient by Adam. Source: AutoDL-Projects' scripts (DOC): learning
-rate 0.01, an exponential mean of rewards of decay 0.9 as baseline (NATS-Bench; NAS-Bench-201's example has 0.5);
-logits start at 1e-3·N(0, 1); the baseline takes in a reward before it is subtracted, and is corrected for its start;
+rate 0.01 (NATS-Bench; NAS-Bench-201's example has 0.5), an exponential mean of rewards of decay 0.9 as baseline; logits
+start at 1e-3·N(0, 1); the baseline takes in a reward before it is subtracted, and is corrected for its start;
 the answer is the best proxy accuracy ever seen. A query that would overrun the budget is not made; NATS-Bench makes it.
 """
 

@@ -11,7 +11,7 @@ from benchmarks.base import Space
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201.plain import copy_weights, plain_supernet
 from benchmarks.nb201.supernet import Sampled, Supernet
-from searchers import base, darts, pcdarts
+from searchers import base, darts, enas, pcdarts
 from searchers.cmaes import Strategy
 
 # ----------------------------------------------------------------------------------------- second order
@@ -232,6 +232,14 @@ def test_enas_probabilities_are_of_the_drawn_cells():
     assert stated > 0.02
     assert drawn.count(commonest) / 4000 == pytest.approx(stated, rel=0.2)
     assert entropy.max() < 6 * np.log(5)
+
+
+def test_enas_learning_rate_goes_down_and_up():
+    """As the script's config says: T_max 10 in 250 epochs. With 50 there are five such halves, with 40 five of 8."""
+    settings = enas.ENASSettings()
+    for epochs, half in ((250, 10), (50, 10), (40, 8), (2, 2), (1, 1)):
+        expected = 0.0005 + 0.0495 * (1 + np.cos(np.pi * np.arange(epochs) / half)) / 2
+        np.testing.assert_allclose([settings.lr_at(epoch, epochs) for epoch in range(epochs)], expected)
 
 
 def test_enas_logits_and_update_worked_out_again(monkeypatch):

@@ -1,5 +1,6 @@
 """What the commands say, also of bad input: one line and exit code 2."""
 
+import json
 from functools import lru_cache
 from pathlib import Path
 
@@ -102,6 +103,8 @@ def test_list_and_report_and_table(harness, table, tmp_path):
     out = tmp_path / "out"
     arguments = ["--searchers", "random,evolution", "--seeds", 2, "--table", table, "--data", tmp_path, "--out", out]
     assert harness("run", *arguments)[0] == 0
+    made_by = json.loads((out / "runs/random/seed-0/record.json").read_text())["environment"]
+    assert harness("--version")[1].endswith(f", source {made_by['source']}\n")
     code, text, _ = harness("table", out, "--published")
     assert code == 0
     assert "REA" in text

@@ -13,6 +13,7 @@ import pandas as pd
 from benchmarks.nb201.cell import from_index
 from benchmarks.nb201.functions import function_name
 from harness import statistics
+from harness.power import pairs_needed
 from harness.remarks import Campaign, Record, ablated, done, score_columns
 from harness.tables import group_scores_by_seed
 
@@ -67,9 +68,15 @@ def _same_answers(default: Sequence[Record], ablation: Sequence[Record]) -> int:
 
 
 def sentences(frame: pd.DataFrame) -> list[str]:
-    """What `ablation_table` says: one sentence an ablation that the tests tell from the default, one for all others."""
-    found, others = [], []
-    for name, part in frame[frame["split"] == "test"].groupby("ablation", sort=False):
+    """What `ablation_table` says: one sentence an ablation that the tests tell from the default, one for all others,
+    and one for those whose pairs are too few for any test.
+    """
+    tested = frame[frame["split"] == "test"]
+    needed = pairs_needed(len(tested)) if len(tested) else 0
+    found: list[str] = []
+    others: list[str] = []
+    few: list[str] = []
+    for name, part in tested.groupby("ablation", sort=False):
         told = [row for row in part.to_dict("records") if row["verdict"] in ("better", "worse")]
         said = [
             f"{row['verdict']} on {row['dataset']} (median {statistics.signed(row['difference'])} points, mean "
@@ -79,7 +86,9 @@ def sentences(frame: pd.DataFrame) -> list[str]:
         if told:
             found.append(f"{told[0]['searcher']}, {name}: {'; '.join(said)}.")
         else:
-            others.append(str(name))
+            (others if part["n"].max() >= needed else few).append(str(name))
     if others:
         found.append(f"Not distinguishable from {frame['searcher'].iloc[0]}: {'; '.join(others)}.")
+    if few:
+        found.append(f"With fewer than {needed} pairs no test can tell anything: {'; '.join(few)}.")
     return found

@@ -104,7 +104,7 @@ def test_differences_are_of_the_same_seed():
     assert "| part | n | d median difference | d mean difference | d p | d same answer |" in text
     assert "| no x ([x=1]) | 6 | −3.50 [−6.00, −1.00; 0.969] | −3.50 | 0.062 | 1 of 6 |" in text
     assert "Below 7 pairs no p can reach that" in text  # 2 / 2^7 x 2 tests = 0.031
-    assert sentences(frame) == ["Not distinguishable from s: no x; much x."]
+    assert sentences(frame) == ["With fewer than 7 pairs no test can tell anything: no x; much x."]
 
 
 def test_an_ablation_that_differs_is_said_in_words_and_in_bold():

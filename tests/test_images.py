@@ -327,7 +327,9 @@ def test_a_supernet_is_searched_on_the_other_data_sets(
     arguments += ["--table", table, "--data", tmp_path, "--out", tmp_path / "out", "--search-dataset", dataset]
     code, _, err = harness("run", *arguments)
     assert code == 0, err
-    for path in (tmp_path / "out/runs").glob("*/seed-0/record.json"):
+    paths = list((tmp_path / "out/runs").glob("*/seed-0/record.json"))
+    assert len(paths) == 2
+    for path in paths:
         record = json.loads(path.read_text())
         assert record["search_dataset"] == dataset
         assert {s["dataset"] for s in record["scores"]} == {"cifar10", "cifar100", "ImageNet16-120"}

@@ -116,6 +116,13 @@ def test_constant_groups_by_rule():
     assert s.mann_whitney([1.0] * 60, [1.0] * 60) == (1.0, s.APPROXIMATE)
 
 
+@pytest.mark.parametrize(("high", "low"), [([10, 11, 12], [0, 1]), ([10, 11], [0, 1, 2]), (range(60, 120), range(60))])
+def test_the_direction_is_that_of_the_higher_values(high, low):
+    """Exact with either group the larger one, and by the normal approximation."""
+    assert (s.compare(list(high), list(low)).direction, s.compare(list(low), list(high)).direction) == (1, -1)
+    assert s.compare_paired([1.0, 2, 4], [0.0, 1, 2]).direction == 1
+
+
 def test_p_is_never_zero():
     p = s.mann_whitney(np.full(3000, 94.0), np.full(3000, 54.0))[0]
     assert 0 < p < 1e-300
@@ -197,6 +204,10 @@ def test_equivalence_needs_a_margin_and_data():
     assert s.verdict(a, b, test, 0.9, p) == "equivalent"
     assert s.verdict(a, b, test, 0.9) == "not distinguishable"
     assert s.equivalence_p(a, a + 0.5, margin=0.5) > 0.4  # a whole margin apart is not equivalent
+    # −0.2, −0.2, 0.1 against zeros: midranks 1.5, 1.5, 6 against 4, 4, 4; 4 of 20 choices have a sum of 9 or less
+    assert s.equivalence_p([0.3, 0.3, 0.6], [0.0, 0.0, 0.0], margin=0.5) == pytest.approx(0.2)
+    # −0.1, −0.1, −0.1, 0.1: ranks 2.5 each, one is positive; 5 of 16 signs have a sum of 2.5 or less
+    assert s.paired_equivalence_p([0.4, 0.4, 0.4, 0.6], margin=0.5) == pytest.approx(5 / 16)
     assert s.equivalence_p([93.0], b, margin=0.5) is None
     assert s.verdict([1.0, 1.0], [1.0, 1.0], test, 1.0, 0.001) == "constant"
 
@@ -231,7 +242,9 @@ def test_interquartile_mean_is_scipy_s_trimmed_mean():
     assert s.iqm([]) is None
     assert s.iqm_interval(x[:9]) == (None, None)
     low, high = s.iqm_interval(x)
-    assert low < s.iqm(x) < high
+    means = stats.trim_mean(np.random.default_rng(1).choice(x, (4000, len(x))), 0.25, axis=1)
+    bounds = np.percentile(means, [2.5, 97.5])
+    assert (low, high) == pytest.approx(tuple(bounds), abs=0.1 * (bounds[1] - bounds[0]))
 
 
 def test_share_of_cells_beaten():

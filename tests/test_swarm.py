@@ -29,28 +29,28 @@ def scene(x, v, fitness, best, phi):
 def test_cso_step_by_hand():
     # pairs (2, 0) and (1, 3); fitness 5 1 3 2: 2 beats 0, 1 beats 3
     s = scene([[0, 0], [4, 0], [2, 2], [6, 2]], [[1, 0], [0, 0], [0, 0], [0, 2]], [5, 1, 3, 2], [4, 0], 0.1)
-    r = [[[0.5, 0.5], [0.5, 0.5]], [[1.0, 0.5], [0.5, 0.5]], [[1.0, 1.0], [1.0, 1.0]]]
+    r = [[[0.5, 0.5], [0.5, 0.5]], [[1.0, 0.5], [0.5, 0.5]], [[0.5, 0.25], [0.5, 1.0]]]
     move = cso_pairs(s, Scripted([2, 1, 0, 3], r))
     assert move.indices.tolist() == [0, 3]
-    # mean (3, 1). v_0 = .5·(1,0) + (1,.5)·(2,2) + .1·(3,1) = (2.8, 1.1)
-    # v_3 = .5·(0,2) + .5·(−2,−2) + .1·(−3,−1) = (−1.3, −0.1)
-    np.testing.assert_allclose(move.v, [[2.8, 1.1], [-1.3, -0.1]])
-    np.testing.assert_allclose(move.x, [[2.8, 1.1], [4.7, 1.9]])
+    # mean (3, 1). v_0 = .5·(1,0) + (1,.5)·(2,2) + .1·(.5,.25)·(3,1) = (2.65, 1.025)
+    # v_3 = .5·(0,2) + .5·(−2,−2) + .1·(.5,1)·(−3,−1) = (−1.15, −0.1)
+    np.testing.assert_allclose(move.v, [[2.65, 1.025], [-1.15, -0.1]])
+    np.testing.assert_allclose(move.x, [[2.65, 1.025], [4.85, 1.9]])
 
 
 def test_icso_step_by_hand():
     # triplets (0, 1, 2) and (3, 4, 5): b m l = 1 2 0 and 5 3 4; only the second triplet's m moves
     x = [[0.0], [1.0], [2.0], [3.0], [4.0], [5.0]]
-    v = [[1.0], [0.0], [0.0], [2.0], [0.0], [0.0]]
+    v = [[1.0], [0.0], [0.0], [2.0], [1.0], [0.0]]
     s = scene(x, v, [9, 1, 5, 6, 8, 2], [1.0], 0.15)
     moves = [0.7, 0.3]
     r = [[[0.5], [0.5], [0.5], [0.25]], [[1.0], [0.5], [0.5], [0.5]]]  # rows: m, m, l, l
     move = icso_triplets(s, Scripted([0, 1, 2, 3, 4, 5], moves, r))
     assert move.indices.tolist() == [3, 0, 4]
     # mean 2.5, g 1. m=3: .5·2 + .5·(5−3) + .15·(2.5−3) = 1.925
-    # l=0: .5·1 + .5·(1−0) + .15·(1−0) = 1.15;  l=4: .25·0 + .5·(5−4) + .15·(1−4) = 0.05
-    np.testing.assert_allclose(move.v.ravel(), [1.925, 1.15, 0.05])
-    np.testing.assert_allclose(move.x.ravel(), [4.925, 1.15, 4.05])
+    # l=0: .5·1 + .5·(1−0) + .15·(1−0) = 1.15;  l=4: .25·1 + .5·(5−4) + .15·(1−4) = 0.3
+    np.testing.assert_allclose(move.v.ravel(), [1.925, 1.15, 0.3])
+    np.testing.assert_allclose(move.x.ravel(), [4.925, 1.15, 4.3])
 
 
 def run(rule, n, evaluations, seed, phi):
@@ -122,6 +122,10 @@ def test_fresh_draws_learn_nothing():
     rng = np.random.default_rng(5)
     s = Scene(np.zeros((9, 2)), np.ones((9, 2)), np.zeros(9), np.zeros(2), 0.1, lambda n, r: np.full((n, 2), 7.0))
     move = fresh_draws(s, rng)
+    counts = np.zeros(9)
+    for seed in range(300):
+        counts[fresh_draws(s, np.random.default_rng(seed)).indices] += 1
+    assert counts.min() > 0.8 * counts.mean()  # whichever particles
     assert (move.x == 7).all()
     assert (move.v == 0).all()
 

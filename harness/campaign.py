@@ -65,6 +65,13 @@ class Setting:
     threads: int
 
 
+# What a run's key is made of, with the images' checksum: another value is another run.
+DECIDES = (
+    *("searcher", "config", "seed", "benchmark", "search_dataset"),
+    *("preset", "table_sha256", "precision", "threads"),
+)
+
+
 def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list[Plan]:
     """All runs, seed by seed, so that an unfinished campaign has every searcher at the seeds it has done."""
     images_sha256 = ""
@@ -76,39 +83,30 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
     made = []
     for seed, spec in itertools.product(seeds, specs):
         epochs = setting.preset["epochs"] or spec.reference_epochs
-        preset = {**setting.preset, "epochs": epochs if spec.kind == "one-shot" else 0}
-        decides = {
-            "searcher": spec.name,
-            "config": spec.config,
-            "seed": seed,
-            "benchmark": setting.benchmark.name,
-            "search_dataset": setting.search_dataset,
-            "preset": preset,
-            "table_sha256": setting.benchmark.version,
-            "images_sha256": images_sha256 if spec.kind == "one-shot" else "",
-            "precision": setting.precision,
-            "threads": setting.threads,
-        }
-        made.append(
-            Plan(
-                searcher=spec.name,
-                label=spec.label,
-                spec=spec.text,
-                kind=spec.kind,
-                config=spec.config,
-                seed=seed,
-                benchmark=setting.benchmark.name,
-                search_dataset=setting.search_dataset,
-                preset=preset,
-                precision=setting.precision,
-                threads=setting.threads,
-                table_sha256=setting.benchmark.version,
-                key=digest(decides),
-                device=setting.device,
-                table=str(setting.table.resolve()) if setting.table else "",
-                places=tuple(str(p.resolve()) for p in setting.places),
-            )
+        one_shot = spec.kind == "one-shot"
+        preset = {**setting.preset, "epochs": epochs if one_shot else 0}
+        # Queries of a table have neither: one found on a GPU's machine is the one found here.
+        precision, threads = (setting.precision, setting.threads) if one_shot else ("fp32", 1)
+        plan = Plan(
+            searcher=spec.name,
+            label=spec.label,
+            spec=spec.text,
+            kind=spec.kind,
+            config=spec.config,
+            seed=seed,
+            benchmark=setting.benchmark.name,
+            search_dataset=setting.search_dataset,
+            preset=preset,
+            precision=precision,
+            threads=threads,
+            table_sha256=setting.benchmark.version,
+            key="",
+            device=setting.device,
+            table=str(setting.table.resolve()) if setting.table else "",
+            places=tuple(str(p.resolve()) for p in setting.places),
         )
+        decides = {name: getattr(plan, name) for name in DECIDES}
+        made.append(plan._replace(key=digest(decides | {"images_sha256": images_sha256 if one_shot else ""})))
     return made
 
 
@@ -248,6 +246,12 @@ def campaign_of(
         for s in specs
     }
     if old is not None:
+        if not old["searchers"]:  # imported cells alone: nothing was run with a preset
+            old = old | {"preset": shared["preset"]}
+        nets = [any(row["kind"] == "one-shot" for row in held) for held in (old["searchers"], rows.values())]
+        if not all(nets):  # precision and threads are the supernets', where there are any
+            agreed = {name: (old if nets[0] else shared)[name] for name in ("precision", "threads")}
+            shared, old = shared | agreed, old | agreed
         for name, value in shared.items():
             if old.get(name) != value:
                 was, now = _differing(old.get(name), value)

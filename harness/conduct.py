@@ -161,8 +161,9 @@ def _setting(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, 
     precision = str(asked["precision"])
     if precision == "auto":
         precision = "bf16" if chosen.startswith("cuda") else "fp32"
+    bench.require_scores()  # says so now if the table lacks what they need
     if any(spec.kind == "multi-trial" for spec in specs):
-        bench.proxy(dataset)  # says so now if the table lacks what they need
+        bench.proxy(dataset)
     return Setting(bench, path, tuple(places), dataset, preset, precision, chosen, asked["threads"]), how
 
 

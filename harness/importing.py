@@ -150,7 +150,7 @@ def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], 
         made.append(
             {
                 **{"searcher": name, "label": name, "spec": name, "kind": KIND, "config": {}, "seed": row["seed"]},
-                **{k: campaign[k] for k in ("benchmark", "search_dataset", "preset", "table_sha256")},
+                **{k: campaign[k] for k in ("benchmark", "search_dataset", "table_sha256")},
                 "key": digest([name, row["seed"], index, row["search_seconds"], campaign["table_sha256"]]),
                 **{"cell": cells.to_string(row["cell"]), "index": index},
                 **{"cell_without_none": cells.to_string(row["cell"]), "index_without_none": index},

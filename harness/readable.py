@@ -178,7 +178,7 @@ def readable_ablations(frame: pd.DataFrame) -> ReadableTable:
     level = tests["ci_level"].iloc[0] if one_level else None
     what = "and its level" if _number(level) is None else f"of level {level:.3f}"
     text = (
-        "In brackets the median's order-statistic interval {}. p: Wilcoxon's signed-rank test, exact, after Holm over "
+        "In brackets the median's order-statistic interval {}. p: Wilcoxon's signed-rank test, after Holm over "
         "{}; bold: p ≤ {}. Below {} pairs no p can reach that: then the intervals are all that is said. "
         "Same answer: at how many seeds the two cells compute the same function."
     )

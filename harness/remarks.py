@@ -91,14 +91,14 @@ def compared(records: Sequence[Record], campaign: Campaign) -> list[dict]:
 
 def power(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> str:
     """What the planned seeds can show, or where only ablations are tested, what these can."""
-    return _power(records, campaign, asked, {s["label"]: len(planned_seeds(s, campaign))
-                                             for s in searchers_of(records, campaign)})[0]  # fmt: skip
+    planned = {s["label"]: set(planned_seeds(s, campaign)) for s in searchers_of(records, campaign)}
+    return _power(records, campaign, asked, planned)[0]
 
 
 def _power(
-    records: Sequence[Record], campaign: Campaign, asked: Asked, runs: dict[str, int]
+    records: Sequence[Record], campaign: Campaign, asked: Asked, seeds: dict[str, set[int]]
 ) -> tuple[str, dict[str, Any]]:
-    """The note for so many runs of each label, and the searcher with the fewest; nobody planned imported cells."""
+    """The note for these seeds of each label, and the searcher with the fewest; nobody planned imported cells."""
     reference, *others = compared(records, campaign)
     paired = asked.paired
     if not others and ablated(campaign):
@@ -107,11 +107,11 @@ def _power(
         paired = True
     datasets = sum(split == "test" for _, split in score_columns(records, campaign))
     own = [s for s in others if s["kind"] != "imported"] or others or [reference]
-    fewest = min(own, key=lambda s: runs[s["label"]])
-    n_a, n_b = runs[reference["label"]], runs[fewest["label"]]
-    if paired:
-        n_a = n_b = min(n_a, n_b)
-    return power_note(n_a, n_b, len(others) * datasets, paired), fewest
+    first = seeds[reference["label"]]
+    counted = {label: len(own & first if paired else own) for label, own in seeds.items()}
+    fewest = min(own, key=lambda s: counted[s["label"]])
+    n_b = counted[fewest["label"]]
+    return power_note(n_b if paired else len(first), n_b, len(others) * datasets, paired), fewest
 
 
 def _environments(records: Sequence[Record]) -> list[dict[str, Any]]:
@@ -138,7 +138,7 @@ def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPA
     """What the numbers rest on: runs, seeds, tests, protocol, clocks, power, hardware."""
     searchers = searchers_of(records, campaign)
     planned = {s["label"]: planned_seeds(s, campaign) for s in searchers}
-    finished = {s["label"]: sum(r["label"] == s["label"] for r in done(records)) for s in searchers}
+    ended = {s["label"]: {r["seed"] for r in done(records) if r["label"] == s["label"]} for s in searchers}
     notes = [
         Note(
             "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our complete "
@@ -154,10 +154,10 @@ def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPA
         *_made_by(records, campaign, searchers),
         Note("Power: {}.", power(records, campaign, asked)),
     ]
-    if any(finished[label] < len(seeds) for label, seeds in planned.items()):
-        note, fewest = _power(records, campaign, asked, finished)
+    if any(len(ended[label]) < len(seeds) for label, seeds in planned.items()):
+        note, fewest = _power(records, campaign, asked, ended)
         notes.append(Note("With the runs there are (fewest: {}): {}.", fewest["spec"], note))
-    singles = [s["spec"] for s in searchers if finished[s["label"]] == 1]
+    singles = [s["spec"] for s in searchers if len(ended[s["label"]]) == 1]
     if singles:
         notes.append(Note("n = 1: no ± and no test ({}).", ", ".join(singles)))
     first, *others = compared(records, campaign)
@@ -245,7 +245,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
         for shares, count in (
             (collapsed, sum(bool(r["collapsed"]) for r in finished)),
             (disconnected, sum(bool(r.get("disconnected")) for r in finished)),
-            (still, sum(r.get("alpha_change") == 0 for r in finished)),
+            (still, sum(r.get("alpha_change") == 0 and r["kind"] == "one-shot" for r in finished)),
             (flat, sum((r.get("alpha_entropy") or 0) > FLAT and r.get("alpha_change") != 0 for r in finished)),
         ):
             if count:

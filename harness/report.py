@@ -19,6 +19,7 @@ from harness.statistics import p_number, p_text
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
 SHOULD_AGREE = ("precision", "threads", "versions")
+SOMETIMES = ("ranks.csv", "ablations.csv", "published.bib")  # files that not every report has; as plots
 PLOTS = {
     "accuracy": figures.accuracy,
     "ranks": findings.ranks,
@@ -44,21 +45,24 @@ def write_report(
     """
     folders = [Path(f) for f in folders]
     campaign, records = load(folders)
-    if not records:
-        raise UserError(
-            f"no runs in {', '.join(map(str, folders))} yet: nothing to report.\n"
-            f"Start or resume the campaign: {campaign['command']}"
-        )
     out = Path(out) if out is not None else folders[0] / "report"
     out.mkdir(parents=True, exist_ok=True)
     return write_files(records, campaign, out, published, asked)
 
 
 def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
-    """One or several campaigns' folders as one campaign; damaged records are named in its warnings."""
+    """One or several campaigns' folders as one campaign; damaged records are named in its warnings.
+
+    UserError where there are no runs, or where the campaigns cannot stand in one table.
+    """
     campaigns = [store.load_campaign(f) for f in folders]
     loaded = [store.load_records(f) for f in folders]
     campaign, records = join(campaigns, [found for found, _ in loaded], [str(f) for f in folders])
+    if not records:
+        raise UserError(
+            f"no runs in {', '.join(map(str, folders))} yet: nothing to report.\n"
+            f"Start or resume the campaign: {campaign['command']}"
+        )
     damaged = [text for _, texts in loaded for text in texts]
     return campaign | {"warnings": [*campaign.get("warnings", []), *damaged]}, records
 
@@ -96,6 +100,10 @@ def write_files(
         texts["published.bib"] = readable.published_bibtex()
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
+    # What an earlier report had and this one has not, e.g. ranks with another searcher's seeds, would belong to it.
+    for name in {*SOMETIMES, *(f"{plot}.{end}" for plot in PLOTS.keys() - plots.keys() for end in ("png", "svg"))}:
+        if name not in texts:
+            (out / name).unlink(missing_ok=True)
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
 
 
@@ -107,6 +115,9 @@ def join(
     A run that is in several folders counts once, a finished one before a failed one; of runs of one searcher and seed
     that were made in different ways the first folder's counts.
     """
+    ran = next((c for c in campaigns if c["searchers"]), campaigns[0])
+    setting = {key: ran.get(key) for key in ("preset", "precision", "threads")}  # imported cells alone have none
+    campaigns = [c if c["searchers"] else c | setting for c in campaigns]
     first = campaigns[0]
     for campaign, name in zip(campaigns[1:], names[1:], strict=True):
         for key in MUST_AGREE:
@@ -129,10 +140,10 @@ def join(
     other: list[str] = []
     for record in (r for rs in records for r in rs):
         run = (record["label"], record["seed"])
-        if run in kept and kept[run]["key"] != record["key"]:
-            other.append(f"{record['spec']} seed {record['seed']}")
-        elif run not in kept or (kept[run]["status"] != "done" and record["status"] == "done"):
+        if run not in kept or (kept[run]["status"] != "done" and record["status"] == "done"):
             kept[run] = record
+        elif kept[run]["key"] != record["key"]:
+            other.append(f"{record['spec']} seed {record['seed']}")
     searchers: dict[str, dict[str, Any]] = {}
     for campaign in campaigns:
         for s in campaign["searchers"]:

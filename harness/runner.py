@@ -253,6 +253,8 @@ def _loop(
 
 def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any]:
     line: dict[str, Any] = {
+        # A loss that diverged is no number of JSON's: it is left out. First, so that no metric takes another's place.
+        **{name: value for name, value in step.metrics.items() if _in_json(value)},
         "step": state.steps - 1,
         "index": cells.index(step.cell),
         "search_seconds": round(state.search_seconds, 4),
@@ -260,8 +262,6 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
         "evaluations": task.evaluations,
         "train_images": task.train_images,
         "operations": diagnostics.operations(step.cell),
-        # A loss that diverged is no number of JSON's: it is left out.
-        **{name: value for name, value in step.metrics.items() if _in_json(value)},
     }
     if step.alphas is not None:
         line["alpha_entropy"] = round(diagnostics.entropy(step.alphas), 6)

@@ -67,6 +67,10 @@ class Trace(Checked):
     sha256: Name
 
 
+class Preset(Checked):
+    name: Name
+
+
 class Record(Checked):
     key: Name
     searcher: Name
@@ -76,6 +80,7 @@ class Record(Checked):
     config: dict[str, Any]
     seed: Seed
     search_dataset: Name
+    preset: Preset | None = None  # imported cells have none
     cell: Name | None
     index: Index | None
     index_without_none: Index | None
@@ -138,10 +143,6 @@ class Ablations(Checked):
 class Cloud(Checked):
     width: Annotated[float, Field(gt=0)]
     bins: dict[str, list[Annotated[list[int], Field(min_length=3, max_length=3)]]]
-
-
-class Preset(Checked):
-    name: Name
 
 
 class Campaign(Checked):

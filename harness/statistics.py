@@ -19,13 +19,16 @@ from numpy.typing import ArrayLike, NDArray
 
 ALPHA = 0.05
 LEVEL = 0.95
-EXACT_SUMS = 2 * 10**7  # additions for an exact distribution, about 40 against 40 values; above: normal approximation
+# Additions for an exact distribution, above which it is the normal approximation's:
+EXACT_SUMS = 2 * 10**7  # of rank sums, about 40 against 40 values
+EXACT_SIGNS = 2 * 10**8  # of signed ranks, about 580 pairs
 Z = NormalDist().inv_cdf((1 + LEVEL) / 2)
 BOOTSTRAP_MIN_N = 10
 BOOTSTRAP_SAMPLES = 2000
 EXACT = "Mann-Whitney U, exact"
 APPROXIMATE = "Mann-Whitney U, normal approximation"
 PAIRED = "Wilcoxon signed-rank, exact"
+PAIRED_APPROXIMATE = "Wilcoxon signed-rank, normal approximation"
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +50,7 @@ class Comparison(NamedTuple):
     values or, where the test is paired, over the pairs alone.
     """
 
-    test: str | None  # EXACT, APPROXIMATE or PAIRED; None, as all else, where a group has fewer than two values
+    test: str | None  # its name, of those above; None, as all else, where a group has fewer than two values
     p: float | None
     effect: float | None
     effect_low: float | None  # 95 %
@@ -229,11 +232,11 @@ def equivalence_p(a: ArrayLike, b: ArrayLike, margin: float) -> float | None:
 def signed_rank(differences: ArrayLike) -> float | None:
     """Two-sided p of Wilcoxon's signed ranks of paired differences; empty below two pairs."""
     d = np.asarray(differences, dtype=np.float64)
-    return None if len(d) < 2 else _two_sided(*signed_rank_tails(d))
+    return None if len(d) < 2 else _two_sided(*signed_rank_tails(d)[:2])
 
 
-def signed_rank_tails(differences: Floats) -> tuple[float, float]:
-    """P(sum of the positive ranks <= observed), P(>= observed), exact given the ties.
+def signed_rank_tails(differences: Floats) -> tuple[float, float, str]:
+    """P(sum of the positive ranks <= observed), P(>= observed), given the ties, and the distribution's name.
 
     The distribution is that over all 2^m signs of the m differences that are not 0; zeros take part in the ranking and
     are then dropped (Pratt, JASA 54, 1959).
@@ -241,10 +244,19 @@ def signed_rank_tails(differences: Floats) -> tuple[float, float]:
     d = np.round(differences, 9)  # equal steps of a table differ by rounding
     ranks = _doubled_midranks(np.abs(d))[0][d != 0]
     positive = int(ranks[d[d != 0] > 0].sum())
+    if not exact_signs(ranks):
+        half, sd = ranks.sum() / 2, math.sqrt(float((ranks.astype(np.float64) ** 2).sum())) / 2
+        # Sums of doubled ranks are 2 apart, so that 1 is the correction for continuity.
+        return _upper_tail((half - positive - 1) / sd), _upper_tail((positive - half - 1) / sd), PAIRED_APPROXIMATE
     chances = signed_rank_chances(ranks)
     low, high = chances[: positive + 1].sum(), chances[positive:].sum()
     tiny = sys.float_info.min  # where it underflows: no p is 0
-    return float(max(low, tiny)), float(max(high, tiny))
+    return float(max(low, tiny)), float(max(high, tiny)), PAIRED
+
+
+def exact_signs(ranks: NDArray[np.int64]) -> bool:
+    """Whether `signed_rank_chances` takes no more than EXACT_SIGNS additions."""
+    return len(ranks) * int(ranks.sum()) <= EXACT_SIGNS
 
 
 def signed_rank_chances(ranks: NDArray[np.int64]) -> Floats:
@@ -374,13 +386,13 @@ def compare_paired(a: ArrayLike, b: ArrayLike) -> Comparison:
     n = len(d)
     if n < 2:
         return UNTESTED
-    tails = signed_rank_tails(d)
+    *tails, name = signed_rank_tails(d)
     share = float(((np.sign(np.round(d, 9)) + 1) / 2).mean())
     centre, widened = share + Z**2 / (2 * n), 1 + Z**2 / n
     half = Z * math.sqrt(share * (1 - share) / n + (Z / (2 * n)) ** 2)
     low = 0.0 if share == 0 else (centre - half) / widened
     high = 1.0 if share == 1 else (centre + half) / widened
-    return Comparison(PAIRED, _two_sided(*tails), share, low, high, _direction(*tails))
+    return Comparison(name, _two_sided(*tails), share, low, high, _direction(*tails))
 
 
 class Ranks(NamedTuple):

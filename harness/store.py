@@ -140,8 +140,8 @@ def _foreign(record: dict[str, Any], campaign: dict[str, Any]) -> str | None:
     for name in ("benchmark", "table_sha256", "search_dataset"):
         if record.get(name, campaign[name]) != campaign[name]:
             return f"of a campaign with another {name}"
-    preset = record.get("preset") or campaign["preset"]  # imported cells have none
-    if preset["name"] != campaign["preset"]["name"]:
+    preset = None if record["kind"] == "imported" else record.get("preset")  # those were found without one
+    if preset is not None and preset["name"] != campaign["preset"]["name"]:
         return "of a campaign with another preset"
     row = next((s for s in campaign["searchers"] if s["label"] == record["label"]), record)
     if row["kind"] != record["kind"]:

@@ -173,9 +173,10 @@ def runs_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
 def rank_tests(records: Sequence[Record], campaign: Campaign) -> tuple[list[dict], dict[str, statistics.Ranks]]:
     """The searchers that have runs; data set -> their Friedman and Nemenyi over the seeds that all of them have (test).
 
-    The data sets are no blocks of one test: their columns come from the same searches.
+    The data sets are no blocks of one test: their columns come from the same searches. Imported cells are left out:
+    a seed of other code is another draw.
     """
-    having = {r["label"] for r in done(records)}
+    having = {r["label"] for r in done(records) if r["kind"] != "imported"}
     ranked = [s for s in searchers_of(records, campaign) if s["label"] in having]
     found = {}
     for dataset in (d for d, split in score_columns(records, campaign) if split == "test"):

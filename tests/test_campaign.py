@@ -1,6 +1,7 @@
 """Whole campaigns on digits201: records, order, failures, several commands on one folder."""
 
 import csv
+import dataclasses
 import gzip
 import json
 import os
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from planned import plan_for, plans_for
@@ -18,6 +20,7 @@ from benchmarks.base import UserError
 from benchmarks.nb201 import digits
 from benchmarks.nb201.benchmark import open_nb201
 from harness import campaign, executors, runner, store
+from harness.specs import parse_specs
 
 HERE = Path(__file__).parent
 DIGITS = ["--benchmark", "digits201"]
@@ -74,6 +77,15 @@ def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
     saved = json.loads((out / "campaign.json").read_text())
     assert saved["space"]["cifar10"]["test"]["optimum"]["index"] == 6111
     assert saved["space"]["ImageNet16-120"]["test"]["optimum"]["value"] == pytest.approx(47.3111, abs=1e-4)
+    values = {split: np.array([float(row[columns["cifar10", split]]) for row in rows]) for split in ("valid", "test")}
+    about = saved["space"]["cifar10"]["test"]
+    assert about["mean"] == pytest.approx(values["test"].mean())
+    assert about["quantiles"][500] == pytest.approx(np.median(values["test"]), abs=1e-4)
+    bins = np.array(saved["cloud"]["bins"]["cifar10"])
+    assert bins[:, 2].sum() == 15_625
+    for axis, split in enumerate(("valid", "test")):  # half a point wide
+        expected = np.bincount((2 * values[split]).astype(int), minlength=201)
+        np.testing.assert_array_equal(np.bincount(bins[:, axis], bins[:, 2], minlength=201), expected)
 
 
 def test_finished_runs_are_kept_and_order_and_workers_do_not_matter(harness, tmp_path):
@@ -122,6 +134,43 @@ def test_another_setting_is_another_run_and_another_preset_is_refused(harness, t
     old = records(out)
     assert harness(*common, "--searchers", "evolution", "--preset", "smoke", "--fresh")[0] == 0
     assert records(tmp_path / "out.old-1") == old
+
+
+def test_all_that_decides_a_run_is_in_its_key(monkeypatch):
+    bench = digits.open_digits201()
+    preset = campaign.resolve_preset(bench, "smoke")
+
+    def key(spec="gicso", seed=0, dataset="digits201", images="", benchmark=bench, **changes):
+        setting = campaign.Setting(benchmark, None, (), dataset, preset | changes.pop("preset", {}), "fp32", "cpu", 1)
+        with monkeypatch.context() as patched:
+            patched.setattr("benchmarks.images.checksum", lambda part: f"{len(part)}{images}")
+            (plan,) = campaign.plans(dataclasses.replace(setting, **changes), parse_specs(spec), [seed])
+        return plan.key
+
+    other = dataclasses.replace(bench, name="other")
+    ways = [{}, {"spec": "darts"}, {"spec": "gicso[phi=0.2]"}, {"seed": 1}, {"images": "x"}, {"preset": {"epochs": 3}},
+            {"precision": "bf16"}, {"threads": 2}, {"benchmark": other}]  # fmt: skip
+    assert len({key(**way) for way in ways}) == len(ways)
+    assert key(device="cuda", places=(Path("x"),)) == key()  # where things are decides nothing
+    # queries of a table: no images, no precision, no threads
+    ways = [{}, {"images": "x"}, {"precision": "bf16"}, {"threads": 2}, {"preset": {"epochs": 3}}]
+    assert len({key("random", **way) for way in ways}) == 1
+
+
+def test_a_campaign_of_supernets_takes_in_multi_trial_searchers_and_the_other_way_round(tmp_path):
+    """As on a GPU's machine, where supernets are trained in bf16 by default and the others not at all."""
+    bench = digits.open_digits201()
+    setting = campaign.Setting(bench, None, (), "digits201", campaign.resolve_preset(bench, "smoke"), "fp32", "cpu", 1)
+    on_gpu = dataclasses.replace(setting, precision="bf16", device="cuda")
+    nets, queries = parse_specs("darts"), parse_specs("random")
+    for orders in ([(on_gpu, nets), (setting, queries)], [(setting, queries), (on_gpu, nets)]):
+        old = None
+        for each, specs in orders:
+            old = campaign.campaign_of(tmp_path, old, each, specs, [0])
+        assert old["precision"] == "bf16"
+        assert [row["label"] for row in old["searchers"]] == [specs[0].label for _, specs in orders]
+    with pytest.raises(UserError, match="another precision"):
+        campaign.campaign_of(tmp_path, old, setting, nets, [0])
 
 
 def test_fresh_moves_nothing_for_a_command_that_is_wrong(harness, table, tmp_path):

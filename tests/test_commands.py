@@ -9,6 +9,7 @@ import torch
 
 from benchmarks.base import UserError
 from benchmarks.nb201 import digits_training
+from benchmarks.nb201.benchmark import choose
 
 HERE = Path(__file__).parent
 
@@ -79,7 +80,7 @@ def test_best(harness, table, dataset, answer):
     assert f"{value} %" in out
 
 
-def test_show(harness, table):
+def test_show(harness, table, tmp_path):
     for spelling in ("284", "naslib:0,0,1,0,3,1", "1,1,1,0,2,0"):
         code, out, _ = harness("show", spelling, "--table", table)
         assert code == 0
@@ -87,6 +88,9 @@ def test_show(harness, table):
         assert "0.101306 M parameters" in out
         assert out.count("→") >= 6
         assert "88.7900   mean of 3 trials" in out
+    (tmp_path / "nb201.npz").write_bytes(b"PK")  # found without being named, and damaged
+    code, _, err = harness("show", "284", "--data", tmp_path)
+    assert (code, "nb201.npz: not a benchmark file" in err) == (2, True)
     code, _, err = harness("show", "|nope~0|", "--table", table)
     assert code == 2
     assert "error: cell" in err
@@ -132,6 +136,9 @@ def test_doctor(harness, table, cifar10_root, monkeypatch):
     code, out, _ = harness("doctor", "--table", table, "--data", HERE)
     assert code == 1
     assert "BAD" in out
+    monkeypatch.setenv("HARNESS_DATA", str(HERE))
+    code, out, _ = harness("doctor", "--table", table)  # for queries no images are needed
+    assert (code, "ok   cifar10: " in out) == (0, True)
 
 
 def test_auto_takes_nb201_where_its_table_is_and_what_is_needed(harness, table, tmp_path, monkeypatch):
@@ -150,6 +157,16 @@ def test_auto_takes_nb201_where_its_table_is_and_what_is_needed(harness, table, 
                            *["--workers", 1, "--out", tmp_path / "third"])  # fmt: skip
     assert (code, "no cifar10 images; for nb201 give" in out) == (0, True)
     assert out.startswith("benchmark digits201")
+
+
+def test_auto_looks_for_images_where_nb201_finds_them(table, tmp_path):
+    """Beside the table, and in the folder above it."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/nb201.csv.gz").symlink_to(table)
+    assert choose(None, [tmp_path / "tables"], "cifar10")[0] == "digits201"
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py/data_batch_1").touch()
+    assert choose(None, [tmp_path / "tables"], "cifar10")[0] == "nb201"
 
 
 def test_data_convert_and_info(harness, shared, table, tmp_path):

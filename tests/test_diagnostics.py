@@ -142,6 +142,16 @@ def test_the_table_of_diagnostics_by_hand():
     assert (row["one_shot_spearman"], row["one_shot_spearman_good"]) == (pytest.approx(0.6), pytest.approx(0.1))
     said = "\n".join(remarks.warnings(records, campaign))
     assert "The architecture parameters did not move: a 1 of 3 runs" in said
+    of_queries = [r | {"kind": "multi-trial"} for r in records]  # α of the best cell seen
+    assert "did not move" not in "\n".join(remarks.warnings(of_queries, campaign))
+
+
+def test_alphas_are_traced_with_the_cell_without_none():
+    """`none` first, then nor_conv_3x3."""
+    alphas = np.tile([3.0, 0.0, 1.0, 2.0, 0.5], (6, 1))
+    line = runner.trace_line(runner.Progressed(1, 0.25, {}), base.Step((0,) * 6, alphas), make_task())
+    assert (line["index"], line["index_without_none"]) == (C.index((0,) * 6), C.index((3,) * 6))
+    assert line["alphas"] == alphas.tolist()
 
 
 def test_a_loss_that_diverged_is_left_out_of_the_trace(tmp_path):
@@ -152,10 +162,11 @@ def test_a_loss_that_diverged_is_left_out_of_the_trace(tmp_path):
         "swarm_diversity": [0.5, float("nan")],
         "phase": "warm-up",
         "queried": 3,
+        "index": 7,  # another's name: a metric takes nobody's place
     }
     line = runner.trace_line(runner.Progressed(1, 0.25, {}), base.Step(C.from_index(284), metrics=metrics), make_task())
     kept = {name: line[name] for name in metrics if name in line}
-    assert kept == {"diversity": 0.5, "phase": "warm-up", "queried": 3}
+    assert kept == {"diversity": 0.5, "phase": "warm-up", "queried": 3, "index": 284}
     trace = store.Trace(tmp_path / "trace.jsonl")
     trace.append(line)
     trace.close()

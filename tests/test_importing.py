@@ -1,6 +1,7 @@
 """Cells from elsewhere, campaigns compared, records as a data frame; on the real table."""
 
 import json
+import shutil
 
 import pandas as pd
 import pytest
@@ -47,6 +48,26 @@ def test_imported_cells_are_scored_marked_and_kept(harness, table, tmp_path, min
     (aside,) = (tmp_path / "c/aside").iterdir()
     assert json.loads((aside / "record.json").read_text())["index"] == 9930
     assert load(tmp_path / "c").query("seed == 3")["index"].unique() == [17]
+
+
+def test_runs_join_a_folder_of_imported_cells(harness, tmp_path, mine):
+    """Where nothing was run yet any preset may be."""
+    out = tmp_path / "c"
+    digits = ["--benchmark", "digits201"]
+    assert harness("import", "mine", mine, out, *digits)[0] == 0
+    code, stdout, _ = harness("run", "--searchers", "random", "--seeds", 2, *digits, "--preset", "smoke", "--out", out)
+    assert code == 0
+    assert "| random | 2 |" in stdout
+    assert "| mine | 3 |" in stdout
+    code, _, err = harness("run", "--searchers", "random", "--seeds", 2, *digits, "--preset", "small", "--out", out)
+    assert (code, "another preset (smoke, not small)" in err) == (2, True)
+
+
+def test_a_folder_without_records_has_no_table(harness, table, tmp_path, mine):
+    assert harness("import", "mine", mine, tmp_path / "c", "--table", table)[0] == 0
+    shutil.rmtree(tmp_path / "c/runs")
+    code, _, err = harness("table", tmp_path / "c")
+    assert (code, err.startswith(f"error: no runs in {tmp_path / 'c'} yet")) == (2, True)
 
 
 def test_a_searcher_s_name_and_another_data_set_are_refused(harness, table, tmp_path, mine):

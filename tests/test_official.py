@@ -180,7 +180,9 @@ def _check_costs(api: Any, table: Table, indices: list[int]) -> None:
                 assert getattr(table, name)[record][index] == pytest.approx(costs[name], rel=1e-11)
 
 
-def test_written_archive_equals_the_official_api(nats_folder: Path, converted: Table) -> None:
+def test_written_archive_equals_the_official_api(
+    harness: Any, nats_folder: Path, converted: Table, tmp_path: Path
+) -> None:
     from nats_bench import create
 
     api = create(str(nats_folder), "tss", fast_mode=True, verbose=False)
@@ -189,6 +191,11 @@ def test_written_archive_equals_the_official_api(nats_folder: Path, converted: T
     assert verify(converted, nats_folder) == []
     assert np.flatnonzero(converted.present).tolist() == list(CELLS)
     assert converted.warnings[0] == "partial: 4 of 15,625 cells"
+    save_table(converted, tmp_path / "nb201.npz")
+    code, _, err = harness("run", "--searchers", "darts", "--seeds", 1, "--table", tmp_path / "nb201.npz",
+                           "--data", tmp_path, "--out", tmp_path / "out")  # fmt: skip
+    assert (code, "lacks the cifar10 valid accuracy of 15,621 cells" in err) == (2, True)  # before anything is trained
+    assert not (tmp_path / "out").exists()
     assert converted.proxy_cost(*PROXY) == "12 x epoch time + one validation pass"
 
 

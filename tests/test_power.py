@@ -61,6 +61,13 @@ def test_the_detectable_shift_has_the_power_that_is_said(n, family):
     assert power.detectable(5, 5, 9) is None
 
 
+def test_beyond_500_seeds_the_shift_is_the_asymptotic_one():
+    """Near what the simulation says at 500: z(0.8) + z(1 − 0.05 / 2m), over the square root of 3/π and n."""
+    assert power.detectable(501, 501, 9) == pytest.approx(power.detectable(500, 500, 9), abs=0.012)
+    assert power.detectable_paired(501, 9) == pytest.approx(power.detectable_paired(500, 9), abs=0.012)
+    assert power.detectable(20_000, 20_000) == pytest.approx(2.8016 * (np.pi / 3 * 2 / 20_000) ** 0.5, rel=1e-3)
+
+
 @pytest.mark.parametrize(("n_a", "n_b"), [(3, 3), (5, 8), (12, 12)])
 def test_the_critical_u_is_the_largest_that_scipy_finds_significant(n_a, n_b):
     for level in (0.05, 0.2):

@@ -217,6 +217,39 @@ def test_joined_runs_of_one_seed_made_in_two_ways_are_not_one_run(tmp_path):
     assert joined["warnings"] == [left_out]
 
 
+def test_a_finished_run_counts_before_a_failed_one_that_was_made_in_another_way():
+    campaigns = [make_campaign({"a": "one-shot"}, [0]) for _ in range(2)]
+    runs = [[failed("a", 0, "boom", key="x")], [make_record("a", 0, 93.0, key="y")]]
+    for order in (runs, runs[::-1]):
+        _, records = report.join(campaigns, order, ["one", "two"])
+        assert [r["status"] for r in records] == ["done"]
+
+
+def test_imported_cells_alone_join_any_preset():
+    campaigns = [make_campaign({}, [0], preset={"name": "imported"}, precision="none", threads=0),
+                 make_campaign({"a": "one-shot"}, [0])]  # fmt: skip
+    runs = [[make_record("mine", 0, 93.0, "imported")], [make_record("a", 0, 92.0)]]
+    joined, records = report.join(campaigns, runs, ["one", "two"])
+    assert (joined["preset"]["name"], joined["precision"], len(records)) == ("small", "fp32", 2)
+    assert joined["warnings"] == []
+
+
+def test_a_report_leaves_nothing_of_an_earlier_one(tmp_path):
+    """Three searchers at two seeds are ranked; with a third seed's campaign in which one has none of these, not."""
+    searchers = dict.fromkeys("abc", "one-shot")
+    records = [make_record(k, s, 90.0 + s + i) for i, k in enumerate(searchers) for s in range(2)]
+    folder = write_campaign(tmp_path / "c", records, make_campaign(searchers, [0, 1]))
+    report.write_report([folder], published=True)
+    out = folder / "report"
+    assert {"ranks.csv", "ranks.png", "ranks.svg", "published.bib"} <= {p.name for p in out.iterdir()}
+    (out / "mine.txt").write_text("kept")
+    for seed in (0, 1):
+        (folder / "runs/c" / f"seed-{seed}" / "record.json").unlink()
+    paths = report.write_report([folder])
+    assert {p.name for p in out.iterdir()} == {p.name for p in paths} | {"mine.txt"}
+    assert not (out / "ranks.csv").exists()
+
+
 def test_a_name_that_is_imported_in_one_folder_and_run_in_another_is_refused():
     campaigns = [make_campaign({"gicso": "one-shot"}, [0]) for _ in range(2)]
     imported = make_record("gicso", 0, 93.0, "imported")

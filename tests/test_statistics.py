@@ -128,6 +128,19 @@ def test_p_is_never_zero():
     assert 0 < p < 1e-300
 
 
+def test_of_very_many_pairs_the_signed_ranks_are_scipy_s_approximation():
+    rng = np.random.default_rng(8)
+    d = rng.integers(-6, 8, 900).astype(float)
+    expected = stats.wilcoxon(d, zero_method="pratt", correction=True, method="asymptotic")
+    assert s.signed_rank(d) == pytest.approx(expected.pvalue)
+    assert s.compare_paired(d, np.zeros(900))[0] == s.PAIRED_APPROXIMATE
+    assert s.compare_paired(d[:500], np.zeros(500))[0] == s.PAIRED
+    assert s.signed_rank(d[:500]) == pytest.approx(
+        stats.wilcoxon(d[:500], zero_method="pratt", correction=True, method="asymptotic").pvalue, rel=0.05
+    )
+    assert s.signed_rank(np.full(5000, 0.1)) > 0
+
+
 def test_fewer_than_two_values_are_not_tested():
     assert s.compare([93.0], [94.0, 95.0]) == s.UNTESTED
     assert s.verdict([93.0], [94.0, 95.0], s.UNTESTED, None) == "not distinguishable"

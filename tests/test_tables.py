@@ -393,6 +393,25 @@ def test_imported_cells_are_never_paired_and_were_planned_by_nobody():
     assert f"With the runs there are (fewest: random): {power.power_note(5, 4, 6)}." in notes
 
 
+def test_imported_cells_are_no_blocks_of_the_ranks():
+    """With the seeds of the runs they would be ranked as if paired, with others they would leave no common seed."""
+    searchers = dict.fromkeys("abc", "one-shot")
+    records = [make_record(k, s, 90.0 + s + i) for i, k in enumerate(searchers) for s in range(5)]
+    campaign = make_campaign(searchers, list(range(5)))
+    alone = tables.ranks_table(records, campaign)
+    assert len(alone) == 9
+    for seeds in (range(5), range(777, 780)):
+        imported = [make_record("mine", s, 99.0, "imported", trajectory=[]) for s in seeds]
+        assert tables.ranks_table(records + imported, campaign).equals(alone)
+
+
+def test_the_power_of_pairs_counts_the_seeds_that_both_have():
+    records = [make_record("a", s, 90.0 + s) for s in range(5, 15)] + [make_record("b", s, 91.0) for s in range(12, 22)]
+    campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(5, 22)))
+    notes = readable.readable_table(records, campaign, asked=Asked(paired=True)).footnotes
+    assert f"With the runs there are (fewest: b): {power.power_note(3, 3, 3, paired=True)}." in notes
+
+
 def test_ablations_are_tested_in_their_own_table_and_marked_in_the_main_one():
     """No p: 1 point lower at 12 seeds, better at none. darts, in the same folder, is tested as everybody is."""
     values = {"gicso": 93.0, "gicso-1": 92.0, "darts": 92.95}

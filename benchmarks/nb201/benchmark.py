@@ -67,6 +67,16 @@ class Benchmark:
         """Index and score of the best cell; ties go to the lowest index."""
         return self.column(dataset, split).best()
 
+    def require_scores(self) -> None:
+        """UserError where the table lacks a final accuracy of some cell: a search might end with that one."""
+        for (dataset, split), key in self.scores.items():
+            missing = int(np.isnan(self.table.column(*key).mean).sum())
+            if missing:
+                raise UserError(
+                    f"the table lacks the {dataset} {split} accuracy of {missing:,} cells ({self.table.source}), and "
+                    "a search may end with one of them: convert a complete archive"
+                )
+
     def proxy(self, dataset: str) -> tuple[np.ndarray, np.ndarray]:
         """Low-fidelity validation accuracy (percent) and simulated seconds of all cells, each (15625,)."""
         column, seconds = self.table.proxy(*self.proxies[dataset])
@@ -176,7 +186,7 @@ def choose(table: Path | None, places: list[Path], dataset: str | None) -> tuple
         return "nb201", "table found, and no images are needed"
     from benchmarks import images  # and torch
 
-    if any(images.are_in(dataset, place) for place in places):
+    if any(images.are_in(dataset, place) for place in _and_beside(found, places)):
         return "nb201", f"table and {dataset} found"
     return "digits201", f"{found} is there, but no {dataset} images; for nb201 give --benchmark nb201 or --data"
 
@@ -191,8 +201,6 @@ def open_nb201(table: Path | str, places: Sequence[Path | str]) -> Benchmark:
 
 @lru_cache(maxsize=1)
 def _open_nb201(table: Path, places: tuple[Path, ...]) -> Benchmark:
-    beside = (table.parent, table.parent.parent)  # split files are looked for there as well
-    places += tuple(p for p in beside if p not in places)
     return Benchmark(
         name="nb201",
         table=load_table(table),
@@ -202,5 +210,10 @@ def _open_nb201(table: Path, places: tuple[Path, ...]) -> Benchmark:
         presets=PRESETS,
         simulated_seconds=SIMULATED_SECONDS,
         in_channels=3,
-        images=partial(_search_data, places),
+        images=partial(_search_data, _and_beside(table, places)),
     )
+
+
+def _and_beside(table: Path, places: Sequence[Path]) -> tuple[Path, ...]:
+    """The folders with, after them, the table's own and the one above it: images and split files may lie there."""
+    return (*places, *(p for p in (table.parent, table.parent.parent) if p not in places))

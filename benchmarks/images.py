@@ -137,7 +137,6 @@ class Images:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     augmentation: Callable[[Tensor, torch.Generator], Tensor] | None
-    num_classes: int
 
     def __post_init__(self) -> None:
         shape, labels = tuple(self.pixels.shape), tuple(self.labels.shape)
@@ -184,25 +183,6 @@ def checksum(images: Images) -> str:
 
 
 # ------------------------------------------------------------------------------------------- loading
-
-
-class TrainTest(NamedTuple):
-    """A data set as published: all its training images and all its test images."""
-
-    train: Images
-    test: Images
-
-
-def load(dataset: str, root: Path | str) -> TrainTest:
-    """All images of cifar10, cifar100 or ImageNet16-120 under `root`.
-
-    `root` holds the data set's official folder, or is that folder itself. The test images of ImageNet16-120 are
-    ImageNet's validation images. Raises UserError for an unknown name, missing files and files that are not
-    the published ones.
-    """
-    *train, test = _batch_names(dataset)
-    _find_folder(dataset, Path(root), [*train, test])  # one message for all that is missing
-    return TrainTest(_read(dataset, root, train), _read(dataset, root, [test]))
 
 
 def search_images(dataset: str, root: Path | str, places: Sequence[Path | str]) -> tuple[Images, Images]:
@@ -258,7 +238,6 @@ def _read(dataset: str, root: Path | str, files: Sequence[str]) -> Images:
         source.mean,
         source.std,
         CropAndFlip(source.size // 8),
-        num_classes=source.num_classes,
     )
 
 

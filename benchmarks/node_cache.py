@@ -80,7 +80,7 @@ def _write(path: Path, parts: Parts) -> None:
         {
             "pixels": images.pixels,
             "labels": images.labels,
-            "about": [list(images.mean), list(images.std), images.num_classes],
+            "about": [list(images.mean), list(images.std)],
             "pad": images.augmentation.pad if isinstance(images.augmentation, CropAndFlip) else None,
             "sha256": checksum(images),
         }
@@ -105,9 +105,9 @@ def _open(path: Path) -> Parts | None:
 
 
 def _images(entry: dict) -> Images:
-    mean, std, classes = entry["about"]
+    mean, std = entry["about"]
     crop = None if entry["pad"] is None else CropAndFlip(entry["pad"])
-    found = Images(entry["pixels"], entry["labels"], tuple(mean), tuple(std), crop, num_classes=classes)
+    found = Images(entry["pixels"], entry["labels"], tuple(mean), tuple(std), crop)
     if checksum(found) != entry["sha256"]:
         raise ValueError("damaged")
     return found

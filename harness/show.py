@@ -90,7 +90,9 @@ def _in_table(index: int, benchmark: Benchmark) -> list[str]:
         if not np.isnan(column.mean[index]):
             score = column[index]
             trials = f"mean of {score.trials} trial{'s' if score.trials > 1 else ''}"
-            lines.append(f"    {record:<15}{split:<9} {epochs:>3} epochs  {score.value:9.4f}   {trials}")
+            singles = ", ".join(f"{value:.2f} (seed {seed})" for seed, value in column.singles(index).items())
+            said = f"{trials}: {singles}" if singles and score.trials > 1 else trials
+            lines.append(f"    {record:<15}{split:<9} {epochs:>3} epochs  {score.value:9.4f}   {said}")
     return lines
 
 

@@ -5,11 +5,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from cmaes import CMA
+from plain_weights import copy_weights
 from test_searchers import build, make_task
 
 from benchmarks.base import Space
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201.plain import copy_weights, plain_supernet
+from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import Sampled, Supernet
 from searchers import base, darts, enas, pcdarts
 from searchers.cmaes import Strategy

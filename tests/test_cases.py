@@ -58,7 +58,7 @@ CASES: dict[int, str] = {
     39: "test_images.test_md5_sums_are_eleven_plus_six_plus_two, test_images.test_wrong_folder_lists_what_is_missing, "
     "test_images.test_wrong_md5_names_the_batch",
     40: "the collection itself says that a numpy-only core does not apply",
-    41: "test_table.test_opening_is_fast",
+    41: "test_table.test_neither_torch_nor_pandas_is_imported",
     42: "pyproject.toml turns our modules' DeprecationWarnings into errors in every test",
     43: "test_store.test_every_flipped_byte_of_a_checkpoint_is_found, "
     "test_searchers.test_state_taken_at_every_step_continues_exactly",
@@ -119,7 +119,7 @@ def test_answers_are_means_and_never_change(table):
     column = load_table(table).column("cifar10", "ori-test", 200)
     assert {column[0].value for _ in range(40)} == {85.863333}
     assert column[0].trials == 3
-    assert column.trial(284, 777) != column.trial(284, 888)
+    assert column.singles(284)[777] != column.singles(284)[888]
 
 
 def test_wrong_parameter_counts_of_the_official_files_are_named(table):

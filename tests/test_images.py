@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from whole_images import TrainTest, load
 
 from benchmarks import images as im
 from benchmarks import safe_pickle
@@ -32,8 +33,8 @@ DEVICES = [
 
 
 @pytest.fixture(scope="module")
-def cifar10(cifar10_root: Path) -> im.TrainTest:
-    return im.load("cifar10", cifar10_root)
+def cifar10(cifar10_root: Path) -> TrainTest:
+    return load("cifar10", cifar10_root)
 
 
 def generator(seed: int, device: str = "cpu") -> torch.Generator:
@@ -42,7 +43,7 @@ def generator(seed: int, device: str = "cpu") -> torch.Generator:
 
 def small_images(count: int = 10, size: int = 8) -> im.Images:
     pixels = torch.randint(256, (count, 3, size, size), generator=generator(0), dtype=torch.uint8)
-    return im.Images(pixels, torch.arange(count), (120.0, 130.0, 110.0), (60.0, 61.0, 62.0), im.CropAndFlip(1), count)
+    return im.Images(pixels, torch.arange(count), (120.0, 130.0, 110.0), (60.0, 61.0, 62.0), im.CropAndFlip(1))
 
 
 def python2_pickle(batch: dict[str, Any]) -> bytes:
@@ -89,7 +90,7 @@ def owns_its_memory(tensor: torch.Tensor) -> bool:
 # ------------------------------------------------------------------------------------------- loading
 
 
-def test_cifar10_is_the_official_one(cifar10: im.TrainTest) -> None:
+def test_cifar10_is_the_official_one(cifar10: TrainTest) -> None:
     train, test = cifar10
     assert train.pixels.shape == (50_000, 3, 32, 32)
     assert test.pixels.shape == (10_000, 3, 32, 32)
@@ -98,21 +99,21 @@ def test_cifar10_is_the_official_one(cifar10: im.TrainTest) -> None:
     assert (test.labels[0].item(), test.pixels[0, :, 0, 0].tolist()) == (3, [158, 112, 49])
     assert train.labels.bincount().tolist() == [5_000] * 10
     assert test.labels.bincount().tolist() == [1_000] * 10
-    assert (train.num_classes, train.augmentation) == (10, im.CropAndFlip(4))
+    assert train.augmentation == im.CropAndFlip(4)
 
 
-def test_cifar10_constants_are_those_of_the_images(cifar10: im.TrainTest) -> None:
+def test_cifar10_constants_are_those_of_the_images(cifar10: TrainTest) -> None:
     pixels = cifar10.train.pixels.numpy().transpose(1, 0, 2, 3).reshape(3, -1)
     assert pixels.mean(axis=1) == pytest.approx(cifar10.train.mean, abs=0.1)
     assert pixels[:, ::7].std(axis=1) == pytest.approx(cifar10.train.std, abs=0.2)
 
 
-def test_root_may_be_the_folder_itself(cifar10_root: Path, cifar10: im.TrainTest) -> None:
-    again = im.load("cifar10", cifar10_root / "cifar-10-batches-py")
+def test_root_may_be_the_folder_itself(cifar10_root: Path, cifar10: TrainTest) -> None:
+    again = load("cifar10", cifar10_root / "cifar-10-batches-py")
     assert im.checksum(again.train) == im.checksum(cifar10.train)
 
 
-def test_checksum_is_sha256_of_pixels_and_labels(cifar10: im.TrainTest) -> None:
+def test_checksum_is_sha256_of_pixels_and_labels(cifar10: TrainTest) -> None:
     images = cifar10.test.subset([3, 1])
     blob = images.pixels.numpy().tobytes() + struct.pack("<2q", *images.labels.tolist())
     assert im.checksum(images) == hashlib.sha256(blob).hexdigest()
@@ -122,20 +123,20 @@ def test_checksum_is_sha256_of_pixels_and_labels(cifar10: im.TrainTest) -> None:
 def test_cifar100_reads_fine_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {"train": [99, 0, 42], "test": [7, 98]}
     write_batches("cifar100", tmp_path / "cifar-100-python", labels, monkeypatch)
-    train, test = im.load("cifar100", tmp_path)
+    train, test = load("cifar100", tmp_path)
     assert (train.labels.tolist(), levels_of(train)) == ([99, 0, 42], [0, 1, 2])
     assert (test.labels.tolist(), levels_of(test)) == ([7, 98], [3, 4])
-    assert (train.num_classes, train.augmentation, train.mean) == (100, im.CropAndFlip(4), (129.3, 124.1, 112.4))
+    assert (train.augmentation, train.mean) == (im.CropAndFlip(4), (129.3, 124.1, 112.4))
 
 
 def test_imagenet16_keeps_the_first_120_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {f"train_data_batch_{k}": [k, 121, 120, 1000] for k in range(1, 11)} | {"val_data": [121, 1, 120]}
     write_batches("ImageNet16-120", tmp_path / "ImageNet16", labels, monkeypatch)
-    train, test = im.load("ImageNet16-120", tmp_path)
+    train, test = load("ImageNet16-120", tmp_path)
     assert train.labels.tolist() == [label for k in range(10) for label in (k, 119)]
     assert levels_of(train) == [n for k in range(10) for n in (4 * k, 4 * k + 2)]
     assert (test.labels.tolist(), levels_of(test)) == ([0, 119], [41, 42])
-    assert (train.num_classes, train.augmentation, train.pixels.shape[1:]) == (120, im.CropAndFlip(2), (3, 16, 16))
+    assert (train.augmentation, train.pixels.shape[1:]) == (im.CropAndFlip(2), (3, 16, 16))
 
 
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "ImageNet16-120"])
@@ -146,14 +147,14 @@ def test_md5_sums_are_eleven_plus_six_plus_two(dataset: str) -> None:
 
 def test_wrong_folder_lists_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
-        im.load("ImageNet16-120", tmp_path)
+        load("ImageNet16-120", tmp_path)
     message = str(error.value)
     assert all(f"train_data_batch_{k}" in message for k in range(1, 11))
     assert "val_data" in message
     assert str(tmp_path / "ImageNet16") in message
     assert "\n" not in message
     with pytest.raises(UserError, match=re.escape(str(tmp_path / "cifar-100-python"))):
-        im.load("cifar100", tmp_path)
+        load("cifar100", tmp_path)
 
 
 def test_incomplete_folder_lists_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +163,7 @@ def test_incomplete_folder_lists_only_what_is_missing(tmp_path: Path, monkeypatc
     (tmp_path / "train_data_batch_4").unlink()
     (tmp_path / "train_data_batch_10").unlink()
     with pytest.raises(UserError, match=r"^ImageNet16-120: train_data_batch_4, train_data_batch_10 not found"):
-        im.load("ImageNet16-120", tmp_path)
+        load("ImageNet16-120", tmp_path)
 
 
 def test_wrong_md5_names_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,7 +172,7 @@ def test_wrong_md5_names_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with (tmp_path / "train_data_batch_7").open("ab") as file:
         file.write(b"x")
     with pytest.raises(UserError, match=r"train_data_batch_7 .*md5") as error:
-        im.load("ImageNet16-120", tmp_path)
+        load("ImageNet16-120", tmp_path)
     assert "\n" not in str(error.value)
 
 
@@ -180,7 +181,7 @@ def test_a_file_with_a_wrong_md5_is_not_unpickled(tmp_path: Path, monkeypatch: p
         (tmp_path / name).write_bytes(b"anything")
     monkeypatch.setattr(safe_pickle, "load", lambda *args, **more: pytest.fail("unpickled"))
     with pytest.raises(UserError, match="published 16019d7e3df5f24257cddd939b257f8d"):
-        im.load("cifar100", tmp_path)
+        load("cifar100", tmp_path)
 
 
 def test_a_damaged_file_is_no_reason_to_look_further(
@@ -201,7 +202,7 @@ def test_a_damaged_file_is_no_reason_to_look_further(
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cifar10, cifar100, ImageNet16-120"):
-        im.load("svhn", tmp_path)
+        load("svhn", tmp_path)
     with pytest.raises(UserError, match="cifar10, cifar100, ImageNet16-120"):
         im.official_split("digits", [tmp_path])
 
@@ -344,7 +345,7 @@ def test_cifar10_search_does_not_open_the_test_batch(cifar10_root: Path, shared:
     train, _ = im.search_images("cifar10", tmp_path, [shared / "data" / "splits"])
     assert len(train) == 25_000
     with pytest.raises(UserError, match="cifar10: test_batch not found"):
-        im.load("cifar10", tmp_path)
+        load("cifar10", tmp_path)
 
 
 # -------------------------------------------------------------------------------------------- images
@@ -352,7 +353,7 @@ def test_cifar10_search_does_not_open_the_test_batch(cifar10_root: Path, shared:
 
 def test_reduced_is_the_mean_of_four_pixels_halves_up() -> None:
     image = torch.tensor([[0, 1, 255, 255], [2, 3, 255, 254], [1, 0, 10, 20], [0, 0, 30, 40]])
-    images = im.Images(image.to(torch.uint8)[None, None], torch.tensor([0]), (1.0,), (1.0,), im.CropAndFlip(4), 1)
+    images = im.Images(image.to(torch.uint8)[None, None], torch.tensor([0]), (1.0,), (1.0,), im.CropAndFlip(4))
     half = images.reduced()
     assert half.pixels[0, 0].tolist() == [[2, 255], [0, 25]]  # 1.5, 254.75, 0.25, 25
     assert (half.augmentation, half.reduced().augmentation) == (im.CropAndFlip(2), im.CropAndFlip(1))
@@ -378,9 +379,9 @@ def test_subset_and_clone_are_copies() -> None:
 def test_images_of_another_type_are_refused() -> None:
     images = small_images()
     with pytest.raises(ValueError, match="uint8"):
-        im.Images(images.pixels.float(), images.labels, images.mean, images.std, None, 10)
+        im.Images(images.pixels.float(), images.labels, images.mean, images.std, None)
     with pytest.raises(ValueError, match=r"labels must be int64 \(10,\)"):
-        im.Images(images.pixels, images.labels[:9], images.mean, images.std, None, 10)
+        im.Images(images.pixels, images.labels[:9], images.mean, images.std, None)
 
 
 # -------------------------------------------------------------------------------------- augmentation
@@ -402,7 +403,7 @@ def test_crops_worked_by_hand_come_equally_often() -> None:
     assert all(abs(n - 1_000) < 160 for n in found.values())  # five standard deviations
 
 
-def test_augmented_image_is_a_plain_crop_of_the_same_image(cifar10: im.TrainTest) -> None:
+def test_augmented_image_is_a_plain_crop_of_the_same_image(cifar10: TrainTest) -> None:
     pixels = cifar10.train.pixels[:24]
     out = im.CropAndFlip(4)(pixels, generator(1))
     chosen = set()
@@ -436,7 +437,7 @@ def test_normalise(channels_last: bool) -> None:
     assert torch.equal(half.float(), x)
 
 
-def test_normalise_is_totensor_then_normalize(cifar10: im.TrainTest) -> None:
+def test_normalise_is_totensor_then_normalize(cifar10: TrainTest) -> None:
     images = cifar10.train.subset(range(8))
     mean = np.array(images.mean)[:, None, None] / 255
     std = np.array(images.std)[:, None, None] / 255

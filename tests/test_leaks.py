@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 from planned import plan_for
+from whole_images import load
 
-from benchmarks import images
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import digits, digits_training
 from benchmarks.nb201.benchmark import PRESETS, Benchmark, open_nb201
@@ -47,7 +47,7 @@ def memory(things):
 def test_nothing_reachable_from_a_task_is_a_test_column_or_a_test_image(table, cifar10_root, text, preset):
     bench = open_nb201(table, (cifar10_root,))
     plan = plan_for(bench, "cifar10", text, preset)
-    tests = images.load("cifar10", cifar10_root).test
+    tests = load("cifar10", cifar10_root).test
     tests = tests if plan.preset["resolution"] == 32 else tests.reduced()
     looked = search_for_test_data(plan, bench, tests, ("cifar10-valid", "x-valid", 12))
     assert looked == (0 if text == "random" else 2 * (plan.preset["images"] or 25_000))
@@ -87,7 +87,7 @@ def test_search_images_are_the_official_halves(table, cifar10_root, shared):
     train, valid = bench.search_data("cifar10", {**PRESETS["smoke"], "resolution": 32})
     with open(shared / "data/splits/cifar-split.txt") as file:
         split = json.load(file)
-    everything = images.load("cifar10", cifar10_root).train
+    everything = load("cifar10", cifar10_root).train
     for part, name in ((train, "train"), (valid, "valid")):
         first = sorted(int(k) for k in split[name][1])[:320]
         assert torch.equal(part.pixels, everything.pixels[first])

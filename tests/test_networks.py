@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from plain_weights import copy_weights
 
 from benchmarks.base import Space
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201.cost import multiply_adds, parameters
 from benchmarks.nb201.network import count_parameters, network
-from benchmarks.nb201.plain import copy_weights, plain_supernet
+from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import Supernet
 
 TABULATED = Space(channels=16, cells=5, in_channels=3, num_classes=10)

@@ -285,9 +285,7 @@ def test_csv_agrees_with_the_official_sample(tmp_path: Path) -> None:
 def test_uneven_trials_are_averaged_and_counted(converted: Table) -> None:
     column = converted.column("cifar10-valid", "x-valid", 200)
     assert column[3][:2] == (15.0, 2)
-    assert column.trial(3, 888)[:2] == (20.0, 1)
-    with pytest.raises(UserError, match=r"trial 999 of cell #3.*was not run.*777, 888"):
-        column.trial(3, 999)
+    assert column.singles(3) == {777: 10.0, 888: 20.0}
     assert [column[i].trials for i in CELLS] == [2, 3, 1, 3]
     assert converted.column("cifar10-valid", "x-valid", 12)[9].trials == 2
     assert converted.column("cifar10", "ori-test", 12)[9].trials == 1
@@ -330,8 +328,7 @@ def test_golden_values_of_the_sample(tmp_path: Path) -> None:
         assert 12 * table.train_seconds["cifar10-valid"][index] == pytest.approx(seconds[index], abs=5.1e-4)
         assert (table.flops["cifar10"][index], table.params["cifar10"][index]) == sizes[index]
     assert not table.params_anomaly.any()
-    trials = [table.column("cifar10", "ori-test", 200).trial(0, seed).value for seed in (777, 888, 999)]
-    assert trials == [85.62, 86.18, 85.79]
+    assert table.column("cifar10", "ori-test", 200).singles(0) == {777: 85.62, 888: 86.18, 999: 85.79}
     assert table.column("cifar100", "ori-test", 200)[11].value == pytest.approx(67.53, abs=5.1e-5)
 
 

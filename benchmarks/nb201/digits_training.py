@@ -99,7 +99,7 @@ def parts() -> dict[str, Images]:
     labels = torch.from_numpy(targets.astype(np.int64))
     found, generator = {}, torch.Generator().manual_seed(0)
     for (name, count), chosen in zip(SOURCES.items(), order.split(list(SOURCES.values())), strict=True):
-        sources = Images(pixels[chosen], labels[chosen], MEAN, STD, Clutter(), num_classes=10)
+        sources = Images(pixels[chosen], labels[chosen], MEAN, STD, Clutter())
         if name != "train":
             views = sources.subset(torch.arange(count).repeat_interleave(VIEWS))
             views = replace(views, pixels=Clutter()(views.pixels, generator), augmentation=None)

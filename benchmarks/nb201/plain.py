@@ -16,7 +16,6 @@ from benchmarks.nb201.network import (
     Skeleton,
     relu_conv_norm,
 )
-from benchmarks.nb201.supernet import Supernet, edge_slices
 
 
 class PlainCell(nn.Module):
@@ -62,19 +61,3 @@ def plain_supernet(space: Space) -> Skeleton:
     """A weight-sharing network of all cells; call it with (images, cell or mixture weights)."""
     net = Skeleton(space, PlainCell, BatchStatisticsNorm, affine_head=False)
     return net.to(memory_format=torch.contiguous_format)  # NCHW, as everybody's
-
-
-@torch.no_grad()
-def copy_weights(source: Supernet, target: Skeleton) -> None:
-    """Give a plain supernet the weights of a fast one of the same space."""
-    state = source.state_dict()
-    own = target.state_dict()
-    for name, tensor in own.items():
-        if name in state:
-            tensor.copy_(state[name])
-    for stage_s, stage_t in zip(source.stages, target.stages, strict=True):
-        for cell_s, cell_t in zip(stage_s, stage_t, strict=True):
-            for edge in range(len(EDGES)):
-                node, rows = edge_slices(edge, cell_s.channels)
-                cell_t.conv1[edge][1].weight.copy_(cell_s.conv1[node][rows])
-                cell_t.conv3[edge][1].weight.copy_(cell_s.conv3[node][rows])

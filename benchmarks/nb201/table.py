@@ -13,7 +13,7 @@ import operator
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -34,16 +34,6 @@ EPOCHS = (12, 200)
 CLASSES = {"cifar10-valid": 10, "cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
 
 Key = tuple[str, str, int]
-
-
-class Scores(NamedTuple):
-    """Accuracies of many cells and their origin."""
-
-    values: np.ndarray  # float64, percent, of the shape of the asked indices
-    trials: np.ndarray  # uint8, the same shape
-    record: str
-    split: str
-    epochs: int
 
 
 class Column:
@@ -100,38 +90,10 @@ class Column:
                 return Score(value, self._trials[i], self.record, self.split, self.epochs)
         raise self._missing(i)
 
-    def take(self, indices: Any) -> Scores:
-        """The mean accuracies of many cells; `indices` is an integer array or sequence of any shape.
-
-        Raises UserError for an index that is no cell and where a value is missing, naming the first.
-        """
-        asked = np.asarray(indices)
-        if asked.dtype.kind not in "iu" and asked.size:
-            raise UserError(f"cell indices of type {asked.dtype}: expected integers")
-        asked = asked.astype(np.intp, copy=False)
-        if asked.size and (asked.min() < 0 or asked.max() >= cell.NUM_CELLS):
-            raise self._missing(int(asked[(asked < 0) | (asked >= cell.NUM_CELLS)].flat[0]))
-        values = self.mean[asked]
-        missing = np.isnan(values)
-        if missing.any():
-            raise self._missing(int(asked[missing].flat[0]))
-        return Scores(values, self.trials[asked], self.record, self.split, self.epochs)
-
-    def trial(self, index: Any, seed: Any) -> Score:
-        """The accuracy of one training; UserError where that seed was not run or is not known."""
-        i, wanted = _integer(index), _integer(seed)
-        here = f"trial {wanted} of cell #{i}, {self.name}"
-        count = self[i].trials
-        if self.per_trial is None:
-            raise UserError(f"{here}: the table stores the mean over {count} trials only, not single trials")
-        if wanted in self.seeds:
-            value = float(self.per_trial[i, self.seeds.index(wanted)])
-            if value == value:
-                return Score(value, 1, self.record, self.split, self.epochs)
-        run = [str(s) for s, v in zip(self.seeds, self.per_trial[i], strict=True) if v == v]
-        if not run:
-            raise UserError(f"{here}: not recorded which seed gave which of the {count} values of this cell")
-        raise UserError(f"{here}: was not run; the trials of this cell are {', '.join(run)}")
+    def singles(self, index: int) -> dict[int, float]:
+        """Seed -> accuracy (percent) of each training of a cell that is known by its seed."""
+        values = [] if self.per_trial is None else self.per_trial[index].tolist()
+        return {seed: value for seed, value in zip(self.seeds, values, strict=False) if value == value}
 
     def best(self) -> tuple[int, Score]:
         """Index and score of the highest mean; ties go to the lowest index, as in `find_best`."""

@@ -36,7 +36,7 @@ class Execution:
     """How runs are to be executed."""
 
     executor: str = "local"
-    workers: int | None = None  # runs at a time; None: the cores, or 1 on a GPU; on Ray what fits, on Slurm all
+    workers: int | None = None  # runs at a time; None: one in this process, on Ray what fits, on Slurm all
     shard: tuple[int, int] | None = None  # part, parts
     cpus: float = 1.0  # that a run is given (Ray, Slurm)
     gpus: float = 0.0

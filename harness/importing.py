@@ -37,6 +37,7 @@ def import_cells(
 ) -> str:
     """`harness import`: the rows of a CSV become records of a campaign, which may be new; its table, as Markdown.
 
+    What was imported under the name before stays where the CSV does not list its seed.
     UserError before anything is written where an option, the campaign or the CSV is wrong.
     """
     exists = (folder / "campaign.json").exists()

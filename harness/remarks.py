@@ -151,6 +151,7 @@ def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPA
             "search s (days) is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
             "means per run, never added."
         ),
+        *_proxy(campaign, searchers),
         *_made_by(records, campaign, searchers),
         Note("Power: {}.", power(records, campaign, asked)),
     ]
@@ -188,6 +189,13 @@ def _marks(records: Sequence[Record], campaign: Campaign, asked: Asked) -> list[
     equal = "" if asked.margin is None else f", ≈ those equivalent within {asked.margin:g} points (two one-sided tests)"
     text = "On the test columns ↑ and ↓ mark rows that are better or worse than {}, p ≤ {} after Holm{}."
     return [Note(text, ", ".join(tests), ALPHA, equal)]
+
+
+def _proxy(campaign: Campaign, searchers: list[dict]) -> list[Note]:
+    """What a query costs, where somebody makes queries."""
+    if not campaign.get("proxy_cost") or not any(s["kind"] == "multi-trial" for s in searchers):
+        return []
+    return [Note("The simulated seconds of a multi-trial searcher's query: {}.", campaign["proxy_cost"])]
 
 
 def _made_by(records: Sequence[Record], campaign: Campaign, searchers: list[dict]) -> list[Note]:

@@ -1,7 +1,7 @@
 """One run: build the task, step the searcher, keep trace and checkpoints, then derive, score and record.
 
-Only this module and `scoring` know both the searcher and the benchmark. The loop, the clocks, the checkpoints and the
-failures are here once for all searchers.
+Only this module and `diagnostics` know both the searcher and the benchmark. The loop, the clocks, the checkpoints and
+the failures are here once for all searchers.
 """
 
 from __future__ import annotations

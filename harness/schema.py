@@ -161,6 +161,7 @@ class Campaign(Checked):
     command: Text
     created: Name
     versions: dict[str, str | int | None]
+    proxy_cost: Text = ""
     ablations: Ablations | None = None
     cloud: Cloud | None = None
     warnings: list[Text] = []

@@ -1,9 +1,10 @@
 """A campaign's folder on disk: written atomically, checked when read, nothing ever deleted.
 
 DIR/campaign.json
-DIR/runs/<label>/seed-<n>/   trace.jsonl, checkpoint.pt (while unfinished), record.json (written last)
+DIR/runs/<label>/seed-<n>/   trace.jsonl, checkpoint.pt (while unfinished), record.json (written last), error.txt
 DIR/runs/<label>/claim-<n>   while somebody makes that run: host and process
-DIR/aside/                   what was replaced: runs under other settings, damaged files, --fresh
+DIR/aside/                   what was replaced: runs under other settings, damaged files
+DIR.old-<n>                  what --fresh replaced
 DIR/report/
 DIR/slurm/                   job files and logs of Slurm tasks
 DIR.lock                     while a command that makes runs writes campaign.json or the report

@@ -1,7 +1,7 @@
 """The one interface of all searchers: what they get (SearchTask), what they are, what they answer (Step).
 
-A searcher never scores itself. The runner builds the task from copies, calls `step()` until it returns None or
-the budget is spent, and looks the answers up in the benchmark afterwards.
+A searcher never scores itself. The runner builds the task from copies, calls `step()` until it returns None, which
+it does when its budget is spent, and looks the answers up in the benchmark afterwards.
 """
 
 from __future__ import annotations

@@ -72,6 +72,7 @@ def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
         "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
         "iqm,iqm_low,iqm_high,relative_improvement,beaten"
     )
+    assert "query: 12 x epoch time, evaluation time is not recorded." in (out / "report" / "table.md").read_text()
     names = {"table.csv", "table.md", "table.tex", "comparisons.csv", "report.html", "convergence.png", "accuracy.svg"}
     assert names <= {p.name for p in (out / "report").iterdir()}
     saved = json.loads((out / "campaign.json").read_text())

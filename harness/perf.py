@@ -305,9 +305,10 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
 def to_text(result: dict[str, Any]) -> str:
     """perf.json as Markdown."""
     where, tops = result["environment"], result["ceilings"]
+    networks = "; ".join(f"{name} C {s.channels}, N {s.cells}, {side}×{side}" for name, (s, side) in NETWORKS.items())
     lines = [
         f"{where['cpu']}, {where['device']}, {result['threads']} thread(s), torch {where['torch']}, revision "
-        f"{where['git'] or 'unknown'}; medians of {result['rounds']} rounds, batch {BATCH}.",
+        f"{where['git'] or 'unknown'}; medians of {result['rounds']} rounds, batch {BATCH}; networks: {networks}.",
         "Ratio: plain supernet's time (fp32, NCHW, eager, one module per edge and operation) over ours, same round.",
         "",
         "| network | case | precision | plain ms | ours ms | ratio (range) | GFLOP/s (ceiling) | GB/s (bandwidth) |",

@@ -50,6 +50,7 @@ def test_a_measurement_of_the_small_network(tmp_path):
     folder = tmp_path / "amd-r-epyc-2-threads"
     assert json.loads((folder / "perf.json").read_text())["supernet"] == rows
     assert text.count("| small |") == 6
+    assert "networks: small C 8, N 1, 16×16; paper C 16, N 5, 32×32." in text
     assert "- one-shot run: all else, % of the search 0.5" in text
     assert "- table: look-up, µs 0.5" in (folder / "perf.md").read_text()
 

@@ -363,6 +363,27 @@ def test_plots_show_each_seed_and_leave_matplotlib_as_it_was(tmp_path):
     assert [p.read_bytes() for p in first] == [p.read_bytes() for p in again]
 
 
+def test_what_the_other_plots_draw():
+    """gicso: answers of 90 to 94, 10 lower until half; the optimum is 94.37. Cell 17 has 2 skips, 3 conv 1×1, 1 pool."""
+    records, campaign = two_searchers()
+    line = figures.regret(records, campaign).axes[0].lines[0]
+    assert line.get_ydata()[[0, -1]] == pytest.approx([94.37 - 82, 94.37 - 92])
+    assert line.get_xdata()[-1] == pytest.approx(304.0)  # the longest search
+    for record, begins in zip(records[:2], (15, 25), strict=True):  # of 50 steps
+        record["phases"] = [{"phase": "warm-up", "step": 0}, {"phase": "exploration", "step": begins}]
+    assert figures.phase_changes(records) == [pytest.approx(0.4)]
+    layers = findings.operations(records, campaign).axes[0].collections
+    assert [layer.get_paths()[0].vertices[:, 1].max() for layer in layers] == np.cumsum([0, 2, 3, 0, 1]).tolist()
+    records[0]["one_shot"] = {"cells": [1, 2], "losses": [0.5, 2.0], "accuracies": [80.0, 60.0], "spearman": 0.25}
+    ax = findings.one_shot(records, campaign).axes[0]
+    assert ax.collections[0].get_offsets().tolist() == [[0.5, 80.0], [2.0, 60.0]]
+    assert ax.get_title() == "gicso, seed 0: ρ = 0.25"
+    campaign["cloud"] = {"width": 0.5, "bins": {"cifar10": [[160, 170, 3]]}}
+    cloud, found, _ = findings.space(records, campaign).axes[0].collections
+    assert cloud.get_offsets().tolist() == [[80.25, 85.25]]  # the middle of its bin
+    assert found.get_offsets().tolist() == [[88.0 + s, 90.0 + s] for s in range(5)]  # validation is 2 lower
+
+
 def test_scale_is_stretched_only_where_runs_lie_far_apart():
     def scale(values):
         records = [make_record("a", s, v) for s, v in enumerate(values)]

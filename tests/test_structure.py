@@ -25,7 +25,6 @@ FORBIDDEN = {
         "benchmarks.nb201.digits",
         "benchmarks.nb201.digits_training",
     ),
-    "harness": (),
 }
 
 

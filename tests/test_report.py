@@ -364,7 +364,7 @@ def test_plots_show_each_seed_and_leave_matplotlib_as_it_was(tmp_path):
 
 
 def test_what_the_other_plots_draw():
-    """gicso: answers of 90 to 94, 10 lower until half; the optimum is 94.37. Cell 17 has 2 skips, 3 conv 1×1, 1 pool."""
+    """Answers of 90 to 94, 10 lower until half; the optimum is 94.37. Cell 17: 2 skips, 3 1×1 convolutions, 1 pool."""
     records, campaign = two_searchers()
     line = figures.regret(records, campaign).axes[0].lines[0]
     assert line.get_ydata()[[0, -1]] == pytest.approx([94.37 - 82, 94.37 - 92])

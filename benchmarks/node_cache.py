@@ -23,7 +23,7 @@ import torch
 from benchmarks.base import written_whole
 from benchmarks.images import CropAndFlip, Images, checksum
 
-FORMAT = 1  # to be raised whenever what is made of the same files changes
+FORMAT = 2  # to be raised whenever what is made of the same files changes
 Parts = tuple[Images, Images]
 
 

@@ -90,5 +90,5 @@ def sentences(frame: pd.DataFrame) -> list[str]:
     if others:
         found.append(f"Not distinguishable from {frame['searcher'].iloc[0]}: {'; '.join(others)}.")
     if few:
-        found.append(f"With fewer than {needed} pairs no test can tell anything: {'; '.join(few)}.")
+        found.append(f"Too few pairs to say, below {needed}: {'; '.join(few)}.")
     return found

@@ -6,14 +6,14 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
 from benchmarks.nb201.benchmark import Benchmark
 from harness import scoring, store
-from harness.remarks import power
+from harness.remarks import power, trains
 from harness.runner import Plan
 from harness.specs import Spec, digest
 from searchers import base
@@ -193,6 +193,8 @@ def prepare(
         if old is not None:  # each command had a part in it
             commands = dict.fromkeys([*old["command"].split("\n"), about["command"]])
             campaign |= {"created": old["created"], "command": "\n".join(commands)[-COMMANDS:]}
+            if trains(old) and not any(spec.kind == "one-shot" for spec in specs):  # what is said is of the supernets
+                campaign |= {name: old[name] for name in ("chosen", "device", "versions") if name in old}
         campaign["power_note"] = power([], campaign)
         folder.mkdir(parents=True, exist_ok=True)
         held.enter_context(store.in_use(folder))
@@ -226,6 +228,9 @@ def campaign_of(
 
     UserError where the folder holds a campaign on another table, benchmark or preset, or of another default.
     """
+    trained = any(spec.kind == "one-shot" for spec in specs)
+    if specs and not trained:  # as their runs, in `plans`
+        setting = replace(setting, precision="fp32", threads=1)
     shared = {
         "benchmark": setting.benchmark.name,
         "table_sha256": setting.benchmark.version,
@@ -248,9 +253,9 @@ def campaign_of(
     if old is not None:
         if not old["searchers"]:  # imported cells alone: nothing was run with a preset
             old = old | {"preset": shared["preset"]}
-        nets = [any(row["kind"] == "one-shot" for row in held) for held in (old["searchers"], rows.values())]
-        if not all(nets):  # precision and threads are the supernets', where there are any
-            agreed = {name: (old if nets[0] else shared)[name] for name in ("precision", "threads")}
+        had = trains(old)
+        if not (had and trained):  # precision and threads are the supernets', where there are any
+            agreed = {name: (old if had else shared)[name] for name in ("precision", "threads")}
             shared, old = shared | agreed, old | agreed
         for name, value in shared.items():
             if old.get(name) != value:

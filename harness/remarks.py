@@ -67,6 +67,11 @@ def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
     return list(known.values())
 
 
+def trains(campaign: Campaign) -> bool:
+    """Whether a campaign has searchers that train supernets."""
+    return any(row["kind"] == "one-shot" for row in campaign["searchers"])
+
+
 def planned_seeds(searcher: dict, campaign: Campaign) -> list[int]:
     """The seeds a searcher was to run; joined campaigns keep them for each searcher."""
     return searcher["seeds"] if "seeds" in searcher else campaign["seeds"]
@@ -100,7 +105,7 @@ def _power(
 ) -> tuple[str, dict[str, Any]]:
     """The note for these seeds of each label, and the searcher with the fewest; nobody planned imported cells."""
     reference, *others = compared(records, campaign)
-    paired = asked.paired
+    paired = asked.paired and reference["kind"] != "imported" and any(s["kind"] != "imported" for s in others)
     if not others and ablated(campaign):
         others = [s for s in searchers_of(records, campaign) if s["label"] in ablated(campaign)]
         reference = next(s for s in campaign["searchers"] if s["label"] == campaign["ablations"]["of"])

@@ -14,7 +14,7 @@ from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
 from harness import drawing, figures, findings, readable, remarks, statistics, store, tables
 from harness.ablations import sentences
-from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds
+from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds, trains
 from harness.statistics import p_number, p_text
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
@@ -71,6 +71,7 @@ def write_files(
     records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False, asked: Asked = UNPAIRED
 ) -> list[Path]:
     """The files of a report from loaded records, into the existing folder out."""
+    again = (out / "report.html").exists()
     frames = readable.frames_of(records, campaign, asked)
     results, tests, ablations = frames
     table = readable.readable_table(records, campaign, published, asked, frames)
@@ -100,10 +101,10 @@ def write_files(
         texts["published.bib"] = readable.published_bibtex()
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
-    # What an earlier report had and this one has not, e.g. ranks with another searcher's seeds, would belong to it.
-    for name in {*SOMETIMES, *(f"{plot}.{end}" for plot in PLOTS.keys() - plots.keys() for end in ("png", "svg"))}:
-        if name not in texts:
-            (out / name).unlink(missing_ok=True)
+    if again:  # what that report had and this one has not, e.g. ranks, is not of these runs
+        for name in {*SOMETIMES, *(f"{plot}.{end}" for plot in PLOTS.keys() - plots.keys() for end in ("png", "svg"))}:
+            if name not in texts:
+                (out / name).unlink(missing_ok=True)
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
 
 
@@ -113,11 +114,14 @@ def join(
     """Several campaigns as one, in the order given; the first one's first searcher is the reference.
 
     A run that is in several folders counts once, a finished one before a failed one; of runs of one searcher and seed
-    that were made in different ways the first folder's counts.
+    that were made in different ways and ended alike the first folder's counts.
     """
+    # Imported cells alone have no preset, and what trains no supernet neither precision nor threads.
     ran = next((c for c in campaigns if c["searchers"]), campaigns[0])
-    setting = {key: ran.get(key) for key in ("preset", "precision", "threads")}  # imported cells alone have none
-    campaigns = [c if c["searchers"] else c | setting for c in campaigns]
+    trained = next((c for c in campaigns if trains(c)), ran)
+    setting = {key: trained.get(key) for key in ("precision", "threads")}
+    campaigns = [c if trains(c) else c | setting | ({} if c["searchers"] else {"preset": ran["preset"]})
+                 for c in campaigns]  # fmt: skip
     first = campaigns[0]
     for campaign, name in zip(campaigns[1:], names[1:], strict=True):
         for key in MUST_AGREE:
@@ -140,9 +144,10 @@ def join(
     other: list[str] = []
     for record in (r for rs in records for r in rs):
         run = (record["label"], record["seed"])
-        if run not in kept or (kept[run]["status"] != "done" and record["status"] == "done"):
+        before = kept.get(run, record)
+        if before is record or (before["status"] != "done" and record["status"] == "done"):
             kept[run] = record
-        elif kept[run]["key"] != record["key"]:
+        if before["key"] != record["key"]:
             other.append(f"{record['spec']} seed {record['seed']}")
     searchers: dict[str, dict[str, Any]] = {}
     for campaign in campaigns:
@@ -154,9 +159,7 @@ def join(
         notes.append(f"{repeated} run(s) are in several folders and count once.")
     if other:
         named = ", ".join(other[:3]) + (" …" if len(other) > 3 else "")
-        notes.append(
-            f"{len(other)} run(s) left out: an earlier folder has the same seeds, made in another way ({named})."
-        )
+        notes.append(f"{len(other)} run(s) left out: another folder has the same seeds, made in another way ({named}).")
     notes += [f"the campaigns differ in {k}." for k in SHOULD_AGREE if any(c.get(k) != first.get(k) for c in campaigns)]
     joined = first | {
         "searchers": list(searchers.values()),

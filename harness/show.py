@@ -15,7 +15,7 @@ from benchmarks.base import Space, UserError
 from benchmarks.nb201 import benchmark as nb201
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, digits
-from benchmarks.nb201.benchmark import Benchmark, find_table, open_benchmark
+from benchmarks.nb201.benchmark import Benchmark, find_table, image_places, open_benchmark
 from harness import campaign, runner
 from harness.specs import show_settings, show_value
 from searchers import base
@@ -289,7 +289,7 @@ def _check_nb201(path: Path, places: list[Path], needs_images: bool) -> list[tup
     from benchmarks.images import are_in
     from benchmarks.nb201.network import count_parameters, network
 
-    bench = open_benchmark("nb201", path, places)
+    bench, found = open_benchmark("nb201", path, places), image_places(path, places)
     count = int(bench.table.present.sum())
     lines = [(count == cells.NUM_CELLS, f"nb201 table {path}: {count:,} cells, {bench.table.source}")]
     lines += [(True, f"note: {warning}") for warning in bench.table.warnings]
@@ -298,7 +298,7 @@ def _check_nb201(path: Path, places: list[Path], needs_images: bool) -> list[tup
         text = f"CIFAR-10: md5 sums as published, official halves; small uses {len(train)} + {len(valid)}"
         lines.append((True, text))
     except UserError as error:
-        lines.append((not needs_images and not any(are_in("cifar10", place) for place in places), str(error)))
+        lines.append((not needs_images and not any(are_in("cifar10", place) for place in found), str(error)))
     space = Space(channels=16, cells=5, in_channels=3, num_classes=10)
     flops = cost.multiply_adds(space, 32)
     for index in (0, 11, 284):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -156,6 +157,8 @@ def test_all_that_decides_a_run_is_in_its_key(monkeypatch):
     # queries of a table: no images, no precision, no threads
     ways = [{}, {"images": "x"}, {"precision": "bf16"}, {"threads": 2}, {"preset": {"epochs": 3}}]
     assert len({key("random", **way) for way in ways}) == 1
+    assert key("random", dataset="x") != key("random")
+    assert key("random", benchmark=dataclasses.replace(bench, table=SimpleNamespace(sha256="x"))) != key("random")
 
 
 def test_a_campaign_of_supernets_takes_in_multi_trial_searchers_and_the_other_way_round(tmp_path):
@@ -168,10 +171,12 @@ def test_a_campaign_of_supernets_takes_in_multi_trial_searchers_and_the_other_wa
         old = None
         for each, specs in orders:
             old = campaign.campaign_of(tmp_path, old, each, specs, [0])
-        assert old["precision"] == "bf16"
+        assert (old["precision"], old["threads"]) == ("bf16", 1)
         assert [row["label"] for row in old["searchers"]] == [specs[0].label for _, specs in orders]
     with pytest.raises(UserError, match="another precision"):
         campaign.campaign_of(tmp_path, old, setting, nets, [0])
+    alone = campaign.campaign_of(tmp_path, None, dataclasses.replace(on_gpu, threads=4), queries, [0])
+    assert (alone["precision"], alone["threads"]) == ("fp32", 1)  # as the runs' records
 
 
 def test_fresh_moves_nothing_for_a_command_that_is_wrong(harness, table, tmp_path):

@@ -1,6 +1,7 @@
 """What the commands say, also of bad input: one line and exit code 2."""
 
 import json
+import shutil
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 
 from benchmarks.base import UserError
 from benchmarks.nb201 import digits_training
-from benchmarks.nb201.benchmark import choose
+from benchmarks.nb201.benchmark import PRESETS, choose, open_nb201
 
 HERE = Path(__file__).parent
 
@@ -159,14 +160,18 @@ def test_auto_takes_nb201_where_its_table_is_and_what_is_needed(harness, table, 
     assert out.startswith("benchmark digits201")
 
 
-def test_auto_looks_for_images_where_nb201_finds_them(table, tmp_path):
+def test_auto_looks_for_images_where_nb201_finds_them(table, tmp_path, monkeypatch):
     """Beside the table, and in the folder above it."""
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables/nb201.csv.gz").symlink_to(table)
+    shutil.copy(table, tmp_path / "tables/nb201.csv.gz")
     assert choose(None, [tmp_path / "tables"], "cifar10")[0] == "digits201"
     (tmp_path / "cifar-10-batches-py").mkdir()
     (tmp_path / "cifar-10-batches-py/data_batch_1").touch()
     assert choose(None, [tmp_path / "tables"], "cifar10")[0] == "nb201"
+    monkeypatch.chdir(tmp_path / "tables")
+    assert choose(None, [Path(".")], "cifar10")[0] == "nb201"
+    with pytest.raises(UserError, match="data_batch_2"):  # there nb201 looks as well
+        open_nb201("nb201.csv.gz", ["."]).search_data("cifar10", PRESETS["smoke"])
 
 
 def test_data_convert_and_info(harness, shared, table, tmp_path):

@@ -213,7 +213,7 @@ def test_joined_runs_of_one_seed_made_in_two_ways_are_not_one_run(tmp_path):
     campaigns = [make_campaign({"a": "one-shot"}, [0, 1]) for _ in range(2)]
     joined, records = report.join(campaigns, [one, two], ["one", "two"])
     assert [r["scores"][1]["value"] for r in records] == [93.0, 94.0]
-    left_out = "2 run(s) left out: an earlier folder has the same seeds, made in another way (a seed 0, a seed 1)."
+    left_out = "2 run(s) left out: another folder has the same seeds, made in another way (a seed 0, a seed 1)."
     assert joined["warnings"] == [left_out]
 
 
@@ -221,17 +221,23 @@ def test_a_finished_run_counts_before_a_failed_one_that_was_made_in_another_way(
     campaigns = [make_campaign({"a": "one-shot"}, [0]) for _ in range(2)]
     runs = [[failed("a", 0, "boom", key="x")], [make_record("a", 0, 93.0, key="y")]]
     for order in (runs, runs[::-1]):
-        _, records = report.join(campaigns, order, ["one", "two"])
+        joined, records = report.join(campaigns, order, ["one", "two"])
         assert [r["status"] for r in records] == ["done"]
+        assert joined["warnings"] == [
+            "1 run(s) left out: another folder has the same seeds, made in another way (a seed 0)."
+        ]
 
 
-def test_imported_cells_alone_join_any_preset():
+def test_a_joint_table_has_the_supernets_setting():
+    """Imported cells alone join any preset, queries any precision."""
     campaigns = [make_campaign({}, [0], preset={"name": "imported"}, precision="none", threads=0),
-                 make_campaign({"a": "one-shot"}, [0])]  # fmt: skip
-    runs = [[make_record("mine", 0, 93.0, "imported")], [make_record("a", 0, 92.0)]]
-    joined, records = report.join(campaigns, runs, ["one", "two"])
-    assert (joined["preset"]["name"], joined["precision"], len(records)) == ("small", "fp32", 2)
-    assert joined["warnings"] == []
+                 make_campaign({"random": "multi-trial"}, [0]),
+                 make_campaign({"a": "one-shot"}, [0], precision="bf16", threads=2)]  # fmt: skip
+    runs = [[make_record("mine", 0, 93.0, "imported")], [make_record("random", 0, 91.0, "multi-trial")]]
+    runs.append([make_record("a", 0, 92.0)])
+    joined, records = report.join(campaigns, runs, ["one", "two", "three"])
+    assert (joined["preset"]["name"], joined["precision"], joined["threads"]) == ("small", "bf16", 2)
+    assert (joined["warnings"], len(records)) == ([], 3)
 
 
 def test_a_report_leaves_nothing_of_an_earlier_one(tmp_path):
@@ -242,12 +248,17 @@ def test_a_report_leaves_nothing_of_an_earlier_one(tmp_path):
     report.write_report([folder], published=True)
     out = folder / "report"
     assert {"ranks.csv", "ranks.png", "ranks.svg", "published.bib"} <= {p.name for p in out.iterdir()}
-    (out / "mine.txt").write_text("kept")
+    elsewhere = tmp_path / "paper"
+    elsewhere.mkdir()
     for seed in (0, 1):
         (folder / "runs/c" / f"seed-{seed}" / "record.json").unlink()
     paths = report.write_report([folder])
-    assert {p.name for p in out.iterdir()} == {p.name for p in paths} | {"mine.txt"}
+    assert {p.name for p in out.iterdir()} == {p.name for p in paths}
     assert not (out / "ranks.csv").exists()
+    for name in ("ranks.csv", "space.png"):  # names of ours in a folder without a report of ours
+        (elsewhere / name).write_text("of somebody else")
+    report.write_report([folder], elsewhere)
+    assert (elsewhere / "ranks.csv").read_text() == (elsewhere / "space.png").read_text() == "of somebody else"
 
 
 def test_a_name_that_is_imported_in_one_folder_and_run_in_another_is_refused():

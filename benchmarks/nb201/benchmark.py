@@ -186,7 +186,7 @@ def choose(table: Path | None, places: list[Path], dataset: str | None) -> tuple
         return "nb201", "table found, and no images are needed"
     from benchmarks import images  # and torch
 
-    if any(images.are_in(dataset, place) for place in _and_beside(found, places)):
+    if any(images.are_in(dataset, place) for place in image_places(found, places)):
         return "nb201", f"table and {dataset} found"
     return "digits201", f"{found} is there, but no {dataset} images; for nb201 give --benchmark nb201 or --data"
 
@@ -196,7 +196,7 @@ def open_nb201(table: Path | str, places: Sequence[Path | str]) -> Benchmark:
 
     `places` are the folders in which images and split files are looked for.
     """
-    return _open_nb201(Path(table).resolve(), tuple(Path(p).resolve() for p in places))
+    return _open_nb201(Path(table).resolve(), image_places(table, places))
 
 
 @lru_cache(maxsize=1)
@@ -210,10 +210,11 @@ def _open_nb201(table: Path, places: tuple[Path, ...]) -> Benchmark:
         presets=PRESETS,
         simulated_seconds=SIMULATED_SECONDS,
         in_channels=3,
-        images=partial(_search_data, _and_beside(table, places)),
+        images=partial(_search_data, places),
     )
 
 
-def _and_beside(table: Path, places: Sequence[Path]) -> tuple[Path, ...]:
-    """The folders with, after them, the table's own and the one above it: images and split files may lie there."""
-    return (*places, *(p for p in (table.parent, table.parent.parent) if p not in places))
+def image_places(table: Path | str, places: Sequence[Path | str]) -> tuple[Path, ...]:
+    """Where images and split files are looked for: in the folders, then in the table's own and the one above it."""
+    own = Path(table).resolve().parent
+    return tuple(dict.fromkeys([*(Path(p).resolve() for p in places), own, own.parent]))

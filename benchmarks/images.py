@@ -190,7 +190,9 @@ def search_images(dataset: str, root: Path | str, places: Sequence[Path | str]) 
 
     cifar10: the official halves of the 50,000 training images. cifar100: 50,000 and the 5,000 x-valid ones.
     ImageNet16-120: 151,700 and the 3,000 x-valid ones (AutoDL-Projects, get_nas_search_loaders).
-    `places` are the folders to look for the split file in. Raises UserError as `load` and `official_split`.
+    `root` holds the data set's official folder, or is that folder itself; `places` are the folders to look for the
+    split file in. Raises UserError as `official_split`, for an unknown name, and for files that are missing or are
+    not the published ones.
     """
     first, second = official_split(dataset, places)
     *train_names, test_name = _batch_names(dataset)

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.base import UserError
 from harness import readable, statistics, store, tables
-from harness.remarks import Campaign, Record, done, hardware, score_columns, searchers_of
+from harness.remarks import Campaign, Record, hardware, runs_of, score_columns, searchers_of
 
 SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads", "versions")
 
@@ -31,7 +31,7 @@ def compare(first: Path, second: Path, margin: float | None = None) -> str:
     both = [label for label in labels[0] if label in labels[1]]
     if not both:
         return "\n".join([*lines, "  none in common: nothing to compare"])
-    pairs = {label: [[r for r in done(found) if r["label"] == label] for found in records] for label in both}
+    pairs = {label: [runs_of(found, label) for found in records] for label in both}
     lines += [_answers(label, *pairs[label]) for label in both]
     columns = [c for c in score_columns(records[0], campaigns[0]) if c[1] == "test"]
     return "\n".join([*lines, "", *_results(pairs, columns, margin)])

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from harness.remarks import Campaign, Record, done, score_columns
+from harness.remarks import Campaign, Record, score_columns
 
 COLOURS = [
     "#0072B2",
@@ -92,10 +92,6 @@ def test_datasets(records: Sequence[Record], campaign: Campaign) -> list[str]:
 def table_optimum(campaign: Campaign, dataset: str) -> float | None:
     about = campaign["space"].get(dataset, {}).get("test")
     return None if about is None else float(about["optimum"]["value"])
-
-
-def runs_of(records: Sequence[Record], searcher: dict[str, Any]) -> int:
-    return sum(r["label"] == searcher["label"] for r in done(records))
 
 
 def short_name(searcher: dict[str, Any]) -> str:

@@ -24,13 +24,12 @@ from harness.drawing import (
     handle,
     legend,
     make_panels,
-    runs_of,
     short_name,
     style,
     table_optimum,
     test_datasets,
 )
-from harness.remarks import Campaign, Record, done, searchers_of
+from harness.remarks import Campaign, Record, done, runs_of, searchers_of
 
 GRID = np.linspace(0, 1, 101)  # fractions of the search at which runs are compared
 QUARTILES_FROM = 6  # below: the band is the range
@@ -47,14 +46,14 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     datasets = test_datasets(records, campaign)
     searchers = searchers_of(records, campaign)
     fig = figure(max(4.0 * len(datasets) + 0.4, 6.0), 3.6)
-    curves = {s["label"]: _curves([r for r in done(records) if r["label"] == s["label"]]) for s in searchers}
+    curves = {s["label"]: _curves(runs_of(records, s["label"])) for s in searchers}
     for ax, dataset in zip(make_panels(fig, len(datasets)), datasets, strict=True):
         drawn: list[float] = []
         for i, searcher in enumerate(searchers):
             values = curves[searcher["label"]].get(dataset)
             if values is not None:
                 drawn += _draw_curve(ax, values, i, len(searchers))
-            for at in phase_changes([r for r in done(records) if r["label"] == searcher["label"]]):
+            for at in phase_changes(runs_of(records, searcher["label"])):
                 ax.axvline(at, color=colour(i), lw=0.8, ls=":", alpha=0.8)
         optimum = table_optimum(campaign, dataset)
         if optimum is not None:
@@ -65,7 +64,7 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     fig.axes[0].set_ylabel(f"test accuracy of the current answer, %{_scale_note(fig, 'y')}", fontsize=9)
     middle = fig.axes[len(fig.axes) // 2]
     middle.set_xlabel("fraction of the search (one-shot: epochs; multi-trial: queries)", fontsize=9)
-    handles = [handle(i, f"{short_name(s)} (n = {runs_of(records, s)})") for i, s in enumerate(searchers)]
+    handles = [handle(i, f"{short_name(s)} (n = {len(runs_of(records, s['label']))})") for i, s in enumerate(searchers)]
     handles.append(Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label="optimum of the table"))
     if any(r.get("phases") for r in records):
         handles.append(Line2D([], [], color=GREY, lw=0.8, ls=":", label="change of phase"))
@@ -153,7 +152,7 @@ def regret(records: Sequence[Record], campaign: Campaign) -> Figure | None:
         for dataset in datasets:
             ax = next(panels)
             for i, searcher in searchers:
-                runs = [r for r in done(records) if r["label"] == searcher["label"] and r["trajectory"]]
+                runs = [r for r in runs_of(records, searcher["label"]) if r["trajectory"]]
                 if searcher["kind"] == kind and runs:
                     _draw_regret(
                         ax, runs, clocks[kind], dataset, table_optimum(campaign, dataset) or 0.0, i, len(searchers)
@@ -191,7 +190,7 @@ def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:
     for ax, dataset in zip(make_panels(fig, len(datasets)), datasets, strict=True):
         values: list[float] = []
         for i, searcher in enumerate(searchers):
-            runs = [r for r in done(records) if r["label"] == searcher["label"]]
+            runs = runs_of(records, searcher["label"])
             found = [(v, bool(r["collapsed"])) for r in runs if (v := _final(r, dataset)) is not None]
             _draw_dots(ax, found, i)
             values += [v for v, _ in found]
@@ -201,7 +200,7 @@ def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:
         ax.set_ylim(len(searchers) - 0.4, -0.6)
         ax.set_title(dataset, fontsize=10)
         ax.set_yticks(range(len(searchers)), labels=[])
-    labels = [f"{short_name(s)} (n = {runs_of(records, s)})" for s in searchers]
+    labels = [f"{short_name(s)} (n = {len(runs_of(records, s['label']))})" for s in searchers]
     fig.axes[0].set_yticks(range(len(searchers)), labels=labels)
     middle = fig.axes[len(fig.axes) // 2]
     middle.set_xlabel(f"test accuracy of the cell found, %{_scale_note(fig, 'x')}", fontsize=9)

@@ -24,12 +24,11 @@ from harness.drawing import (
     legend,
     make_panels,
     marker,
-    runs_of,
     short_name,
     style,
 )
 from harness.figures import GRID, held_entries, phase_changes
-from harness.remarks import Campaign, Record, done, searchers_of
+from harness.remarks import Campaign, Record, done, runs_of, searchers_of
 from harness.statistics import ALPHA, Ranks, p_text
 from harness.tables import rank_tests
 
@@ -44,7 +43,7 @@ def operations(records: Sequence[Record], campaign: Campaign) -> Figure:
     fig = figure(2.6 * across, 2.1 * down + 0.3)
     panels = make_panels(fig, across, down)
     for ax, searcher in zip(panels, searchers, strict=False):
-        runs = [r for r in done(records) if r["label"] == searcher["label"] and r["trajectory"]]
+        runs = [r for r in runs_of(records, searcher["label"]) if r["trajectory"]]
         if runs:
             counts = np.mean([_operation_counts(run) for run in runs], axis=0)  # nan until every run has an answer
             counts, fractions = counts[~np.isnan(counts[:, 0])], GRID[~np.isnan(counts[:, 0])]
@@ -56,7 +55,7 @@ def operations(records: Sequence[Record], campaign: Campaign) -> Figure:
                 ax.axvline(at, color=INK, lw=0.8, ls=":")
         ax.set_xlim(0, 1)
         ax.set_ylim(0, len(EDGES))
-        ax.set_title(f"{short_name(searcher)} (n = {runs_of(records, searcher)})", fontsize=8)
+        ax.set_title(f"{short_name(searcher)} (n = {len(runs_of(records, searcher['label']))})", fontsize=8)
     for ax in panels[len(searchers) :]:
         ax.set_axis_off()
     panels[min((down - 1) * across + across // 2, len(searchers) - 1)].set_xlabel("fraction of the search", fontsize=9)
@@ -77,7 +76,7 @@ def diversity(records: Sequence[Record], campaign: Campaign) -> Figure | None:
     fig = figure(6.0, 2.8)
     (ax,) = make_panels(fig, 1)
     for i, searcher in enumerate(searchers_of(records, campaign)):
-        runs = [r for r in done(records) if r["label"] == searcher["label"] and r.get("swarm_diversity")]
+        runs = [r for r in runs_of(records, searcher["label"]) if r.get("swarm_diversity")]
         at: dict[float, list[float]] = {}
         for steps, spread in (pair for run in runs for pair in run["swarm_diversity"]):
             at.setdefault(steps, []).append(spread)
@@ -116,7 +115,7 @@ def space(records: Sequence[Record], campaign: Campaign) -> Figure | None:
         shade = 0.15 + 0.6 * np.log1p(places[:, 2]) / np.log1p(places[:, 2].max())
         ax.scatter(at[:, 0], at[:, 1], s=5, color=GREY, alpha=shade, lw=0, rasterized=True)
         for i, searcher in enumerate(searchers):
-            found = [r for r in done(records) if r["label"] == searcher["label"]]
+            found = runs_of(records, searcher["label"])
             values = [
                 [s["value"] for s in r["scores"] if s["dataset"] == dataset and not s["without_none"]] for r in found
             ]
@@ -139,7 +138,7 @@ def cells(records: Sequence[Record], campaign: Campaign) -> Figure | None:
     """The commonest answer of each searcher, drawn: nodes 0 to 3, an arrow an edge, `none` left out."""
     shown = []
     for searcher in searchers_of(records, campaign):
-        answers = Counter(r["index"] for r in done(records) if r["label"] == searcher["label"])
+        answers = Counter(r["index"] for r in runs_of(records, searcher["label"]))
         if answers:
             shown.append((searcher, *answers.most_common(1)[0], sum(answers.values())))
     if not shown:
@@ -226,7 +225,7 @@ def one_shot(records: Sequence[Record], campaign: Campaign) -> Figure | None:
     shown = [
         (i, s, run)
         for i, s in enumerate(searchers_of(records, campaign))
-        if (run := next((r for r in done(records) if r["label"] == s["label"] and r.get("one_shot")), None))
+        if (run := next((r for r in runs_of(records, s["label"]) if r.get("one_shot")), None))
         and "accuracies" in run["one_shot"]
     ]
     if not shown:

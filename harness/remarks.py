@@ -52,6 +52,11 @@ def done(records: Iterable[Record]) -> list[Record]:
     return [r for r in records if r["status"] == "done"]
 
 
+def runs_of(records: Iterable[Record], label: str) -> list[Record]:
+    """`done` of one searcher."""
+    return [r for r in done(records) if r["label"] == label]
+
+
 def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
     """The campaign's searchers in their order, then any that only the records know (imported cells).
 
@@ -143,7 +148,7 @@ def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPA
     """What the numbers rest on: runs, seeds, tests, protocol, clocks, power, hardware."""
     searchers = searchers_of(records, campaign)
     planned = {s["label"]: planned_seeds(s, campaign) for s in searchers}
-    ended = {s["label"]: {r["seed"] for r in done(records) if r["label"] == s["label"]} for s in searchers}
+    ended = {s["label"]: {r["seed"] for r in runs_of(records, s["label"])} for s in searchers}
     notes = [
         Note(
             "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our complete "

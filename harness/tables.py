@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmarks.nb201.cell import OPERATIONS
 from harness import statistics
-from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, done, score_columns, searchers_of
+from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, done, runs_of, score_columns, searchers_of
 
 # fmt: off
 TABLE_COLUMNS = [
@@ -85,7 +85,7 @@ def results_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame
     rows = []
     for searcher in searchers_of(records, campaign):
         label = searcher["label"]
-        runs = [r for r in done(records) if r["label"] == label]
+        runs = runs_of(records, label)
         known = {name: [r[name] for r in runs if r.get(name) is not None] for name in COSTS}
         costs = {name: statistics.summary(values).mean for name, values in known.items()}
         for dataset, split in score_columns(records, campaign):
@@ -212,7 +212,7 @@ def diagnostics(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
     """
     rows = []
     for searcher in searchers_of(records, campaign):
-        runs = [r for r in done(records) if r["label"] == searcher["label"]]
+        runs = runs_of(records, searcher["label"])
         cells = Counter(r["cell"] for r in runs)
         modal, times = cells.most_common(1)[0] if cells else ("", 0)
         one_shot = [r["one_shot"] for r in runs if r.get("one_shot")]

@@ -29,7 +29,7 @@ from harness.drawing import (
 )
 from harness.figures import GRID, held_entries, phase_changes
 from harness.remarks import Campaign, Record, done, runs_of, searchers_of
-from harness.statistics import ALPHA, Ranks, p_text
+from harness.statistics import ALPHA, Ranks, number, p_text
 from harness.tables import rank_tests
 
 OPERATION_COLOURS = dict(zip(OPERATIONS, ("#D9D9D9", "#E69F00", "#56B4E9", "#0072B2", "#009E73"), strict=True))
@@ -232,13 +232,13 @@ def one_shot(records: Sequence[Record], campaign: Campaign) -> Figure | None:
         return None
     across = min(4, max(len(shown), 2))
     down = -(-len(shown) // across)
-    fig = figure(2.6 * across, 2.3 * down)
+    fig = figure(2.6 * across, 2.5 * down)
     panels = make_panels(fig, across, down)
     for ax, (i, searcher, run) in zip(panels, shown, strict=False):
         found = run["one_shot"]
         ax.scatter(found["losses"], found["accuracies"], s=8, color=colour(i), alpha=0.6, lw=0)
-        rho = "–" if found["spearman"] is None else f"{found['spearman']:.2f}"
-        ax.set_title(f"{short_name(searcher)}, seed {run['seed']}: ρ = {rho}", fontsize=8)
+        rho = "–" if found["spearman"] is None else number(found["spearman"])
+        ax.set_title(f"{short_name(searcher)}\nseed {run['seed']}: ρ = {rho}", fontsize=8)
         ax.set_xlabel("one-shot validation loss", fontsize=8)
     for ax in panels[len(shown) :]:
         ax.set_axis_off()

@@ -385,10 +385,10 @@ def test_what_the_other_plots_draw():
     assert figures.phase_changes(records) == [pytest.approx(0.4)]
     layers = findings.operations(records, campaign).axes[0].collections
     assert [layer.get_paths()[0].vertices[:, 1].max() for layer in layers] == np.cumsum([0, 2, 3, 0, 1]).tolist()
-    records[0]["one_shot"] = {"cells": [1, 2], "losses": [0.5, 2.0], "accuracies": [80.0, 60.0], "spearman": 0.25}
+    records[0]["one_shot"] = {"cells": [1, 2], "losses": [0.5, 2.0], "accuracies": [80.0, 60.0], "spearman": -0.25}
     ax = findings.one_shot(records, campaign).axes[0]
     assert ax.collections[0].get_offsets().tolist() == [[0.5, 80.0], [2.0, 60.0]]
-    assert ax.get_title() == "gicso, seed 0: ρ = 0.25"
+    assert ax.get_title() == "gicso\nseed 0: ρ = −0.25"
     campaign["cloud"] = {"width": 0.5, "bins": {"cifar10": [[160, 170, 3]]}}
     cloud, found, _ = findings.space(records, campaign).axes[0].collections
     assert cloud.get_offsets().tolist() == [[80.25, 85.25]]  # the middle of its bin

@@ -245,7 +245,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     found = [Note("{}", w) for w in campaign.get("warnings", [])]
     searched = [s["searcher"] for s in compared(records, campaign) if s["kind"] != "imported"]
     if searched and "random" not in searched and not ablated(campaign):
-        found.append(Note("no random searcher in this campaign: nothing shows that the search beats chance."))
+        found.append(Note("No random searcher in this campaign: nothing shows that the search beats chance."))
     waiting: list[str] = []
     collapsed: list[str] = []
     disconnected: list[str] = []
@@ -280,10 +280,10 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
         if shares:
             found.append(Note(text, "; ".join(shares), FLAT))
     if len(hardware(records)) > 1:
-        found.append(Note("the runs come from several machines: their search seconds are not comparable."))
+        found.append(Note("The runs come from several machines: their search seconds are not comparable."))
     code = revisions(records)
     if len(code) > 1:
-        found.append(Note("the runs come from several revisions of the program: {}.", "; ".join(code)))
+        found.append(Note("The runs come from several revisions of the program: {}.", "; ".join(code)))
     return found
 
 

@@ -150,7 +150,7 @@ def test_constant_single_and_failed_runs_still_make_a_report(tmp_path):
     assert "never: 0 of 5 seeds: 5 failed (boom)" in words
     assert "Not finished: once 1 of 5 seeds" in words
     assert "(collapsed, × in the dots): flat 5 of 5; same 5 of 5 runs." in words
-    assert "no random searcher" in words
+    assert "No random searcher" in words
     for name in ("report.html", "table.csv", "table.md", "table.tex", "comparisons.csv"):
         text = (folder / "report" / name).read_text(encoding="utf-8")
         text = re.sub(r"base64,[^\"]*", "", text)

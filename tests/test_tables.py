@@ -245,14 +245,14 @@ def test_runs_of_other_revisions_are_named_and_warned_of():
     named = "352f11100000; source 0123456789ab; source a49f42c77202"
     table = readable.readable_table(records, campaign)
     assert any(note.endswith(f"Revision of the program: {named}.") for note in table.footnotes)
-    assert table.warnings == [f"the runs come from several revisions of the program: {named}."]
+    assert table.warnings == [f"The runs come from several revisions of the program: {named}."]
 
 
 def test_a_run_resumed_by_another_revision_names_both():
     records, campaign = two_searchers()
     records[2]["begun_in"] = records[2]["environment"] | {"git": "a923c9f00000", "cpu": "Older CPU"}
     table = readable.readable_table(records, campaign)
-    assert "the runs come from several revisions of the program: 352f11100000; a923c9f00000." in table.warnings
+    assert "The runs come from several revisions of the program: 352f11100000; a923c9f00000." in table.warnings
     assert any("several machines" in warning for warning in table.warnings)
 
 
@@ -275,7 +275,7 @@ def test_failed_collapsed_and_missing_random_are_warned_of():
     assert any("gicso: 4 of 5 seeds: 1 failed (out)" in w for w in table.warnings)
     assert any("(collapsed, × in the dots): gicso 2 of 4 runs." in w for w in table.warnings)
     assert not any("disconnected" in w or "nearly equal" in w for w in table.warnings)
-    assert any("no random searcher" in w for w in table.warnings)
+    assert any("No random searcher" in w for w in table.warnings)
 
 
 def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
@@ -333,7 +333,7 @@ def test_hostile_text_stays_text():
 def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
     records = [make_record("gicso", 0, 93.0), failed("gicso", 1, "no `x` in {a|b} [c](d) __e__")]
     markdown = readable.to_markdown(readable.readable_table(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
-    assert "- **Warning:** no random searcher in this campaign" in markdown
+    assert "- **Warning:** No random searcher in this campaign" in markdown
     assert (
         r"- **Warning:** gicso: 1 of 2 seeds: 1 failed (no \`x\` in {a\|b} [c]\(d) \_\_e\_\_); the rest is reported."
         in markdown

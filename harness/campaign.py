@@ -15,7 +15,7 @@ from benchmarks.nb201.benchmark import Benchmark
 from harness import scoring, store
 from harness.remarks import power, trains
 from harness.runner import Plan
-from harness.specs import Spec, digest
+from harness.specs import Spec, digest, train_supernets
 from searchers import base
 
 
@@ -75,7 +75,7 @@ DECIDES = (
 def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list[Plan]:
     """All runs, seed by seed, so that an unfinished campaign has every searcher at the seeds it has done."""
     images_sha256 = ""
-    if any(spec.kind == "one-shot" for spec in specs):
+    if train_supernets(specs):
         from benchmarks.images import checksum
 
         parts = setting.benchmark.search_data(setting.search_dataset, setting.preset)
@@ -193,7 +193,7 @@ def prepare(
         if old is not None:  # each command had a part in it
             commands = dict.fromkeys([*old["command"].split("\n"), about["command"]])
             campaign |= {"created": old["created"], "command": "\n".join(commands)[-COMMANDS:]}
-            if trains(old) and not any(spec.kind == "one-shot" for spec in specs):  # what is said is of the supernets
+            if trains(old) and not train_supernets(specs):  # what is said is of the supernets
                 campaign |= {name: old[name] for name in ("chosen", "device", "versions") if name in old}
         campaign["power_note"] = power([], campaign)
         folder.mkdir(parents=True, exist_ok=True)
@@ -228,7 +228,7 @@ def campaign_of(
 
     UserError where the folder holds a campaign on another table, benchmark or preset, or of another default.
     """
-    trained = any(spec.kind == "one-shot" for spec in specs)
+    trained = train_supernets(specs)
     if specs and not trained:  # as their runs, in `plans`
         setting = replace(setting, precision="fp32", threads=1)
     shared = {

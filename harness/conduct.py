@@ -22,7 +22,7 @@ from harness.executors import Execution
 from harness.progress import Progress, tell
 from harness.report import write_report
 from harness.runner import Plan
-from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs
+from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs, train_supernets
 from searchers.base import suggestion
 
 CONTINUES = "stopped; the same command again continues from here"
@@ -144,11 +144,12 @@ def search_dataset(bench: Benchmark, asked: str | None) -> str:
 
 def _setting(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, str]:
     wanted = asked["search_dataset"] or "cifar10"
-    images = wanted if wanted in benchmarks.CLASSES and any(spec.kind == "one-shot" for spec in specs) else None
+    one_shot = train_supernets(specs)
+    images = wanted if one_shot and wanted in benchmarks.CLASSES else None
     bench, path, places, how = open_benchmark(asked["benchmark"], asked["table"], asked["data"], images)
     preset = resolve_preset(bench, asked["preset"])
     dataset = search_dataset(bench, asked["search_dataset"])
-    named, one_shot = asked["device"], any(spec.kind == "one-shot" for spec in specs)
+    named = asked["device"]
     local = asked["executor"] == "local"
     elsewhere = asked["executor"] == "slurm" or asked["address"] is not None  # what this machine has says nothing
     if named == "auto" and (elsewhere or asked["gpus"] is not None):

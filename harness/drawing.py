@@ -100,6 +100,10 @@ def short_name(searcher: dict[str, Any]) -> str:
     return (spec if len(spec) <= 34 else spec[:33] + "…").replace("$", r"\$")
 
 
+def name_and_n(searcher: dict[str, Any], runs: Sequence[Record]) -> str:
+    return f"{short_name(searcher)} (n = {len(runs)})"
+
+
 def colour(i: int) -> str:
     return COLOURS[i % len(COLOURS)]
 

@@ -24,6 +24,7 @@ from harness.drawing import (
     handle,
     legend,
     make_panels,
+    name_and_n,
     short_name,
     style,
     table_optimum,
@@ -46,14 +47,15 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     datasets = test_datasets(records, campaign)
     searchers = searchers_of(records, campaign)
     fig = figure(max(4.0 * len(datasets) + 0.4, 6.0), 3.6)
-    curves = {s["label"]: _curves(runs_of(records, s["label"])) for s in searchers}
+    runs = [runs_of(records, s["label"]) for s in searchers]
+    curves = [_curves(own) for own in runs]
     for ax, dataset in zip(make_panels(fig, len(datasets)), datasets, strict=True):
         drawn: list[float] = []
-        for i, searcher in enumerate(searchers):
-            values = curves[searcher["label"]].get(dataset)
+        for i, own in enumerate(runs):
+            values = curves[i].get(dataset)
             if values is not None:
                 drawn += _draw_curve(ax, values, i, len(searchers))
-            for at in phase_changes(runs_of(records, searcher["label"])):
+            for at in phase_changes(own):
                 ax.axvline(at, color=colour(i), lw=0.8, ls=":", alpha=0.8)
         optimum = table_optimum(campaign, dataset)
         if optimum is not None:
@@ -64,7 +66,7 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     fig.axes[0].set_ylabel(f"test accuracy of the current answer, %{_scale_note(fig, 'y')}", fontsize=9)
     middle = fig.axes[len(fig.axes) // 2]
     middle.set_xlabel("fraction of the search (one-shot: epochs; multi-trial: queries)", fontsize=9)
-    handles = [handle(i, f"{short_name(s)} (n = {len(runs_of(records, s['label']))})") for i, s in enumerate(searchers)]
+    handles = [handle(i, name_and_n(s, own)) for i, (s, own) in enumerate(zip(searchers, runs, strict=True))]
     handles.append(Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label="optimum of the table"))
     if any(r.get("phases") for r in records):
         handles.append(Line2D([], [], color=GREY, lw=0.8, ls=":", label="change of phase"))
@@ -186,12 +188,12 @@ def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:
     """Test score of each seed as a dot over the box of their quartiles; a panel per data set, a row per searcher."""
     datasets = test_datasets(records, campaign)
     searchers = searchers_of(records, campaign)
+    runs = [runs_of(records, s["label"]) for s in searchers]
     fig = figure(3.1 * len(datasets) + 2.2, 1.4 + 0.38 * len(searchers))
     for ax, dataset in zip(make_panels(fig, len(datasets)), datasets, strict=True):
         values: list[float] = []
-        for i, searcher in enumerate(searchers):
-            runs = runs_of(records, searcher["label"])
-            found = [(v, bool(r["collapsed"])) for r in runs if (v := _final(r, dataset)) is not None]
+        for i, own in enumerate(runs):
+            found = [(v, bool(r["collapsed"])) for r in own if (v := _final(r, dataset)) is not None]
             _draw_dots(ax, found, i)
             values += [v for v, _ in found]
         _draw_space(ax, campaign, dataset)
@@ -200,7 +202,7 @@ def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:
         ax.set_ylim(len(searchers) - 0.4, -0.6)
         ax.set_title(dataset, fontsize=10)
         ax.set_yticks(range(len(searchers)), labels=[])
-    labels = [f"{short_name(s)} (n = {len(runs_of(records, s['label']))})" for s in searchers]
+    labels = [name_and_n(s, own) for s, own in zip(searchers, runs, strict=True)]
     fig.axes[0].set_yticks(range(len(searchers)), labels=labels)
     middle = fig.axes[len(fig.axes) // 2]
     middle.set_xlabel(f"test accuracy of the cell found, %{_scale_note(fig, 'x')}", fontsize=9)

@@ -24,6 +24,7 @@ from harness.drawing import (
     legend,
     make_panels,
     marker,
+    name_and_n,
     short_name,
     style,
 )
@@ -43,19 +44,20 @@ def operations(records: Sequence[Record], campaign: Campaign) -> Figure:
     fig = figure(2.6 * across, 2.1 * down + 0.3)
     panels = make_panels(fig, across, down)
     for ax, searcher in zip(panels, searchers, strict=False):
-        runs = [r for r in runs_of(records, searcher["label"]) if r["trajectory"]]
-        if runs:
-            counts = np.mean([_operation_counts(run) for run in runs], axis=0)  # nan until every run has an answer
+        runs = runs_of(records, searcher["label"])
+        moved = [r for r in runs if r["trajectory"]]
+        if moved:
+            counts = np.mean([_operation_counts(run) for run in moved], axis=0)  # nan until every run has an answer
             counts, fractions = counts[~np.isnan(counts[:, 0])], GRID[~np.isnan(counts[:, 0])]
             counts, fractions = counts[changes(counts.T)], fractions[changes(counts.T)]
             # steps, as the answer changes from one epoch to the next
             x, y = np.repeat(fractions, 2)[1:], np.repeat(counts, 2, axis=0)[:-1]
             ax.stackplot(x, y.T, colors=list(OPERATION_COLOURS.values()), lw=0)
-            for at in phase_changes(runs):
+            for at in phase_changes(moved):
                 ax.axvline(at, color=INK, lw=0.8, ls=":")
         ax.set_xlim(0, 1)
         ax.set_ylim(0, len(EDGES))
-        ax.set_title(f"{short_name(searcher)} (n = {len(runs_of(records, searcher['label']))})", fontsize=8)
+        ax.set_title(name_and_n(searcher, runs), fontsize=8)
     for ax in panels[len(searchers) :]:
         ax.set_axis_off()
     panels[min((down - 1) * across + across // 2, len(searchers) - 1)].set_xlabel("fraction of the search", fontsize=9)
@@ -83,7 +85,7 @@ def diversity(records: Sequence[Record], campaign: Campaign) -> Figure | None:
         if at:
             x = sorted(at)
             ax.plot(x, [float(np.median(at[steps])) for steps in x], color=colour(i), ls=style(i), lw=1.4)
-            drawn.append(handle(i, f"{short_name(searcher)} (n = {len(runs)})"))
+            drawn.append(handle(i, name_and_n(searcher, runs)))
     if not drawn:
         return None
     ax.set_ylim(bottom=0)

@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,11 @@ class Spec:
     kind: str
     config: dict[str, Any]
     reference_epochs: int
+
+
+def train_supernets(specs: Iterable[Spec]) -> bool:
+    """Whether any of them does; else there are only queries, for which no images are needed."""
+    return any(spec.kind == "one-shot" for spec in specs)
 
 
 def split_outside(text: str, separator: str = ",") -> list[str]:

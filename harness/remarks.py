@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+from benchmarks.processor import kernels_in_words, processor_in_words
 from harness.power import power_note
 from harness.statistics import ALPHA
 
@@ -130,10 +131,18 @@ def _environments(records: Sequence[Record]) -> list[dict[str, Any]]:
 
 
 def hardware(records: Sequence[Record]) -> list[str]:
-    """The distinct machines of the finished runs, in words."""
-    environments = _environments(records)
-    return sorted({", ".join(str(e[k]) for k in ("device", "cpu") if e.get(k))
-                   + (f", torch {e['torch']}" if e.get("torch") else "") for e in environments})  # fmt: skip
+    """The distinct machines of the finished runs, in words: device, processor, its kernels, torch.
+
+    What was made without torch names no kernels; it is no other machine than the runs there that do.
+    """
+    machines: dict[tuple[str, str], set[str]] = {}
+    for e in _environments(records):
+        place = ", ".join(filter(None, (e.get("device"), processor_in_words(e))))
+        kernels = machines.setdefault((place, f"torch {e['torch']}" if e.get("torch") else ""), set())
+        if words := kernels_in_words(e):
+            kernels.add(words)
+    return sorted(", ".join(filter(None, (place, words, torch)))
+                  for (place, torch), kernels in machines.items() for words in kernels or {""})  # fmt: skip
 
 
 def revisions(records: Sequence[Record]) -> list[str]:
@@ -280,7 +289,9 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
         if shares:
             found.append(Note(text, "; ".join(shares), FLAT))
     if len(hardware(records)) > 1:
-        found.append(Note("The runs come from several machines: their search seconds are not comparable."))
+        text = ("The runs come from several machines, or from other kernels of one: their search seconds are not "
+                "comparable, and at the same seed each may find another cell.")  # fmt: skip
+        found.append(Note(text))
     code = revisions(records)
     if len(code) > 1:
         found.append(Note("The runs come from several revisions of the program: {}.", "; ".join(code)))

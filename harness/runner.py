@@ -21,7 +21,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.base import UserError, cpu_name, out_of_memory
+from benchmarks import processor
+from benchmarks.base import UserError, out_of_memory
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark, open_benchmark
 from harness import diagnostics, scoring, store
@@ -327,13 +328,14 @@ def _snapshot(plan: Plan, task: SearchTask, searcher: base.Searcher, trace: stor
 
 def environment(device: str, uses_torch: bool) -> dict[str, Any]:
     """Where and with what a run was made."""
-    found = dict(_environment())
-    found["device"] = device if uses_torch else "cpu"
+    about = _environment() | {"device": device if uses_torch else "cpu"}
+    if uses_torch:
+        about |= processor.kernels()
     if uses_torch and device.startswith("cuda"):
         import torch
 
-        found["device"] = f"{device} ({torch.cuda.get_device_name(device)})"
-    return found
+        about["device"] = f"{device} ({torch.cuda.get_device_name(device)})"
+    return about
 
 
 @lru_cache(maxsize=1)
@@ -346,7 +348,8 @@ def _environment() -> dict[str, Any]:
 
     return {
         "host": platform.node(),
-        "cpu": cpu_name(),
+        "cpu": processor.cpu_name(),
+        **processor.family_and_model(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "torch": installed("torch"),

@@ -16,6 +16,7 @@ from benchmarks.nb201 import benchmark as nb201
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, digits
 from benchmarks.nb201.benchmark import Benchmark, find_table, image_places, open_benchmark
+from benchmarks.processor import kernels_in_words, processor_in_words
 from harness import campaign, runner
 from harness.specs import show_settings, show_value
 from searchers import base
@@ -271,6 +272,8 @@ def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU only"
     lines = [(True, f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")]
     lines.append((True, version()))
+    here = runner.environment("cpu", uses_torch=True)
+    lines.append((True, f"processor: {processor_in_words(here)}, {kernels_in_words(here)}"))
     places = campaign.places_for(data)
     lines.append((True, f"data folders: {', '.join(map(str, places)) or 'none; give --data DIR'}"))
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import power, readable, statistics, tables
+from harness import power, readable, remarks, statistics, tables
 from harness.remarks import Asked
 
 SPACE = {
@@ -254,6 +254,38 @@ def test_a_run_resumed_by_another_revision_names_both():
     table = readable.readable_table(records, campaign)
     assert "The runs come from several revisions of the program: 352f11100000; a923c9f00000." in table.warnings
     assert any("several machines" in warning for warning in table.warnings)
+
+
+EPYC = {"cpu": "AMD EPYC", "cpu_family": 26, "cpu_model": 2}
+
+
+def machines(*changes: dict[str, Any]) -> list[str]:
+    """The machines that a table names whose runs were made in environments with these changes."""
+    records, campaign = two_searchers()
+    for record, change in zip(records, changes, strict=False):
+        record["environment"] = record["environment"] | change
+    warned = any("several machines" in text for text in readable.readable_table(records, campaign).warnings)
+    named = remarks.hardware(records[: len(changes)])
+    assert warned == (len(remarks.hardware(records)) > 1)
+    return named
+
+
+def test_processors_of_one_name_are_told_apart_by_model_and_kernels():
+    kernels = {"cpu_capability": "AVX2", "onednn_isa": "Intel AVX2"}
+    assert machines(EPYC, EPYC | {"cpu_model": 17}) == [
+        "cpu, AMD EPYC (family 26 model 17), torch 2.13.0",
+        "cpu, AMD EPYC (family 26 model 2), torch 2.13.0",
+    ]
+    assert machines(EPYC | kernels, EPYC | kernels | {"onednn_isa": "Intel SSE4.1"}) == [
+        "cpu, AMD EPYC (family 26 model 2), ATen AVX2, oneDNN Intel AVX2, torch 2.13.0",
+        "cpu, AMD EPYC (family 26 model 2), ATen AVX2, oneDNN Intel SSE4.1, torch 2.13.0",
+    ]
+
+
+def test_runs_made_without_torch_are_of_no_other_machine():
+    kernels = {"cpu_capability": "AVX2", "onednn_isa": "Intel AVX2"}
+    expected = ["cpu, AMD EPYC (family 26 model 2), ATen AVX2, oneDNN Intel AVX2, torch 2.13.0"]
+    assert machines(EPYC | kernels, EPYC) == expected
 
 
 def test_rows_that_read_the_same_are_both_bold():

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.base import UserError, cpu_name, end_with_parent
+from benchmarks.base import UserError, end_with_parent
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import digits
@@ -49,6 +49,7 @@ from benchmarks.nb201.digits import (
 from benchmarks.nb201.functions import function_classes
 from benchmarks.nb201.network import Skeleton, network
 from benchmarks.nb201.table_file import write_npz
+from benchmarks.processor import cpu_name
 
 MEAN, STD = (60.7,), (92.0,)  # of composed training images, in units of 0-255
 SAVE_SECONDS = 60.0  # at most this much of a build is lost to a kill

@@ -8,12 +8,16 @@ import platform
 import resource
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:  # multi-trial searches never import torch
+    import numpy as np
+    from torch import Tensor, nn
 
 
 class UserError(Exception):
@@ -63,13 +67,114 @@ class Score(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Space:
-    """The networks in which cells are searched; what a supernet needs to know besides the cells."""
+class NetworkSize:
+    """How large a network of cells is: what a supernet or a stand-alone network needs to know besides the cells."""
 
     channels: int  # of the first stage (C)
     cells: int  # a stage (N)
     in_channels: int
     num_classes: int
+
+
+Cell = tuple[int, ...]  # an operation's number for each edge of a space, `none` where an edge is not chosen
+
+
+class Edge(NamedTuple):
+    """An edge of a cell: where a node's input comes from. Cell types are e.g. normal and reduction cells."""
+
+    cell_type: str
+    source: int
+    target: int
+
+
+class Sampled(NamedTuple):
+    """One path whose weights carry gradients: `weights` (edges, operations) is 1 at the cell's and 0 elsewhere."""
+
+    cell: Cell
+    weights: Tensor
+
+
+Choice: TypeAlias = "Cell | Tensor | Sampled"  # a tensor: mixture weights (edges, operations)
+
+
+class Supernet(Protocol):
+    """The network of all cells of a space with shared weights; a torch module whose parameters are w alone.
+
+    Built for partial channels, a mixture has one column more: the weight β of each edge, by which its operations'
+    weights are multiplied already.
+    """
+
+    def __call__(self, x: Tensor, choice: Choice) -> Tensor:
+        """Logits (B, classes) of images (B, in_channels, H, W) through one path or a mixture."""
+
+    def losses(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
+        """Mean cross-entropy of each choice on one batch, without gradients, with the batch's statistics."""
+
+    def accuracies(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
+        """Percent of one batch that each choice classifies rightly, else as `losses`."""
+
+
+class SearchSpace(Protocol):
+    """The cells among which is searched, and the networks that they make. Stateless; it knows no accuracy.
+
+    Architecture parameters are one array, (edges, operations), in the orders given here. A module with these names
+    is one: `benchmarks/nb201/space.py`.
+    """
+
+    name: str
+    operations: tuple[str, ...]
+    none: int  # the operation that leaves an edge out
+    edges: tuple[Edge, ...]
+    incoming: tuple[slice, ...]  # rows of architecture parameters that enter one node, for each node that is computed
+    size: int | None  # number of cells; None where they cannot be enumerated
+
+    def derive(self, alphas: Any, keep_none: bool = True, edge_weights: np.ndarray | None = None) -> Cell:
+        """The cell of architecture parameters; `edge_weights` (edges,) may decide which edges stay.
+
+        UserError for another shape or NaN.
+        """
+
+    def sample(self, rng: np.random.Generator, none: bool = True) -> Cell:
+        """A cell drawn uniformly; with `none` False one that leaves out no edge which could stay."""
+
+    def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
+        """A neighbour drawn uniformly."""
+
+    def neighbours(self, cell: Cell) -> list[Cell]:
+        """All cells that differ in one decision."""
+
+    def to_string(self, cell: Cell) -> str:
+        """The cell's identity in records, tables and everywhere; `parse` reads it."""
+
+    def parse(self, spelling: Any) -> Cell:
+        """A cell from any accepted spelling; UserError saying what is wrong and where."""
+
+    def index(self, cell: Cell) -> int | None:
+        """The cell's number where the space has an official order, else None."""
+
+    def canonical(self, cell: Cell) -> str:
+        """A name that isomorphic cells share, as the space's authors count them."""
+
+    def function_name(self, cell: Cell) -> str:
+        """A name that two cells share exactly if they compute the same function."""
+
+    def operation_counts(self, cell: Cell) -> list[int]:
+        """How many edges have each operation."""
+
+    def is_collapsed(self, cell: Cell) -> bool:
+        """Whether no operation with weights lies on any path from an input to the output."""
+
+    def is_connected(self, cell: Cell) -> bool:
+        """Whether the output depends on an input."""
+
+    def supernet(self, size: NetworkSize, seed: int, mixed_share: int = 1) -> Supernet:
+        """The supernet, initialised from the seed; of a mixture's channels one in `mixed_share` is mixed (PC-DARTS)."""
+
+    def network(self, cell: Cell, size: NetworkSize) -> nn.Module:
+        """The stand-alone network of one cell."""
+
+
+LowFidelity: TypeAlias = "Callable[[Cell], tuple[float, float]]"  # -> validation accuracy (percent), seconds it costs
 
 
 @contextmanager

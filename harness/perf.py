@@ -24,7 +24,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.base import Space, UserError
+from benchmarks.base import NetworkSize, UserError
 from benchmarks.images import CropAndFlip, Images
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import PRESETS, SCORES, Benchmark, open_benchmark
@@ -38,7 +38,7 @@ from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, init
 BATCH = 64
 PIXEL_MEAN, PIXEL_STD = 120.0, 60.0
 NETWORKS = {  # of nb201's presets, on CIFAR-10
-    name: (Space(preset["channels"], preset["cells"], in_channels=3, num_classes=10), preset["resolution"])
+    name: (NetworkSize(preset["channels"], preset["cells"], in_channels=3, num_classes=10), preset["resolution"])
     for name, preset in PRESETS.items()
     if name in ("paper", "small")
 }
@@ -51,7 +51,7 @@ def candidates() -> list[cells.Cell]:
     return [cells.sample(rng) for _ in range(24)]
 
 
-def synthetic_task(space: Space, resolution: int, device: str, precision: str) -> SearchTask:
+def synthetic_task(space: NetworkSize, resolution: int, device: str, precision: str) -> SearchTask:
     generator = torch.Generator().manual_seed(0)
     shape = (4 * BATCH, space.in_channels, resolution, resolution)
     pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
@@ -61,7 +61,7 @@ def synthetic_task(space: Space, resolution: int, device: str, precision: str) -
     return SearchTask(0, "synthetic", space, Budget(50), BATCH, images, images, device, precision)
 
 
-def ours(space: Space, resolution: int, device: str, precision: str) -> dict[str, Run]:
+def ours(space: NetworkSize, resolution: int, device: str, precision: str) -> dict[str, Run]:
     """The steps as our searchers make them, batches and augmentation included."""
     settings = AlphaSettings()
     task = synthetic_task(space, resolution, device, precision)
@@ -82,7 +82,7 @@ def ours(space: Space, resolution: int, device: str, precision: str) -> dict[str
     return dict(zip(CASES, (pair, one_hot, evaluate), strict=True))
 
 
-def plain(space: Space, resolution: int, device: str) -> dict[str, Run]:
+def plain(space: NetworkSize, resolution: int, device: str) -> dict[str, Run]:
     """The same steps through the plain supernet, with the reference's training loop: alphas are in the graph of
     the weight step, weights in that of the alpha step, since `loss.backward()` is all that the scripts call."""
     settings = AlphaSettings()

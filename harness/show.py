@@ -11,7 +11,7 @@ from typing import get_args
 import numpy as np
 from pydantic.fields import FieldInfo
 
-from benchmarks.base import Space, UserError
+from benchmarks.base import NetworkSize, UserError
 from benchmarks.nb201 import benchmark as nb201
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, digits
@@ -302,7 +302,7 @@ def _check_nb201(path: Path, places: list[Path], needs_images: bool) -> list[tup
         lines.append((True, text))
     except UserError as error:
         lines.append((not needs_images and not any(are_in("cifar10", place) for place in found), str(error)))
-    space = Space(channels=16, cells=5, in_channels=3, num_classes=10)
+    space = NetworkSize(channels=16, cells=5, in_channels=3, num_classes=10)
     flops = cost.multiply_adds(space, 32)
     for index in (0, 11, 284):
         stored = bench.table.params["cifar10"][index] * 1e6, bench.table.flops["cifar10"][index] * 1e6

@@ -12,9 +12,9 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from benchmarks.nb201.cell import Cell, derive
+from benchmarks.base import Cell
 from searchers.base import Settings
-from searchers.one_shot import DIMENSIONS, SHAPE, WeightTraining, is_due, softmax
+from searchers.one_shot import WeightTraining, is_due, softmax
 from searchers.swarm import Swarm
 
 Train: TypeAlias = Callable[[Callable[[int], None]], dict[str, float]]  # told what to do after each batch
@@ -34,7 +34,7 @@ class SwarmSettings(Settings):
 
 
 class AlphaSwarm:
-    """A swarm whose particles are flattened alphas (30,), scored by one-shot validation error or loss.
+    """A swarm whose particles are flattened alphas (edges·operations,), scored by one-shot validation error or loss.
 
     Those who are scored together see the same images; who did not move keeps its score until the epoch's end, when all
     are scored anew. A particle is scored through its arg-max path or, with the fitness "mixture", its softmax
@@ -53,9 +53,9 @@ class AlphaSwarm:
         middle, spread = centre.reshape(-1), settings.spread
 
         def draw(n: int, rng: np.random.Generator) -> np.ndarray:
-            return middle + spread * rng.standard_normal((n, DIMENSIONS))
+            return middle + spread * rng.standard_normal((n, middle.size))
 
-        self.training, self.archive_size = training, archive
+        self.training, self.archive_size, self.shape = training, archive, centre.shape
         self.score = training.errors if settings.fitness == "error" else training.losses
         self.one_hot = settings.fitness != "mixture"
         self.generations = settings.generations
@@ -65,28 +65,31 @@ class AlphaSwarm:
         self.archive: dict[Cell, tuple[float, list[float]]] = {}  # cell -> score when seen, position
 
     def choice(self, position: np.ndarray) -> Cell | Tensor:
-        alphas = position.reshape(SHAPE)
-        return derive(alphas) if self.one_hot else self.training.mixture(alphas)
+        return self.cell(position) if self.one_hot else self.training.mixture(position.reshape(self.shape))
+
+    def cell(self, position: np.ndarray) -> Cell:
+        """The cell of a particle's position."""
+        return self.training.task.space.derive(position.reshape(self.shape))
 
     def epoch(self, train: Train, diversity_weight: float = 0.0) -> dict[str, Any]:
         """`train`, one epoch of weight steps, with the generations between its batches; then all are scored anew.
 
         The last generation ends the epoch: its winners are scored twice, since they had luck with their images.
         """
-        spreads: list[float] = []  # after each generation
+        diversities: list[float] = []  # after each generation
 
         def after_batch(number: int) -> None:
             if is_due(number, len(self.training.train), self.generations):
                 self.generation(diversity_weight)
-                spreads.append(self.spread())
+                diversities.append(self.diversity())
 
         trained = train(after_batch)
         self.rescore(diversity_weight)
         return {
             **trained,
             "best_score": self.swarm.best_value,
-            "swarm_diversity": spreads,
-            "swarm_cells": len({derive(p.reshape(SHAPE)) for p in self.swarm.x}),
+            "swarm_diversity": diversities,
+            "swarm_cells": len({self.cell(p) for p in self.swarm.x}),
         }
 
     def scores(self, positions: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
@@ -99,7 +102,7 @@ class AlphaSwarm:
         self.scored[moved] = self.scores(self.swarm.x[moved])
         self._tell(diversity_weight)
         for k in moved:
-            cell, score = derive(self.swarm.x[k].reshape(SHAPE)), float(self.scored[k])
+            cell, score = self.cell(self.swarm.x[k]), float(self.scored[k])
             if cell not in self.archive or score < self.archive[cell][0]:
                 self.archive[cell] = score, self.swarm.x[k].tolist()
         self.archive = dict(sorted(self.archive.items(), key=lambda item: item[1][0])[: self.archive_size])
@@ -113,16 +116,30 @@ class AlphaSwarm:
     def _tell(self, diversity_weight: float) -> None:
         fitness = self.scored
         if diversity_weight:
-            fitness = self.scored - diversity_weight * diversity(self.swarm.x)
+            fitness = self.scored - diversity_weight * relative_distances(self.particles)
         self.swarm.tell(fitness, objective=self.scored)
 
     def best(self) -> np.ndarray:
-        """The best position seen, as alphas (6, 5)."""
-        return self.swarm.best.reshape(SHAPE)
+        """The best position seen (g), as alphas (edges, operations)."""
+        return self.swarm.best.reshape(self.shape)
 
-    def spread(self) -> float:
+    @property
+    def particles(self) -> np.ndarray:
+        """All positions as alphas, (N, edges, operations)."""
+        return self.swarm.x.reshape(-1, *self.shape)
+
+    def archived(self) -> list[np.ndarray]:
+        """The archive's positions as alphas."""
+        return [np.array(position).reshape(self.shape) for _, position in self.archive.values()]
+
+    @property
+    def scored_once(self) -> bool:
+        """Whether any fitness has been told: before that, g means nothing."""
+        return self.swarm.told
+
+    def diversity(self) -> float:
         """The swarm's diversity: the mean of its particles' `distances`."""
-        return float(distances(self.swarm.x).mean())
+        return float(distances(self.particles).mean())
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -138,13 +155,13 @@ class AlphaSwarm:
 
 
 def distances(positions: np.ndarray) -> np.ndarray:
-    """Mean distance of each particle's softmax rows to those of all others; (N, 30) -> (N,)."""
-    p = softmax(positions.reshape(-1, *SHAPE)).reshape(len(positions), -1)
+    """Mean distance of each particle's softmax rows to those of all others; (N, edges, operations) -> (N,)."""
+    p = softmax(positions).reshape(len(positions), -1)
     squared = ((p[:, None] - p[None]) ** 2).sum(axis=-1)
     return np.sqrt(squared).sum(axis=1) / max(len(p) - 1, 1)
 
 
-def diversity(positions: np.ndarray) -> np.ndarray:
-    """`distances` divided by the swarm's largest, in [0, 1] (INFERRED form); (N, 30) -> (N,)."""
+def relative_distances(positions: np.ndarray) -> np.ndarray:
+    """`distances` divided by the swarm's largest, in [0, 1] (INFERRED form); (N, edges, operations) -> (N,)."""
     d = distances(positions)
     return d / d.max() if d.max() > 0 else d

@@ -18,9 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmarks.base import Space, UserError
-from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.cell import Cell
+from benchmarks.base import Cell, LowFidelity, NetworkSize, SearchSpace, UserError
 
 if TYPE_CHECKING:  # multi-trial searches never import torch
     import torch
@@ -41,7 +39,9 @@ SEARCHERS: dict[str, str] = {
     "drnas": "searchers.drnas:DrNAS",
     "betadarts": "searchers.betadarts:BetaDARTS",
     "cso": "searchers.cso:CompetitiveSwarm",
+    "cso-table": "searchers.cso:TableSwarm",
     "cmaes": "searchers.cmaes:CMAES",
+    "cmaes-table": "searchers.cmaes:TableCMAES",
     "zero-order": "searchers.zero_order:ZeroOrder",
     "gicso": "searchers.gicso:GICSO",
 }
@@ -63,7 +63,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Step:
-    """The answer if the search stopped now. `alphas` is (6, 5) or None; `metrics` go to the trace."""
+    """The answer if the search stopped now. `alphas` is (edges, operations) or None; `metrics` go to the trace."""
 
     cell: Cell
     alphas: np.ndarray | None = None
@@ -74,26 +74,32 @@ class Step:
 class SearchTask:
     """All that a searcher may know: copies of images and of the low-fidelity proxy, a budget, random streams.
 
-    `proxy_accuracy` and `proxy_seconds` are (15625,) or None; use them through `proxy`, which keeps the clock.
+    `size` is that of the networks in which is searched. `low_fidelity` is None for searchers that train a supernet; it
+    is to be used through `proxy`, which keeps the clock.
     """
 
     seed: int
     dataset: str
-    space: Space
+    space: SearchSpace
+    size: NetworkSize
     budget: Budget
     batch_size: int = 64
     train: Images | None = None
     valid: Images | None = None
     device: str = "cpu"
     precision: str = "fp32"
-    proxy_accuracy: np.ndarray | None = None
-    proxy_seconds: np.ndarray | None = None
+    low_fidelity: LowFidelity | None = None
     simulated_seconds: float = 0.0
     evaluations: int = 0
     train_images: int = 0
     eval_images: int = 0
     _streams: dict[str, np.random.Generator] = field(default_factory=dict, repr=False)
     _torch_streams: dict[str, torch.Generator] = field(default_factory=dict, repr=False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Of architecture parameters: (edges, operations)."""
+        return len(self.space.edges), len(self.space.operations)
 
     def seed_of(self, purpose: str) -> int:
         """A 63-bit seed for one purpose, the same in any process."""
@@ -121,15 +127,14 @@ class SearchTask:
 
         None, and nothing is paid, where the query would overrun the budget. A repeated cell pays again.
         """
-        if self.proxy_accuracy is None or self.proxy_seconds is None:
+        if self.low_fidelity is None:
             raise UserError("this task has no low-fidelity proxy; run a one-shot searcher instead")
-        index = cells.index(cell)
-        seconds = self.proxy_seconds.item(index)
+        accuracy, seconds = self.low_fidelity(cell)
         if not self.simulated_seconds + seconds <= self.budget.simulated_seconds:
             return None
         self.simulated_seconds += seconds
         self.evaluations += 1
-        return self.proxy_accuracy.item(index), seconds
+        return accuracy, seconds
 
     def count(self, evaluations: int = 0, train_images: int = 0, eval_images: int = 0) -> None:
         """Report work done: candidates scored, images trained on, images on which they were scored.
@@ -176,9 +181,9 @@ class Searcher(ABC):
         self.config = config
 
     @classmethod
-    def kind_of(cls, config: Any) -> str:
-        """The kind under these settings; only searchers with an `oracle` setting override it."""
-        return cls.kind
+    def key_settings(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Name and settings that a run's key is made of; what was renamed or split keeps those that it had."""
+        return cls.name, config
 
     @abstractmethod
     def step(self) -> Step | None:

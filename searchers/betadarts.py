@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from searchers.darts import DARTS
+from searchers.darts import GradientSearcher
 from searchers.one_shot import AlphaSettings
 
 
@@ -21,7 +21,7 @@ class BetaDARTSSettings(AlphaSettings):
     weight: float = Field(50.0, ge=0)  # DOC: λ after the last epoch
 
 
-class BetaDARTS(DARTS):
+class BetaDARTS(GradientSearcher):
     name = "betadarts"
     Config = BetaDARTSSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"no beta decay": {"weight": 0.0}}

@@ -1,34 +1,34 @@
-"""CMA-ES on the 30 architecture parameters: CMANAS (Sinha and Chen, Evolutionary Computation 32(2), 2024).
+"""CMA-ES on the architecture parameters: CMANAS (Sinha and Chen, Evolutionary Computation 32(2), 2024).
 
 The supernet is trained first, as gicso's (`PathSettings`), and stays as it is while the strategy searches; a sample
 is scored through its arg-max cell by one-shot validation accuracy, scored cells are remembered; the answer is the
-arg-max of the mean. Source: the paper's code (DOC): mean 0, σ = 1.3, population 4 + ⌊3 ln 30⌋ = 14. INFERRED: the
+arg-max of the mean. Source: the paper's code (DOC): mean 0, σ = 1.3, population 4 + ⌊3 ln 30⌋ = 14, of NAS-Bench-201's 30 parameters. INFERRED: the
 paths, 100 generations (there 50), and 1,000 images for a score (there all, in batches of 1,024). The code as stored
 elsewhere trains its supernet on mixtures of random weights, and scores a cell as the softmax of its one-hot code, a
 mixture in which the cell's operations weigh 0.4 and each other 0.15, with running statistics: here the control has
 gicso's supernet and score. The generations all follow the last epoch; until then the answer is that of the start, an
 arbitrary cell.
 
-`oracle=table` needs no supernet: the benchmark's low-fidelity proxy in simulated seconds is the fitness, a query a
+`cmaes-table` needs no supernet: the benchmark's low-fidelity proxy in simulated seconds is the fitness, a query a
 step, and the answer is the best cell seen, as for all multi-trial searchers.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from functools import partial
+from math import prod
+from typing import Any, ClassVar
 
 import numpy as np
 from cmaes import CMA
 from pydantic import Field
 
-from benchmarks.nb201.cell import Cell, derive
-from searchers.base import Step
+from benchmarks.base import Cell
+from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.multi_trial import BestSeen
 from searchers.one_shot import (
-    DIMENSIONS,
     PATH_ABLATIONS,
-    SHAPE,
-    EitherOracle,
+    OneShotSearcher,
     PathSettings,
     WeightSettings,
     WeightTraining,
@@ -37,7 +37,6 @@ from searchers.one_shot import (
 
 
 class CMAESSettings(WeightSettings, PathSettings):
-    oracle: Literal["supernet", "table"] = "supernet"
     sigma: float = Field(1.3, gt=0)  # DOC
     population: int = Field(14, ge=4)  # DOC
     generations: int = Field(100, ge=1)  # INFERRED
@@ -48,8 +47,8 @@ class CMAESSettings(WeightSettings, PathSettings):
 class Strategy:
     """The `cmaes` package's CMA-ES as what it has been told, which is all that its state depends on."""
 
-    def __init__(self, sigma: float, population: int, seed: int):
-        self.make = lambda: CMA(np.zeros(DIMENSIONS), sigma, population_size=population, seed=seed % 2**32)
+    def __init__(self, dimensions: int, sigma: float, population: int, seed: int):
+        self.make = partial(CMA, np.zeros(dimensions), sigma, population_size=population, seed=seed % 2**32)
         self.cma = self.make()
         self.told: list[list[float]] = []  # errors of every finished generation
 
@@ -66,68 +65,76 @@ class Strategy:
             self.tell(self.ask(), errors)
 
 
-class OneShot:
+class CMAES(OneShotSearcher):
     """An epoch of weights a step; the last step searches."""
 
-    def __init__(self, task: Any, config: CMAESSettings):
-        self.task, self.config = task, config
+    name = "cmaes"
+    Config = CMAESSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = PATH_ABLATIONS
+    reference_epochs = 50  # INFERRED: DARTS'
+
+    def __init__(self, task: SearchTask, config: CMAESSettings):
+        super().__init__(task, config)
         self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.paths = task.stream("paths")
         self.start = initial_alphas(task, 1e-3)
-        self.epoch = 0
 
-    def step(self) -> Step | None:
-        if self.epoch == self.task.budget.epochs:
-            return None
-        metrics = self.training.path_epoch(self.epoch, self.paths, self.config)
-        self.epoch += 1
+    def run_epoch(self, epoch: int) -> Step:
+        metrics = self.training.path_epoch(epoch, self.paths, self.config)
         alphas = self.start
-        if self.epoch == self.task.budget.epochs:
-            alphas, found = self.evolve()
-            metrics |= found
-        return Step(derive(alphas), alphas, metrics)
+        if epoch + 1 == self.task.budget.epochs:
+            alphas, search_metrics = self.evolve()
+            metrics |= search_metrics
+        return Step(self.task.space.derive(alphas), alphas, metrics)
 
     def evolve(self) -> tuple[np.ndarray, dict[str, float]]:
         config = self.config
-        strategy = Strategy(config.sigma, config.population, self.task.seed_of("cmaes"))
+        shape, derive = self.task.shape, self.task.space.derive
+        strategy = Strategy(prod(shape), config.sigma, config.population, self.task.seed_of("cmaes"))
         images = self.training.fitness.next()
         known: dict[Cell, float] = {}
         for _ in range(config.generations):
             samples = strategy.ask()
-            drawn = [derive(sample.reshape(SHAPE)) for sample in samples]
+            drawn = [derive(sample.reshape(shape)) for sample in samples]
             new = [cell for cell in dict.fromkeys(drawn) if cell not in known]
             if new:
                 known |= dict(zip(new, (100 * self.training.errors(new, *images)).tolist(), strict=True))
             strategy.tell(samples, [known[cell] for cell in drawn])
-        return strategy.cma.mean.reshape(SHAPE), {
+        return strategy.cma.mean.reshape(shape), {
             "cells_scored": len(known),
             "best_one_shot": 100 - min(known.values()),
         }
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"training": self.training.state_dict(), "epoch": self.epoch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.training.load_state_dict(state["training"])
-        self.epoch = state["epoch"]
+    @classmethod
+    def key_settings(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        return "cmaes", config | {"oracle": "supernet"}
 
 
-class OnTable:
+class TableSettings(Settings):
+    sigma: float = Field(1.3, gt=0)  # DOC
+    population: int = Field(14, ge=4)  # DOC
+
+
+class TableCMAES(Searcher):
     """A query a step; the strategy is told after each generation."""
 
-    def __init__(self, task: Any, config: CMAESSettings):
-        self.task = task
-        self.strategy = Strategy(config.sigma, config.population, task.seed_of("cmaes"))
+    name = "cmaes-table"
+    kind = "multi-trial"
+    Config = TableSettings
+
+    def __init__(self, task: SearchTask, config: TableSettings):
+        super().__init__(task, config)
+        self.strategy = Strategy(prod(task.shape), config.sigma, config.population, task.seed_of("cmaes"))
         self.samples = self.strategy.ask()
         self.errors: list[float] = []  # of this generation
-        self.best = BestSeen()
+        self.best = BestSeen(task)
 
     def step(self) -> Step | None:
         if len(self.errors) == len(self.samples):
             self.strategy.tell(self.samples, self.errors)
             self.samples, self.errors = self.strategy.ask(), []
-        alphas = self.samples[len(self.errors)].reshape(SHAPE)
-        cell = derive(alphas)
+        alphas = self.samples[len(self.errors)].reshape(self.task.shape)
+        cell = self.task.space.derive(alphas)
         answer = self.task.proxy(cell)
         if answer is None:
             return None
@@ -142,11 +149,6 @@ class OnTable:
         self.samples, self.errors = self.strategy.ask(), list(state["errors"])
         self.best.load_state_dict(state["best"])
 
-
-class CMAES(EitherOracle):
-    name = "cmaes"
-    Config = CMAESSettings
-    ablations: ClassVar[dict[str, dict[str, Any]]] = PATH_ABLATIONS
-    reference_epochs = 50  # INFERRED: DARTS'
-    on_supernet = OneShot
-    on_table = OnTable
+    @classmethod
+    def key_settings(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        return "cmaes", CMAESSettings().model_dump(mode="json") | config | {"oracle": "table"}

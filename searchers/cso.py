@@ -4,27 +4,24 @@ The baseline of G-ICSO-NAS without its gradient phases. The rule is DOC (PlatEMO
 meets a supernet is INFERRED, and the same as in `gicso`: w is trained on single paths (`PathSettings`), two
 generations an epoch, the arg-max path's validation error as fitness, everyone scored anew at its end since w moves.
 
-`oracle=table` needs no supernet: fitness is the benchmark's low-fidelity proxy in simulated seconds, and the
+`cso-table` needs no supernet: fitness is the benchmark's low-fidelity proxy in simulated seconds, and the
 searcher is multi-trial, a query a step.
 """
 
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
-from benchmarks.nb201.cell import derive
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
-from searchers.base import Step
+from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.multi_trial import BestSeen
 from searchers.one_shot import (
-    DIMENSIONS,
     PATH_ABLATIONS,
-    SHAPE,
-    EitherOracle,
+    OneShotSearcher,
     PathSettings,
     WeightSettings,
     WeightTraining,
@@ -34,51 +31,59 @@ from searchers.swarm import Swarm
 
 
 class CSOSettings(WeightSettings, PathSettings, SwarmSettings):
-    oracle: Literal["supernet", "table"] = "supernet"
     phi: float = Field(0.1, ge=0)  # DOC, PlatEMO
 
 
-class SupernetSwarm:
-    """An epoch a step: weights on single paths, two generations in each."""
+class CompetitiveSwarm(OneShotSearcher):
+    """Weights on single paths, two generations in each epoch."""
 
-    def __init__(self, task: Any, config: CSOSettings):
-        self.task, self.config = task, config
+    name = "cso"
+    Config = CSOSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {**PATH_ABLATIONS, "loss instead of error": {"fitness": "loss"}}
+    state = ("training", "alphas")
+    reference_epochs = 50  # INFERRED: DARTS'
+
+    def __init__(self, task: SearchTask, config: CSOSettings):
+        super().__init__(task, config)
         self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.paths = task.stream("paths")
         self.alphas = AlphaSwarm(self.training, initial_alphas(task, 0.0), "cso", config.phi, config)
-        self.epoch = 0
 
-    def step(self) -> Step | None:
-        if self.epoch == self.task.budget.epochs:
-            return None
-        metrics = self.alphas.epoch(partial(self.training.path_epoch, self.epoch, self.paths, self.config))
-        self.epoch += 1
+    def run_epoch(self, epoch: int) -> Step:
+        metrics = self.alphas.epoch(partial(self.training.path_epoch, epoch, self.paths, self.config))
         best = self.alphas.best()
-        return Step(derive(best), best, metrics)
+        return Step(self.task.space.derive(best), best, metrics)
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"training": self.training.state_dict(), "alphas": self.alphas.state_dict(), "epoch": self.epoch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.training.load_state_dict(state["training"])
-        self.alphas.load_state_dict(state["alphas"])
-        self.epoch = state["epoch"]
+    @classmethod
+    def key_settings(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        return "cso", config | {"oracle": "supernet"}
 
 
-class TableSwarm:
+class TableSettings(Settings):
+    population: int = Field(24, ge=6)  # INFERRED, as `cso`
+    spread: float = Field(1.0, gt=0)  # INFERRED: standard deviation of the first swarm
+    box: float = Field(3.0, gt=0)  # INFERRED: alphas live in [−box, box]
+    phi: float = Field(0.1, ge=0)  # DOC, PlatEMO
+
+
+class TableSwarm(Searcher):
     """A query a step: the moved particles of a generation are queried one by one, then the swarm is told."""
 
-    def __init__(self, task: Any, config: CSOSettings):
-        self.task = task
+    name = "cso-table"
+    kind = "multi-trial"
+    Config = TableSettings
+
+    def __init__(self, task: SearchTask, config: TableSettings):
+        super().__init__(task, config)
 
         def draw(n: int, rng: np.random.Generator) -> np.ndarray:
-            return config.spread * rng.standard_normal((n, DIMENSIONS))
+            return config.spread * rng.standard_normal((n, np.prod(task.shape)))
 
         rng, box = task.stream("swarm"), config.box
         self.swarm = Swarm(config.population, "cso", rng, -box, box, config.phi, draw)
         self.errors = np.full(config.population, np.inf)  # 100 − accuracy
         self.waiting: list[int] = []
-        self.best = BestSeen()
+        self.best = BestSeen(task)
 
     def step(self) -> Step | None:
         if not self.waiting:
@@ -86,14 +91,14 @@ class TableSwarm:
                 self.swarm.tell(self.errors)
             self.waiting = self.swarm.ask().tolist()
         particle = self.waiting[0]
-        position = self.swarm.x[particle]
-        cell = derive(position.reshape(SHAPE))
+        alphas = self.swarm.x[particle].reshape(self.task.shape)
+        cell = self.task.space.derive(alphas)
         answer = self.task.proxy(cell)
         if answer is None:
             return None
         self.waiting.pop(0)
         self.errors[particle] = 100 - answer[0]
-        return self.best.step(cell, answer[0], position.reshape(SHAPE))
+        return self.best.step(cell, answer[0], alphas)
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -109,11 +114,6 @@ class TableSwarm:
         self.waiting = list(state["waiting"])
         self.best.load_state_dict(state["best"])
 
-
-class CompetitiveSwarm(EitherOracle):
-    name = "cso"
-    Config = CSOSettings
-    ablations: ClassVar[dict[str, dict[str, Any]]] = {**PATH_ABLATIONS, "loss instead of error": {"fitness": "loss"}}
-    reference_epochs = 50  # INFERRED: DARTS'
-    on_supernet = SupernetSwarm
-    on_table = TableSwarm
+    @classmethod
+    def key_settings(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        return "cso", CSOSettings().model_dump(mode="json") | config | {"oracle": "table"}

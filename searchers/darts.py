@@ -4,7 +4,7 @@ Source of every default: AutoDL-Projects' NAS-Bench-201 scripts (DOC): 50 epochs
 weight decay 1e-3; alphas start at 1e-3·N(0, 1); the answer is the last epoch's arg-max over all five operations. In a
 step, first order moves first w, then alpha; second order first alpha, then w (DOC).
 
-Methods that change an equation of DARTS are subclasses of it, in files of their own.
+Methods that change an equation of DARTS are in files of their own; what they share with it is `GradientSearcher`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmarks.nb201.cell import derive
-from benchmarks.nb201.supernet import Choice, MixedCell
-from searchers.base import Step
+from benchmarks.base import Choice
+from searchers.base import SearchTask, Step
 from searchers.one_shot import (
     AlphaDescent,
     AlphaSettings,
@@ -33,20 +32,17 @@ class DARTSSettings(AlphaSettings):
     order: Literal[1, 2] = 1
 
 
-class DARTS(OneShotSearcher):
-    """What subclasses may change: `make_cell`, `relax`, `penalty`, `frozen`, the shape of the first alphas."""
+class GradientSearcher(OneShotSearcher):
+    """First-order DARTS; methods that change an equation of it override `relax`, `penalty`, `frozen` or `answer`."""
 
-    name = "darts"
-    Config: ClassVar[type[AlphaSettings]] = DARTSSettings
-    ablations: ClassVar[dict[str, dict[str, Any]]] = {"second order": {"order": 2}}
-    reference_epochs = 50
-    make_cell: ClassVar[type[MixedCell]] = MixedCell
+    Config: ClassVar[type[AlphaSettings]] = AlphaSettings
+    state = ("training", "alpha")
+    mixed_share: ClassVar[int] = 1  # of a mixture's channels one in so many is mixed
 
-    def __init__(self, task: Any, config: Any):
+    def __init__(self, task: SearchTask, config: Any):
         super().__init__(task, config)
-        self.training = WeightTraining(task, config, make_cell=self.make_cell)
+        self.training = WeightTraining(task, config, mixed_share=self.mixed_share)
         self.alpha = AlphaDescent(self.training, self.first_alphas(), config, self.relax)
-        self.epoch = 0
 
     def first_alphas(self) -> np.ndarray:
         return initial_alphas(self.task, self.config.alpha_init)
@@ -63,32 +59,33 @@ class DARTS(OneShotSearcher):
         """Whether alphas stay where they are in this epoch."""
         return False
 
-    def step(self) -> Step | None:
-        if self.epoch == self.task.budget.epochs:
-            return None
-        second_order = getattr(self.config, "order", 1) == 2
-        metrics = self.second_order_epoch() if second_order else self.alternating_epoch()
-        self.epoch += 1
-        alphas = self.alpha.values()[:, :5]
-        return Step(derive(alphas), alphas, metrics)
+    def run_epoch(self, epoch: int) -> Step:
+        return self.answer(self.train(epoch))
 
-    def alternating_epoch(self) -> dict[str, float]:
-        return self.alpha.alternate(self.epoch, self.penalty, self.frozen())  # (7) with ξ = 0
+    def train(self, epoch: int) -> dict[str, float]:
+        """One epoch of steps on w and α; its metrics."""
+        return self.alpha.alternate(epoch, self.penalty, self.frozen())  # (7) with ξ = 0
 
-    def second_order_epoch(self) -> dict[str, float]:
+    def answer(self, metrics: dict[str, float]) -> Step:
+        alphas = self.alpha.values()
+        return Step(self.task.space.derive(alphas), alphas, metrics)
+
+
+class DARTS(GradientSearcher):
+    name = "darts"
+    Config = DARTSSettings
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {"second order": {"order": 2}}
+    reference_epochs = 50
+
+    def train(self, epoch: int) -> dict[str, float]:
+        return super().train(epoch) if self.config.order == 1 else self.second_order_epoch(epoch)
+
+    def second_order_epoch(self, epoch: int) -> dict[str, float]:
         train, valid = [], []
-        for x, y in self.training.batches(self.epoch):
+        for x, y in self.training.batches(epoch):
             valid.append(unrolled_step(self.training, self.alpha, x, y))
             train.append(self.training.weight_step(x, y, self.alpha.choice()))
         return {"train_loss": mean(train), "valid_loss": mean(valid)}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"training": self.training.state_dict(), "alpha": self.alpha.state_dict(), "epoch": self.epoch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.training.load_state_dict(state["training"])
-        self.alpha.load_state_dict(state["alpha"])
-        self.epoch = state["epoch"]
 
 
 def unrolled_step(training: WeightTraining, alpha: AlphaDescent, x: Tensor, y: Tensor) -> Tensor:

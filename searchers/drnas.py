@@ -19,12 +19,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from benchmarks.nb201.supernet import Choice
-from searchers.darts import DARTS
+from benchmarks.base import Choice
+from searchers.darts import GradientSearcher
 from searchers.one_shot import AlphaSettings
 
 
-class DrNAS(DARTS):
+class DrNAS(GradientSearcher):
     name = "drnas"
     Config = AlphaSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"no distance to the flat Dirichlet": {"alpha_weight_decay": 0.0}}

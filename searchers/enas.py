@@ -19,8 +19,8 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell
-from searchers.base import Step
+from benchmarks.base import Cell
+from searchers.base import SearchTask, Step
 from searchers.one_shot import OneShotSearcher, WeightSettings, WeightTraining
 
 
@@ -49,15 +49,15 @@ class ENASSettings(WeightSettings):
 
 
 class Controller(nn.Module):
-    """Draws the six operations one after the other; each sees those before it."""
+    """Draws the operations of a cell's edges one after the other; each sees those before it."""
 
-    def __init__(self, temperature: float, tanh: float, units: int = 32):
+    def __init__(self, edges: int, operations: int, temperature: float, tanh: float, units: int = 32):
         super().__init__()
-        self.temperature, self.tanh = temperature, tanh
+        self.edges, self.temperature, self.tanh = edges, temperature, tanh
         self.lstm = nn.LSTM(units, units, num_layers=2)
         self.start = nn.Parameter(torch.empty(units))
-        self.embedding = nn.Embedding(len(OPERATIONS), units)
-        self.head = nn.Linear(units, len(OPERATIONS))
+        self.embedding = nn.Embedding(operations, units)
+        self.head = nn.Linear(units, operations)
         first = (self.lstm.weight_ih_l0, self.lstm.weight_hh_l0)
         for weight in (self.start, *first, self.embedding.weight, self.head.weight):
             nn.init.uniform_(weight, -0.1, 0.1)
@@ -66,7 +66,7 @@ class Controller(nn.Module):
         """`count` cells, their log-probabilities and entropies, (count,) each."""
         x, memory = self.start.expand(1, count, -1), None
         chosen, log_p, entropy = [], [], []
-        for _ in EDGES:
+        for _ in range(self.edges):
             y, memory = self.lstm(x, memory)
             logs = (self.tanh * torch.tanh(self.head(y[0]) / self.temperature)).log_softmax(1)
             drawn = torch.multinomial(logs.exp(), 1, generator=generator)
@@ -82,29 +82,26 @@ class ENAS(OneShotSearcher):
     name = "enas"
     Config = ENASSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"no entropy in the reward": {"entropy": 0.0}}
+    state = ("training", "controller", "adam")
     reference_epochs = 250
 
-    def __init__(self, task: Any, config: ENASSettings):
+    def __init__(self, task: SearchTask, config: ENASSettings):
         super().__init__(task, config)
         self.training = WeightTraining(task, config, config.fitness_batch)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed_of("controller") % 2**32)
-            self.controller = Controller(config.temperature, config.tanh).to(task.device)
+            self.controller = Controller(*task.shape, config.temperature, config.tanh).to(task.device)
         self.adam = torch.optim.Adam(self.controller.parameters(), config.controller_lr, betas=(0.0, 0.999), eps=1e-3)
         self.baseline = 0.0
-        self.epoch = 0
 
     @torch.no_grad()
     def draw(self, count: int) -> list[Cell]:
         return self.controller(count, self.task.torch_stream("controller"))[0]
 
-    def step(self) -> Step | None:
-        if self.epoch == self.task.budget.epochs:
-            return None
+    def run_epoch(self, epoch: int) -> Step:
         waiting = self.draw(len(self.training.train))
-        metrics = self.training.epoch(self.epoch, waiting.pop)
+        metrics = self.training.epoch(epoch, waiting.pop)
         rewards = [self.update() for _ in range(self.config.updates)]
-        self.epoch += 1
         drawn = self.draw(self.config.candidates)
         accuracies = self.training.accuracies(drawn, *self.training.fitness.next())
         best = drawn[int(np.argmax(accuracies))]
@@ -130,16 +127,8 @@ class ENAS(OneShotSearcher):
         return float(rewards.mean())
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "training": self.training.state_dict(),
-            "controller": self.controller.state_dict(),
-            "adam": self.adam.state_dict(),
-            "baseline": self.baseline,
-            "epoch": self.epoch,
-        }
+        return super().state_dict() | {"baseline": self.baseline}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.training.load_state_dict(state["training"])
-        self.controller.load_state_dict(state["controller"])
-        self.adam.load_state_dict(state["adam"])
-        self.baseline, self.epoch = state["baseline"], state["epoch"]
+        super().load_state_dict(state)
+        self.baseline = state["baseline"]

@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from benchmarks.nb201 import cell as cells
-from searchers.base import Searcher, Settings, Step
+from benchmarks.base import Cell
+from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.multi_trial import BestSeen
 
 
@@ -29,15 +29,16 @@ class Evolution(Searcher):
     Config = EvolutionSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"no selection": {"tournament": 1}}
 
-    def __init__(self, task: Any, config: EvolutionSettings):
+    def __init__(self, task: SearchTask, config: EvolutionSettings):
         super().__init__(task, config)
         self.rng = task.stream("cells")
-        self.population: deque[tuple[float, cells.Cell]] = deque()
-        self.best = BestSeen()
+        self.population: deque[tuple[float, Cell]] = deque()
+        self.best = BestSeen(task)
 
     def step(self) -> Step | None:
         full = len(self.population) >= self.config.population
-        child = cells.mutate(self.tournament(), self.rng) if full else cells.sample(self.rng)
+        space = self.task.space
+        child = space.mutate(self.tournament(), self.rng) if full else space.sample(self.rng)
         answer = self.task.proxy(child)
         if answer is None:
             return None
@@ -46,7 +47,7 @@ class Evolution(Searcher):
         self.population.append((answer[0], child))
         return self.best.step(child, answer[0])
 
-    def tournament(self) -> cells.Cell:
+    def tournament(self) -> Cell:
         """The best of a few members drawn with replacement."""
         drawn = self.rng.integers(len(self.population), size=self.config.tournament).tolist()
         return max((self.population[k] for k in drawn), key=lambda member: member[0])[1]

@@ -12,8 +12,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from benchmarks.nb201.supernet import Choice, Sampled
-from searchers.darts import DARTS
+from benchmarks.base import Choice, Sampled
+from searchers.darts import GradientSearcher
 from searchers.one_shot import AlphaSettings
 
 
@@ -22,7 +22,7 @@ class GDASSettings(AlphaSettings):
     tau_last: float = Field(0.1, gt=0)  # DOC
 
 
-class GDAS(DARTS):
+class GDAS(GradientSearcher):
     name = "gdas"
     Config = GDASSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"constant temperature": {"tau_first": 1.0, "tau_last": 1.0}}

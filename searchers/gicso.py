@@ -25,12 +25,10 @@ import numpy as np
 from pydantic import Field
 from torch import Tensor
 
-from benchmarks.nb201.cell import derive
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
-from searchers.base import Step
+from searchers.base import SearchTask, Step
 from searchers.one_shot import (
     PATH_ABLATIONS,
-    SHAPE,
     AlphaDescent,
     AlphaSettings,
     OneShotSearcher,
@@ -88,7 +86,7 @@ class GICSO(OneShotSearcher):
     # fmt: on
     reference_epochs = 50  # INFERRED: DARTS'
 
-    def __init__(self, task: Any, config: GICSOSettings):
+    def __init__(self, task: SearchTask, config: GICSOSettings):
         super().__init__(task, config)
         epochs = task.budget.epochs
         # Ends are rounded, not lengths: fractions that add up to 1 take all epochs.
@@ -108,21 +106,18 @@ class GICSO(OneShotSearcher):
             config,
             archive=config.archive,
         )
-        self.first_diversity = self.swarm.spread()
+        self.first_diversity = self.swarm.diversity()
         self.descent: AlphaDescent | None = None
         self.unchanged = 0  # epochs of stability in a row that left the derived cell as it was
-        self.epoch, self.phase_start = 0, 0
-        self.phase = "warm-up"
-        self.switch()
+        self.phase, self.phase_start = "warm-up", 0
+        self.derive = task.space.derive
+        self.switch(0)
 
-    def step(self) -> Step | None:
-        if self.finished():
-            return None
+    def run_epoch(self, epoch: int) -> Step:
         phase = self.phase
         metrics = {"warm-up": self.warm_up, "exploration": self.explore, "stability": self.refine}[phase]()
-        self.epoch += 1
-        self.switch()
-        return Step(derive(self.answer), self.answer, {"phase": phase, **metrics})
+        self.switch(epoch + 1)
+        return Step(self.derive(self.answer), self.answer, {"phase": phase, **metrics})
 
     # Phase 1: w by gradient, α frozen.
 
@@ -144,7 +139,7 @@ class GICSO(OneShotSearcher):
 
     def train_best(self, after_batch: Callable[[int], None]) -> dict[str, float]:
         def best() -> Tensor:
-            return self.training.mixture(self.swarm.best() if self.swarm.swarm.told else self.answer)
+            return self.training.mixture(self.swarm.best() if self.swarm.scored_once else self.answer)
 
         return self.training.epoch(self.epoch, best, after_batch)
 
@@ -157,27 +152,26 @@ class GICSO(OneShotSearcher):
 
     def choose_best(self) -> np.ndarray:
         """The best α of the final swarm, the archive and g, all scored once more on the same images."""
-        positions = [*self.swarm.swarm.x, *(np.array(p) for _, p in self.swarm.archive.values())]
-        positions.append(self.swarm.swarm.best)
-        choices = [derive(p.reshape(SHAPE)) for p in positions]
+        candidates = [*self.swarm.particles, *self.swarm.archived(), self.swarm.best()]
+        choices = [self.derive(alphas) for alphas in candidates]
         scores = self.swarm.score(choices, *self.training.images(self.config.final_images))
-        return positions[int(np.argmin(scores))].reshape(SHAPE)
+        return candidates[int(np.argmin(scores))]
 
     # Phase 3: α by gradient, with early stopping.
 
     def refine(self) -> dict[str, float]:
         descent = self.descent
         assert descent is not None
-        before = derive(descent.values())
+        before = self.derive(descent.values())
         metrics = descent.alternate(self.epoch)
         after = descent.values()
-        self.unchanged = self.unchanged + 1 if derive(after) == before else 0
+        self.unchanged = self.unchanged + 1 if self.derive(after) == before else 0
         self.answer = self.better(self.answer, after)
         return metrics
 
     def better(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
         """The α whose cell scores better on one path; the new one where both give the same cell."""
-        pair = [derive(old), derive(new)]
+        pair = [self.derive(old), self.derive(new)]
         if pair[0] == pair[1] or not self.config.guard:
             return new
         scores = self.swarm.score(pair, *self.training.images(self.config.final_images))
@@ -185,22 +179,22 @@ class GICSO(OneShotSearcher):
 
     # Switching.
 
-    def switch(self) -> None:
-        """Go to the next phase where this one's time is over; the hand-over's answer counts at once."""
-        if self.phase == "warm-up" and self.epoch >= self.warmup_end:
+    def switch(self, epochs: int) -> None:
+        """Go to the next phase where this one's time is over after so many epochs; the hand-over's answer counts."""
+        if self.phase == "warm-up" and epochs >= self.warmup_end:
             self.phase = "exploration"
-        if self.phase == "exploration" and (self.epoch >= self.exploration_end or self.converged()):
-            if self.swarm.swarm.told and self.config.rescore:
+        if self.phase == "exploration" and (epochs >= self.exploration_end or self.converged()):
+            if self.swarm.scored_once and self.config.rescore:
                 self.answer = self.choose_best()
             self.descent = AlphaDescent(self.training, self.answer, self.config)
-            self.phase, self.phase_start = "stability", self.epoch
+            self.phase, self.phase_start = "stability", epochs
 
     def converged(self) -> bool:
-        share = self.swarm.spread() / self.first_diversity
-        return self.swarm.swarm.told and share < self.config.switch_diversity
+        share = self.swarm.diversity() / self.first_diversity
+        return self.swarm.scored_once and share < self.config.switch_diversity
 
     def finished(self) -> bool:
-        if self.epoch == self.task.budget.epochs:
+        if super().finished():
             return True
         if self.phase != "stability":
             return False

@@ -1,6 +1,6 @@
 """Local search on the low-fidelity proxy (White, Nolen and Savani, UAI 2021; Ottelander et al., 2021).
 
-From a random cell all 24 one-edge neighbours are queried, in random order, and the best of them is the
+From a random cell all its neighbours (24 on NAS-Bench-201) are queried, in random order, and the best of them is the
 next centre if it is better than the centre; at a local optimum the search starts anew from another random cell. Cells
 queried before are not paid again. The answer is the best proxy accuracy ever seen. The rule is White et al.'s Algorithm
 1 (RECALLED); their code starts a climb from the best of ten random cells and takes the first better neighbour (DOC).
@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.cell import Cell
-from searchers.base import Searcher, Step
+from benchmarks.base import Cell
+from searchers.base import Searcher, SearchTask, Step
 from searchers.multi_trial import BestSeen
 
 
@@ -20,15 +19,15 @@ class LocalSearch(Searcher):
     name = "local"
     kind = "multi-trial"
 
-    def __init__(self, task: Any, config: Any):
+    def __init__(self, task: SearchTask, config: Any):
         super().__init__(task, config)
         self.rng = task.stream("cells")
         self.known: dict[Cell, float] = {}
         self.centre: Cell | None = None
-        self.best = BestSeen()
+        self.best = BestSeen(task)
 
     def step(self) -> Step | None:
-        if len(self.known) == cells.NUM_CELLS:
+        if len(self.known) == self.task.space.size:
             return None
         cell = self.next_cell()
         while cell is None:
@@ -42,12 +41,13 @@ class LocalSearch(Searcher):
     def next_cell(self) -> Cell | None:
         """What to query now; None after the centre moved or was given up."""
         if self.centre is None:
-            self.centre = cells.sample(self.rng)
+            self.centre = self.task.space.sample(self.rng)
             return None if self.centre in self.known else self.centre
-        unknown = [cell for cell in cells.neighbours(self.centre) if cell not in self.known]
+        neighbours = self.task.space.neighbours(self.centre)
+        unknown = [cell for cell in neighbours if cell not in self.known]
         if unknown:
             return unknown[int(self.rng.integers(len(unknown)))]
-        leader = max(cells.neighbours(self.centre), key=self.known.__getitem__)
+        leader = max(neighbours, key=self.known.__getitem__)
         self.centre = leader if self.known[leader] > self.known[self.centre] else None
         return None
 

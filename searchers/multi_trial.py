@@ -6,25 +6,27 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.cell import Cell
-from searchers.base import Step
+from benchmarks.base import Cell
+from searchers.base import SearchTask, Step
 
 
 class BestSeen:
     """The cell with the highest proxy accuracy so far, the earlier one of equals, and alphas that led to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, task: SearchTask):
+        self.space = task.space
         self.accuracy = float("-inf")
         self.cell: Cell | None = None
         self.alphas: np.ndarray | None = None
 
     def step(self, queried: Cell, accuracy: float, alphas: np.ndarray | None = None) -> Step:
-        """Take in a query (accuracy in percent, alphas (6, 5) or None); the step that it makes."""
+        """Take in a query (accuracy in percent, alphas (edges, operations) or None); the step that it makes."""
         if self.cell is None or accuracy > self.accuracy:
             self.accuracy, self.cell = accuracy, queried
             self.alphas = None if alphas is None else alphas.copy()
-        return Step(self.cell, self.alphas, {"queried": cells.index(queried), "accuracy": accuracy})
+        number = self.space.index(queried)
+        name = self.space.to_string(queried) if number is None else number
+        return Step(self.cell, self.alphas, {"queried": name, "accuracy": accuracy})
 
     def state_dict(self) -> dict[str, Any]:
         alphas = None if self.alphas is None else self.alphas.tolist()

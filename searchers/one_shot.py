@@ -8,6 +8,7 @@ alpha in a step, search and validation batches both augmented while they train s
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, TypeAlias
 
@@ -16,15 +17,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from benchmarks.base import Cell, Choice
 from benchmarks.images import Batches, Images, normalise
-from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell
-from benchmarks.nb201.supernet import Choice, MixedCell, Supernet, cross_entropy
+from benchmarks.layers import cross_entropy
 from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.replay import Replay
 
-SHAPE = (len(EDGES), len(OPERATIONS))
-DIMENSIONS = SHAPE[0] * SHAPE[1]  # of flattened alphas
 Score: TypeAlias = Callable[[Sequence["Cell | Tensor"], Tensor, Tensor], np.ndarray]  # of candidates on images
 
 
@@ -88,12 +86,12 @@ class WeightTraining:
         settings: WeightSettings,
         fitness_batch: int = 512,
         fitness_images: int | None = None,
-        make_cell: Callable[[int], torch.nn.Module] = MixedCell,
+        mixed_share: int = 1,
     ):
         assert task.train is not None
         assert task.valid is not None
         self.task, self.settings = task, settings
-        self.net = Supernet(task.space, task.seed_of("supernet") % 2**32, make_cell).to(task.device)
+        self.net = task.space.supernet(task.size, task.seed_of("supernet") % 2**32, mixed_share).to(task.device)
         on_gpu = task.device.startswith("cuda")
         # Gradients are always there, zeroed and never dropped: a path's step decays the weights that it does not
         # use as well, as in the reference scripts, and a resumed search knows no weight that was not used yet.
@@ -119,11 +117,11 @@ class WeightTraining:
         return Batches(images, size, self.task.torch_stream(purpose), augmented=augmented)
 
     def mixture(self, alphas: np.ndarray) -> Tensor:
-        """softmax(alphas) as mixture weights on the device; (6, 5)."""
+        """softmax(alphas) as mixture weights on the device; (edges, operations)."""
         return torch.tensor(softmax(alphas), dtype=torch.float32, device=self.task.device)
 
     def equal_weights(self) -> Tensor:
-        return self.mixture(np.zeros(SHAPE))
+        return self.mixture(np.zeros(self.task.shape))
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The training batches of one epoch, with the learning rate that it has."""
@@ -155,7 +153,7 @@ class WeightTraining:
         """`epoch` through single paths."""
 
         def draw() -> Cell:
-            return cells.sample(rng, none=settings.none_in_paths)
+            return self.task.space.sample(rng, none=settings.none_in_paths)
 
         return self.epoch(epoch, draw, after_batch, settings.paths_per_batch)
 
@@ -254,46 +252,40 @@ class WeightTraining:
 
 
 class OneShotSearcher(Searcher):
-    """A searcher whose `training` is a supernet in which every cell can be scored alone."""
+    """A searcher whose `training` is a supernet in which every cell can be scored alone; a step is an epoch.
 
-    kind = "one-shot"
-    training: WeightTraining
-
-    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
-        return self.training.plain_losses(candidates, images)
-
-
-class EitherOracle(Searcher):
-    """A searcher with an `oracle` setting: `on_supernet` searches by epochs, `on_table` by queries of the proxy.
-
-    Both are made of (task, config) and have `step`, `state_dict` and `load_state_dict`; the first has `training`.
+    `state` names the attributes that have a `state_dict` of their own.
     """
 
     kind = "one-shot"
-    on_supernet: ClassVar[type]
-    on_table: ClassVar[type]
-
-    @classmethod
-    def kind_of(cls, config: Any) -> str:
-        return "one-shot" if config.oracle == "supernet" else "multi-trial"
-
-    def __init__(self, task: SearchTask, config: Any):
-        super().__init__(task, config)
-        self.search = (self.on_supernet if config.oracle == "supernet" else self.on_table)(task, config)
+    state: ClassVar[tuple[str, ...]] = ("training",)
+    training: WeightTraining
+    epoch = 0  # epochs done
 
     def step(self) -> Step | None:
-        return self.search.step()
-
-    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
-        if self.config.oracle == "table":
+        if self.finished():
             return None
-        return self.search.training.plain_losses(candidates, images)
+        step = self.run_epoch(self.epoch)
+        self.epoch += 1
+        return step
+
+    def finished(self) -> bool:
+        return self.epoch == self.task.budget.epochs
+
+    @abstractmethod
+    def run_epoch(self, epoch: int) -> Step:
+        """Train for one epoch, the first is 0, and answer."""
 
     def state_dict(self) -> dict[str, Any]:
-        return self.search.state_dict()
+        return {**{name: getattr(self, name).state_dict() for name in self.state}, "epoch": self.epoch}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.search.load_state_dict(state)
+        for name in self.state:
+            getattr(self, name).load_state_dict(state[name])
+        self.epoch = state["epoch"]
+
+    def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        return self.training.plain_losses(candidates, images)
 
 
 def softmax_rows(alphas: Tensor) -> Tensor:
@@ -371,8 +363,8 @@ class AlphaDescent:
 
 
 def initial_alphas(task: SearchTask, spread: float) -> np.ndarray:
-    """Gaussian architecture parameters (6, 5)."""
-    return spread * task.stream("alphas").standard_normal(SHAPE)
+    """Gaussian architecture parameters (edges, operations)."""
+    return spread * task.stream("alphas").standard_normal(task.shape)
 
 
 def is_due(step: int, steps: int, times: int) -> bool:

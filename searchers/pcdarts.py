@@ -18,9 +18,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from benchmarks.nb201.cell import EDGES, Cell
-from benchmarks.nb201.supernet import LEAVING, Choice, MixedCell
-from searchers.darts import DARTS
+from benchmarks.base import Cell, Choice
+from searchers.base import Step
+from searchers.darts import GradientSearcher
 from searchers.one_shot import AlphaSettings, initial_alphas
 
 K = 4  # DOC: one channel in K is mixed
@@ -32,65 +32,34 @@ class PCDARTSSettings(AlphaSettings):
     edge_normalisation: bool = True
 
 
-class PartialCell(MixedCell):
-    """A cell whose mixed operations see the first 1/K of a node's channels; called with (6, 6): βα and β."""
-
-    def __init__(self, channels: int):
-        super().__init__(max(channels // K, 1))
-        self.groups = channels // self.channels
-
-    def mixture(self, x: Tensor, weights: Tensor) -> Tensor:
-        mixed, beta = weights[:, :5], weights[:, 5].to(x.dtype)
-        parts: list[Tensor | None] = [
-            x[:, : self.channels].contiguous(memory_format=torch.channels_last),
-            None,
-            None,
-            None,
-        ]
-        rests: list[Tensor | None] = [x[:, self.channels :], None, None, None]
-        for node in range(3):
-            self.leave(node, parts, mixed)
-            rest = rests[node]
-            assert rest is not None
-            for edge in LEAVING[node]:
-                target = EDGES[edge][1]
-                old = rests[target]
-                rests[target] = rest * beta[edge] if old is None else old + rest * beta[edge]
-            part, rest = parts[node + 1], rests[node + 1]  # complete now: no later edge enters this node
-            assert part is not None
-            assert rest is not None
-            x = self.shuffled(torch.cat([part, rest], 1))
-            parts[node + 1] = x[:, : self.channels].contiguous(memory_format=torch.channels_last)
-            rests[node + 1] = x[:, self.channels :]
-        return x
-
-    def shuffled(self, x: Tensor) -> Tensor:
-        """Channels of `groups` groups dealt in turn (ShuffleNet)."""
-        batch, channels, height, width = x.shape
-        dealt = x.view(batch, self.groups, channels // self.groups, height, width).transpose(1, 2)
-        return dealt.reshape(batch, channels, height, width).contiguous(memory_format=torch.channels_last)
-
-
-class PCDARTS(DARTS):
+class PCDARTS(GradientSearcher):
     name = "pcdarts"
     Config = PCDARTSSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {
         "no warm-up": {"warmup": 0.0},
         "no edge normalisation": {"edge_normalisation": False},
     }
-    make_cell = PartialCell
+    mixed_share = K
 
     def first_alphas(self) -> np.ndarray:
-        """α and, as a sixth column, β's parameters."""
-        beta = self.config.alpha_init * self.task.stream("betas").standard_normal((len(EDGES), 1))
+        """α and, as a last column, β's parameters."""
+        beta = self.config.alpha_init * self.task.stream("betas").standard_normal((self.task.shape[0], 1))
         return np.hstack([initial_alphas(self.task, self.config.alpha_init), beta])
 
     def relax(self, alphas: Tensor) -> Choice:
-        beta = torch.ones_like(alphas[:, 5])
-        if self.config.edge_normalisation:
-            first, second, third = alphas[:1, 5], alphas[1:3, 5], alphas[3:, 5]  # the edges entering nodes 1, 2, 3
-            beta = torch.cat([first.softmax(0), second.softmax(0), third.softmax(0)])
-        return torch.cat([beta[:, None] * alphas[:, :5].softmax(dim=1), beta[:, None]], 1)
+        beta = self.edge_weights(alphas)
+        return torch.cat([beta[:, None] * alphas[:, :-1].softmax(dim=1), beta[:, None]], 1)
+
+    def edge_weights(self, alphas: Tensor) -> Tensor:
+        """β, a softmax over the edges that enter a node; (edges,)."""
+        if not self.config.edge_normalisation:
+            return torch.ones_like(alphas[:, -1])
+        return torch.cat([alphas[rows, -1].softmax(0) for rows in self.task.space.incoming])
+
+    def answer(self, metrics: dict[str, float]) -> Step:
+        alphas = self.alpha.values()[:, :-1]
+        beta = self.edge_weights(self.alpha.alphas.detach()).cpu().double().numpy()
+        return Step(self.task.space.derive(alphas, edge_weights=beta), alphas, metrics)
 
     def frozen(self) -> bool:
         return self.epoch < round(self.config.warmup * self.task.budget.epochs)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.nb201 import cell as cells
-from searchers.base import Searcher, Step
+from searchers.base import Searcher, SearchTask, Step
 from searchers.multi_trial import BestSeen
 
 
@@ -17,13 +16,13 @@ class RandomSearch(Searcher):
     name = "random"
     kind = "multi-trial"
 
-    def __init__(self, task: Any, config: Any):
+    def __init__(self, task: SearchTask, config: Any):
         super().__init__(task, config)
         self.rng = task.stream("cells")
-        self.best = BestSeen()
+        self.best = BestSeen(task)
 
     def step(self) -> Step | None:
-        cell = cells.sample(self.rng)
+        cell = self.task.space.sample(self.rng)
         answer = self.task.proxy(cell)
         return None if answer is None else self.best.step(cell, answer[0])
 

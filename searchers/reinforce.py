@@ -14,11 +14,8 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from benchmarks.nb201.cell import EDGES, OPERATIONS
-from searchers.base import Searcher, Settings, Step
+from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.multi_trial import BestSeen
-
-SHAPE = (len(EDGES), len(OPERATIONS))
 
 
 class ReinforceSettings(Settings):
@@ -32,19 +29,19 @@ class Reinforce(Searcher):
     kind = "multi-trial"
     Config = ReinforceSettings
 
-    def __init__(self, task: Any, config: ReinforceSettings):
+    def __init__(self, task: SearchTask, config: ReinforceSettings):
         super().__init__(task, config)
         self.rng = task.stream("cells")
-        self.logits = config.init * task.stream("logits").standard_normal(SHAPE)
-        self.m, self.v = np.zeros(SHAPE), np.zeros(SHAPE)  # Adam's moments
+        self.logits = config.init * task.stream("logits").standard_normal(task.shape)
+        self.m, self.v = np.zeros(task.shape), np.zeros(task.shape)  # Adam's moments
         self.mean_reward = 0.0  # exponential mean, not yet corrected for its start
         self.steps = 0
-        self.best = BestSeen()
+        self.best = BestSeen(task)
 
     def step(self) -> Step | None:
         p = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
-        drawn = (p.cumsum(axis=1) < self.rng.random((len(EDGES), 1))).sum(axis=1).clip(max=len(OPERATIONS) - 1)
+        drawn = (p.cumsum(axis=1) < self.rng.random((len(p), 1))).sum(axis=1).clip(max=p.shape[1] - 1)
         cell = tuple(int(op) for op in drawn)
         answer = self.task.proxy(cell)
         if answer is None:
@@ -58,7 +55,7 @@ class Reinforce(Searcher):
         self.steps += 1
         self.mean_reward = decay * self.mean_reward + (1 - decay) * reward
         advantage = reward - self.mean_reward / (1 - decay**self.steps)
-        gradient = -advantage * (np.eye(len(OPERATIONS))[drawn] - p)
+        gradient = -advantage * (np.eye(p.shape[1])[drawn] - p)
         self.m = 0.9 * self.m + 0.1 * gradient
         self.v = 0.999 * self.v + 0.001 * gradient**2
         m, v = self.m / (1 - 0.9**self.steps), self.v / (1 - 0.999**self.steps)

@@ -8,13 +8,12 @@ on every validation image.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
 
 import numpy as np
 from pydantic import Field
 
-from benchmarks.nb201 import cell as cells
-from searchers.base import Step
+from searchers.base import SearchTask, Step
 from searchers.one_shot import OneShotSearcher, WeightSettings, WeightTraining
 
 
@@ -28,29 +27,19 @@ class RandomSearchWithWeightSharing(OneShotSearcher):
     Config = RSWSSettings
     reference_epochs = 250
 
-    def __init__(self, task: Any, config: RSWSSettings):
+    def __init__(self, task: SearchTask, config: RSWSSettings):
         super().__init__(task, config)
         self.training = WeightTraining(task, config, config.fitness_batch)
         self.paths = task.stream("paths")
-        self.epoch = 0
 
-    def step(self) -> Step | None:
-        if self.epoch == self.task.budget.epochs:
-            return None
-        metrics = self.training.epoch(self.epoch, lambda: cells.sample(self.paths))
-        self.epoch += 1
-        drawn = [cells.sample(self.paths) for _ in range(self.config.candidates)]
-        if self.epoch < self.task.budget.epochs:
+    def run_epoch(self, epoch: int) -> Step:
+        sample = partial(self.task.space.sample, self.paths)
+        metrics = self.training.epoch(epoch, sample)
+        drawn = [sample() for _ in range(self.config.candidates)]
+        if epoch + 1 < self.task.budget.epochs:
             accuracies = self.training.accuracies(drawn, *self.training.fitness.next())
         else:
             accuracies = self.training.accuracies(drawn, *self.training.images(len(self.training.fitness.images)))
         return Step(
             drawn[int(np.argmax(accuracies))], metrics={**metrics, "one_shot_accuracy": float(accuracies.max())}
         )
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"training": self.training.state_dict(), "epoch": self.epoch}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.training.load_state_dict(state["training"])
-        self.epoch = state["epoch"]

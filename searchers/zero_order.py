@@ -15,11 +15,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from benchmarks.nb201.cell import derive
-from searchers.base import Step
+from searchers.base import SearchTask, Step
 from searchers.one_shot import (
     PATH_ABLATIONS,
-    SHAPE,
     AlphaDescent,
     AlphaSettings,
     OneShotSearcher,
@@ -44,44 +42,29 @@ class ZeroOrder(OneShotSearcher):
     name = "zero-order"
     Config = ZeroOrderSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = PATH_ABLATIONS
+    state = ("training", "alpha")
     reference_epochs = 50  # INFERRED: DARTS'
 
-    def __init__(self, task: Any, config: ZeroOrderSettings):
+    def __init__(self, task: SearchTask, config: ZeroOrderSettings):
         super().__init__(task, config)
         self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.alpha = AlphaDescent(self.training, initial_alphas(task, config.alpha_init), config)
         self.paths, self.noise = task.stream("paths"), task.stream("perturbations")
-        self.epoch = 0
 
-    def step(self) -> Step | None:
-        if self.epoch == self.task.budget.epochs:
-            return None
-        metrics = self.training.path_epoch(self.epoch, self.paths, self.config, self.after_batch)
-        self.epoch += 1
+    def run_epoch(self, epoch: int) -> Step:
+        metrics = self.training.path_epoch(epoch, self.paths, self.config, self.after_batch)
         alphas = self.alpha.values()
-        return Step(derive(alphas), alphas, metrics)
+        return Step(self.task.space.derive(alphas), alphas, metrics)
 
     def after_batch(self, number: int) -> None:
         if is_due(number, len(self.training.train), self.config.estimates):
             self.alpha.descend(torch.tensor(self.estimate(), dtype=torch.float32, device=self.task.device))
 
     def estimate(self) -> np.ndarray:
-        """Gradient (6, 5) of the smoothed error: mean over pairs of (E(α + σu) − E(α − σu)) / 2σ · u."""
+        """Gradient (edges, operations) of the smoothed error: mean over pairs of (E(α + σu) − E(α − σu)) / 2σ · u."""
         alphas, sigma = self.alpha.values(), self.config.sigma
-        u = self.noise.standard_normal((self.config.pairs, *SHAPE))
-        candidates = [derive(alphas + sign * sigma * d) for sign in (1, -1) for d in u]
+        u = self.noise.standard_normal((self.config.pairs, *alphas.shape))
+        candidates = [self.task.space.derive(alphas + sign * sigma * d) for sign in (1, -1) for d in u]
         errors = self.training.errors(candidates, *self.training.fitness.next())
         plus, minus = np.split(errors, 2)
         return np.asarray(((plus - minus) / (2 * sigma))[:, None, None] * u).mean(axis=0)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "training": self.training.state_dict(),
-            "alpha": self.alpha.state_dict(),
-            "epoch": self.epoch,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.training.load_state_dict(state["training"])
-        self.alpha.load_state_dict(state["alpha"])
-        self.epoch = state["epoch"]

@@ -8,7 +8,7 @@ from cmaes import CMA
 from plain_weights import copy_weights
 from test_searchers import build, make_task
 
-from benchmarks.base import Space
+from benchmarks.base import NetworkSize
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import Sampled, Supernet
@@ -80,7 +80,7 @@ def test_second_order_gradient_is_the_exact_one_up_to_the_finite_difference(monk
 
 def test_a_sampled_path_and_its_gradient_are_the_plain_formula_s():
     """Σ_e (w_e,op · op(x) + the other weights of the edge), as AutoDL-Projects' forward_gdas writes it."""
-    space = Space(4, 1, 3, 10)
+    space = NetworkSize(4, 1, 3, 10)
     fast, plain = Supernet(space, 1).double(), plain_supernet(space).double()
     copy_weights(fast, plain)
     x = torch.randn(8, 4, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

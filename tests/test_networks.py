@@ -9,19 +9,19 @@ import torch
 import torch.nn.functional as F
 from plain_weights import copy_weights
 
-from benchmarks.base import Space
+from benchmarks.base import NetworkSize
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201.cost import multiply_adds, parameters
 from benchmarks.nb201.network import count_parameters, network
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import Supernet
 
-TABULATED = Space(channels=16, cells=5, in_channels=3, num_classes=10)
-SMALL = Space(channels=4, cells=2, in_channels=3, num_classes=10)
+TABULATED = NetworkSize(channels=16, cells=5, in_channels=3, num_classes=10)
+SMALL = NetworkSize(channels=4, cells=2, in_channels=3, num_classes=10)
 
 
 def of(classes):
-    return Space(channels=16, cells=5, in_channels=3, num_classes=classes)
+    return NetworkSize(channels=16, cells=5, in_channels=3, num_classes=classes)
 
 
 @pytest.mark.parametrize(("index", "parameters"), [(0, 129_306), (11, 802_426), (284, 101_306)])
@@ -42,7 +42,7 @@ def test_flops_of_all_cells_are_the_table_s(shared):
 
 def test_counted_flops_are_those_of_the_modules():
     """Multiply-adds counted from the shapes that convolutions and the classifier really see."""
-    space, cell, seen = Space(8, 1, 1, 10), C.from_index(11), []
+    space, cell, seen = NetworkSize(8, 1, 1, 10), C.from_index(11), []
 
     def count(module, inputs, output):
         if isinstance(module, torch.nn.Conv2d):
@@ -62,7 +62,7 @@ def test_counted_flops_are_those_of_the_modules():
 
 def test_a_cell_by_hand():
     """0→1 skip, 0→2 pool, 1→2 none, 0→3 none, 1→3 skip, 2→3 skip: the cell computes x + pool(x)."""
-    net = Supernet(Space(2, 1, 1, 2), 0)
+    net = Supernet(NetworkSize(2, 1, 1, 2), 0)
     x = torch.arange(2 * 9, dtype=torch.float32).reshape(1, 2, 3, 3)
     out = net.stages[0][0](x, (1, 4, 0, 0, 1, 1))
     corner = (x[0, 0, 0, 0] + x[0, 0, 0, 1] + x[0, 0, 1, 0] + x[0, 0, 1, 1]) / 4  # padding is not counted
@@ -126,7 +126,7 @@ def test_fast_supernet_equals_plain_one(dtype, tolerance, choice):
 
 
 def test_one_channel_and_odd_sizes():
-    space = Space(4, 1, 1, 10)
+    space = NetworkSize(4, 1, 1, 10)
     fast, plain = Supernet(space, 1).double(), plain_supernet(space).double()
     copy_weights(fast, plain)
     x = torch.randn(5, 1, 9, 9, dtype=torch.float64)
@@ -170,7 +170,7 @@ def test_building_leaves_the_global_generator_alone_and_depends_on_the_seed_only
 
 def test_initial_weights_have_the_reference_s_scale():
     """U(−1/√fan_in, 1/√fan_in), PyTorch's convolution default, for stacked weights too."""
-    net = Supernet(Space(16, 1, 3, 10), 0)
+    net = Supernet(NetworkSize(16, 1, 3, 10), 0)
     for weight, fan_in in ((net.stages[2][0].conv3[0], 64 * 9), (net.stages[2][0].conv1[0], 64)):
         bound = fan_in**-0.5
         assert weight.abs().max() <= bound

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.base import Space, UserError
+from benchmarks.base import NetworkSize, UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import digits_training
 from benchmarks.nb201.supernet import Supernet
@@ -53,7 +53,7 @@ PARTS = digits_training.parts()["train"]
 
 
 def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu", precision="fp32"):
-    space, budget = Space(2, 1, 1, 10), Budget(epochs, seconds)
+    space, budget = NetworkSize(2, 1, 1, 10), Budget(epochs, seconds)
     task = SearchTask(seed, "digits", space, budget, batch_size=16, device=device, precision=precision)
     if kind == "one-shot":
         task.train, task.valid = PARTS.subset(range(64)).to(device), PARTS.subset(range(64, 128)).to(device)

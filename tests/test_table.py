@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.base import Score, Space, UserError
+from benchmarks.base import NetworkSize, Score, UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
 from benchmarks.nb201.table import Column, Table
@@ -24,7 +24,7 @@ SAMPLE = SHARED / "data" / "nats-bench-sample" / "NATS-tss-v1_0-3ffb9-simple"
 needs_csv = pytest.mark.skipif(not CSV.is_file(), reason=f"no CSV of published values at {CSV}")
 N = 15_625
 PROXY = ("cifar10-valid", "x-valid", 12)
-NB201_SPACE = Space(channels=16, cells=5, in_channels=3, num_classes=10)
+NB201_SPACE = NetworkSize(channels=16, cells=5, in_channels=3, num_classes=10)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.base import Score, Space, UserError
+from benchmarks.base import NetworkSize, Score, UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.table import Column, Key, Table
 from benchmarks.nb201.table_file import load_table
@@ -53,8 +53,8 @@ class Benchmark:
     def version(self) -> str:
         return self.table.sha256
 
-    def space(self, dataset: str, preset: dict[str, Any]) -> Space:
-        return Space(preset["channels"], preset["cells"], self.in_channels, self.classes[dataset])
+    def space(self, dataset: str, preset: dict[str, Any]) -> NetworkSize:
+        return NetworkSize(preset["channels"], preset["cells"], self.in_channels, self.classes[dataset])
 
     def column(self, dataset: str, split: str) -> Column:
         return self.table.column(*self.scores[dataset, split])

@@ -19,9 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import UserError
-
-Cell = tuple[int, ...]
+from benchmarks.base import Cell, UserError
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
@@ -219,45 +217,3 @@ def is_connected(cell: Cell) -> bool:
 def is_collapsed(cell: Cell) -> bool:
     """Whether no convolution lies on any input→output path."""
     return not any(used and op in (CONV1, CONV3) for op, used in zip(cell, edges_in_use(cell), strict=True))
-
-
-def derive(alphas: Any, none: str = "keep") -> Cell:
-    """Arg-max of the softmax per edge; `alphas` is (6, 5), edges and operations in this module's orders.
-
-    `none="keep"` is the rule of the reference code (AutoDL-Projects, NASLib); `"drop"` never chooses `none`
-    (the DARTS rule). Ties go to the lowest operation number. Raises UserError for other shapes or NaN.
-    """
-    values = np.asarray(alphas, dtype=np.float64)
-    if values.shape != (len(EDGES), len(OPERATIONS)):
-        raise UserError(f"architecture parameters have shape {values.shape}; expected (6, 5)")
-    if np.isnan(values).any():
-        edge = EDGES[int(np.argwhere(np.isnan(values))[0, 0])]
-        raise UserError(f"architecture parameters of edge {edge[0]}→{edge[1]} are NaN")
-    if none == "keep":
-        return tuple(int(k) for k in values.argmax(axis=1))
-    if none == "drop":
-        return tuple(int(k) + 1 for k in values[:, 1:].argmax(axis=1))
-    raise UserError(f"none={none!r}: expected 'keep' or 'drop'")
-
-
-def neighbours(cell: Cell) -> list[Cell]:
-    """The 24 cells that differ in exactly one edge."""
-    return [
-        (*cell[:edge], op, *cell[edge + 1 :])
-        for edge in range(len(EDGES))
-        for op in range(len(OPERATIONS))
-        if op != cell[edge]
-    ]
-
-
-def sample(rng: np.random.Generator, none: bool = True) -> Cell:
-    """A cell drawn uniformly from all 15,625 or, where `none` is False, from the 4,096 that leave no edge out."""
-    if not none:
-        return tuple(int(op) for op in rng.integers(NONE + 1, len(OPERATIONS), size=len(EDGES)))
-    return _by_index()[int(rng.integers(NUM_CELLS))]
-
-
-def mutate(cell: Cell, rng: np.random.Generator) -> Cell:
-    """A uniform one-edge neighbour: a random edge gets a random other operation."""
-    edge, shift = divmod(int(rng.integers(len(EDGES) * (len(OPERATIONS) - 1))), len(OPERATIONS) - 1)
-    return (*cell[:edge], (cell[edge] + 1 + shift) % len(OPERATIONS), *cell[edge + 1 :])

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.base import Space, UserError
+from benchmarks.base import NetworkSize, UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost
 from benchmarks.nb201.benchmark import Benchmark
@@ -34,7 +34,7 @@ NAME = "digits201"
 SOURCES = {"train": 1024, "valid": 384, "test": 389}  # source images, disjoint
 VIEWS = 5  # fixed images made of each validation and test source
 CANVAS, FRAGMENTS, FRAGMENT = 10, 1, 4  # pixels, number, pixels
-SPACE = Space(channels=8, cells=3, in_channels=1, num_classes=10)
+SPACE = NetworkSize(channels=8, cells=3, in_channels=1, num_classes=10)
 SEEDS = (0, 1, 2)
 FULL, PROXY = 5, 1  # epochs of 32 steps
 BATCH = 32

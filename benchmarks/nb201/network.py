@@ -9,15 +9,16 @@ and does not count padding; a node is the sum of its edges.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.base import Space
-from benchmarks.nb201.cell import CONV1, CONV3, EDGES, POOL, SKIP, Cell, edges_in_use
+from benchmarks.base import Cell, NetworkSize
+from benchmarks.layers import average_pool
+from benchmarks.nb201.cell import CONV1, CONV3, EDGES, POOL, SKIP, edges_in_use
 
 # Batch normalisation of a trained network, and of a supernet: there its statistics are always the batch's,
 # since running averages over ever changing paths describe none of them.
@@ -35,25 +36,6 @@ def relu_conv_norm(
     c_in: int, c_out: int, kernel: int, norm: nn.Module, stride: int = 1, groups: int = 1
 ) -> nn.Sequential:
     return nn.Sequential(nn.ReLU(), conv(c_in, c_out, kernel, stride, groups), norm)
-
-
-@lru_cache(maxsize=64)
-def _pooling(channels: int, height: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """A depthwise kernel of ones (C, 1, 3, 3), and one over the number of pixels that it covers (1, C, H, W)."""
-    ones = torch.ones(channels, 1, 3, 3, dtype=dtype)
-    covered = F.conv2d(torch.ones(1, 1, height, width, dtype=torch.float64), ones[:1].double(), padding=1)
-    share = (1 / covered).to(dtype).expand(1, channels, height, width)
-    # Spelled out for every channel: broadcasting a map over interleaved channels takes ten times as long.
-    return ones, share.contiguous(memory_format=torch.channels_last)
-
-
-def average_pool(x: Tensor) -> Tensor:
-    """The operation avg_pool_3x3, (B, C, H, W) to the same shape: on a CPU a depthwise convolution, 5 times as fast."""
-    if x.device.type != "cpu":
-        return F.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
-    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-    ones, share = _pooling(*x.shape[1:], dtype)
-    return F.conv2d(x, ones, padding=1, groups=x.shape[1]) * share
 
 
 class ResidualBlock(nn.Module):
@@ -92,21 +74,21 @@ class Skeleton(nn.Module):
 
     def __init__(
         self,
-        space: Space,
+        size: NetworkSize,
         make_cell: Callable[[int], nn.Module],
         norm: Norm,
         affine_head: bool,
         copies: int = 1,
     ):
         super().__init__()
-        c = space.channels * copies
-        self.stem = nn.Sequential(conv(space.in_channels * copies, c, 3, groups=copies), norm(c))
+        c = size.channels * copies
+        self.stem = nn.Sequential(conv(size.in_channels * copies, c, 3, groups=copies), norm(c))
         self.stages = nn.ModuleList(
-            nn.ModuleList(make_cell(c * 2**stage) for _ in range(space.cells)) for stage in range(3)
+            nn.ModuleList(make_cell(c * 2**stage) for _ in range(size.cells)) for stage in range(3)
         )
         self.reductions = nn.ModuleList(ResidualBlock(c * 2**stage, norm, copies) for stage in range(2))
         self.head_norm = norm(4 * c, affine=affine_head)
-        features, classes = 4 * space.channels, space.num_classes
+        features, classes = 4 * size.channels, size.num_classes
         self.classifier = nn.Linear(features, classes) if copies == 1 else StackedLinear(features, classes, copies)
         self.to(memory_format=torch.channels_last)
 
@@ -156,10 +138,10 @@ class FixedCell(nn.Module):
         return torch.zeros_like(x) if nodes[3] is None else nodes[3]
 
 
-def network(cell: Cell, space: Space, copies: int = 1) -> Skeleton:
+def network(cell: Cell, size: NetworkSize, copies: int = 1) -> Skeleton:
     """The network that the benchmark trained for this cell (affine BN with running statistics)."""
     return Skeleton(
-        space, lambda c: FixedCell(cell, c, TrackedBatchNorm, copies), TrackedBatchNorm, affine_head=True, copies=copies
+        size, lambda c: FixedCell(cell, c, TrackedBatchNorm, copies), TrackedBatchNorm, affine_head=True, copies=copies
     )
 
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.base import Space
+from benchmarks.base import NetworkSize
 from benchmarks.nb201.cell import CONV1, EDGES, NONE, POOL, SKIP, Cell
 from benchmarks.nb201.network import (
     BatchStatisticsNorm,
@@ -57,7 +57,7 @@ class PlainCell(nn.Module):
         return nodes[3]
 
 
-def plain_supernet(space: Space) -> Skeleton:
+def plain_supernet(size: NetworkSize) -> Skeleton:
     """A weight-sharing network of all cells; call it with (images, cell or mixture weights)."""
-    net = Skeleton(space, PlainCell, BatchStatisticsNorm, affine_head=False)
+    net = Skeleton(size, PlainCell, BatchStatisticsNorm, affine_head=False)
     return net.to(memory_format=torch.contiguous_format)  # NCHW, as everybody's

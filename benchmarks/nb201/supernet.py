@@ -11,15 +11,15 @@ nothing. `plain.py` is the same network written the obvious way, and its oracle.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.base import Space
-from benchmarks.nb201.cell import CONV1, CONV3, EDGES, NONE, POOL, SKIP, Cell
-from benchmarks.nb201.network import BatchStatisticsNorm, Skeleton, average_pool
+from benchmarks.base import Cell, Choice, NetworkSize, Sampled
+from benchmarks.layers import average_pool, batch_norm, cross_entropy
+from benchmarks.nb201.cell import CONV1, CONV3, EDGES, NONE, POOL, SKIP
+from benchmarks.nb201.network import BatchStatisticsNorm, Skeleton
 
 # Edges leaving each of the nodes 0, 1, 2, by the node that they enter.
 LEAVING = tuple(tuple(e for e, (i, _) in enumerate(EDGES) if i == node) for node in range(3))
@@ -32,30 +32,10 @@ def edge_slices(edge: int, channels: int) -> tuple[int, slice]:
     return node, slice(k * channels, (k + 1) * channels)
 
 
-def batch_norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
-    """Normalise by batch statistics; `scale` (channels of x) multiplies the result."""
-    return F.batch_norm(x, None, None, weight=scale, training=True)
-
-
-def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
-    """Mean cross-entropy, in float32 where the logits are bf16."""
-    return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), y)
-
-
 def stacked(out: int, c_in: int, kernel: int) -> nn.Parameter:
     weight = torch.empty(out, c_in, kernel, kernel)
     nn.init.kaiming_uniform_(weight, a=5**0.5)  # nn.Conv2d's default
     return nn.Parameter(weight)
-
-
-class Sampled(NamedTuple):
-    """One path whose weights carry gradients: `weights` (6, 5) is 1 at the cell's operations and 0 elsewhere."""
-
-    cell: Cell
-    weights: Tensor
-
-
-Choice: TypeAlias = "Cell | Tensor | Sampled"  # a tensor: mixture weights (6, 5)
 
 
 class MixedCell(nn.Module):
@@ -161,17 +141,63 @@ class MixedCell(nn.Module):
         return batch_norm(F.conv2d(active, weight, padding=weight.shape[-1] // 2))
 
 
+class PartialCell(MixedCell):
+    """A cell whose mixed operations see the first 1/share of a node's channels; the others go on as they are.
+
+    Called with (6, 6): βα and, as the last column, β, the weight of an edge. After each node the channels are dealt
+    anew. Source: PC-DARTS (Xu et al., ICLR 2020).
+    """
+
+    def __init__(self, channels: int, share: int):
+        super().__init__(max(channels // share, 1))
+        self.groups = channels // self.channels
+
+    def mixture(self, x: Tensor, weights: Tensor) -> Tensor:
+        mixed, beta = weights[:, :5], weights[:, 5].to(x.dtype)
+        parts: list[Tensor | None] = [
+            x[:, : self.channels].contiguous(memory_format=torch.channels_last),
+            None,
+            None,
+            None,
+        ]
+        rests: list[Tensor | None] = [x[:, self.channels :], None, None, None]
+        for node in range(3):
+            self.leave(node, parts, mixed)
+            rest = rests[node]
+            assert rest is not None
+            for edge in LEAVING[node]:
+                target = EDGES[edge][1]
+                old = rests[target]
+                rests[target] = rest * beta[edge] if old is None else old + rest * beta[edge]
+            part, rest = parts[node + 1], rests[node + 1]  # complete now: no later edge enters this node
+            assert part is not None
+            assert rest is not None
+            x = self.shuffled(torch.cat([part, rest], 1))
+            parts[node + 1] = x[:, : self.channels].contiguous(memory_format=torch.channels_last)
+            rests[node + 1] = x[:, self.channels :]
+        return x
+
+    def shuffled(self, x: Tensor) -> Tensor:
+        """Channels of `groups` groups dealt in turn (ShuffleNet)."""
+        batch, channels, height, width = x.shape
+        dealt = x.view(batch, self.groups, channels // self.groups, height, width).transpose(1, 2)
+        return dealt.reshape(batch, channels, height, width).contiguous(memory_format=torch.channels_last)
+
+
 class Supernet(Skeleton):
     """All cells of the space in one network: call it with (images, cell) or (images, mixture weights (6, 5)).
 
-    Architecture parameters are not part of it: `parameters()` are the weights w alone. `make_cell(channels)` is for
-    methods whose cells compute something else.
+    Architecture parameters are not part of it: `parameters()` are the weights w alone. With a `mixed_share` above 1 only
+    one in so many channels is mixed, and mixtures are (6, 6): see `PartialCell`.
     """
 
-    def __init__(self, space: Space, seed: int, make_cell: Callable[[int], nn.Module] = MixedCell):
+    def __init__(self, size: NetworkSize, seed: int, mixed_share: int = 1):
+        def make_cell(channels: int) -> MixedCell:
+            return MixedCell(channels) if mixed_share == 1 else PartialCell(channels, mixed_share)
+
         with torch.random.fork_rng(devices=[]):  # the global generator stays as it was
             torch.manual_seed(seed)
-            super().__init__(space, make_cell, BatchStatisticsNorm, affine_head=False)
+            super().__init__(size, make_cell, BatchStatisticsNorm, affine_head=False)
 
     @torch.no_grad()
     def logits(self, choices: Sequence[Tensor | Cell], x: Tensor) -> list[Tensor]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import Score, Space, UserError
+from benchmarks.base import NetworkSize, Score, UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
 
@@ -178,7 +178,7 @@ class Table:
         wrong = []
         for record, stored in self.params.items():
             if record in CLASSES:  # of ours they are computed
-                implied = parameters(Space(16, 5, 3, CLASSES[record])) / 1e6
+                implied = parameters(NetworkSize(16, 5, 3, CLASSES[record])) / 1e6
                 wrong.append(np.abs(stored - implied) > 1e-3 * implied)
         return np.any(wrong, axis=0) if wrong else np.zeros(cell.NUM_CELLS, dtype=bool)
 

@@ -98,7 +98,7 @@ Choice: TypeAlias = "Cell | Tensor | Sampled"  # a tensor: mixture weights (edge
 
 
 class Supernet(Protocol):
-    """The network of all cells of a space with shared weights; a torch module whose parameters are w alone.
+    """The network of all cells of a space with shared weights: a torch module whose parameters are w alone.
 
     Built for partial channels, a mixture has one column more: the weight β of each edge, by which its operations'
     weights are multiplied already.
@@ -106,6 +106,14 @@ class Supernet(Protocol):
 
     def __call__(self, x: Tensor, choice: Choice) -> Tensor:
         """Logits (B, classes) of images (B, in_channels, H, W) through one path or a mixture."""
+
+    def to(self, device: str) -> Supernet: ...
+
+    def parameters(self) -> Iterator[Tensor]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
 
     def losses(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
         """Mean cross-entropy of each choice on one batch, without gradients, with the batch's statistics."""

@@ -106,6 +106,7 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
             places=tuple(str(p.resolve()) for p in setting.places),
         )
         decides = {name: getattr(plan, name) for name in DECIDES}
+        decides["searcher"], decides["config"] = base.find(spec.name).key_settings(spec.config)
         made.append(plan._replace(key=digest(decides | {"images_sha256": images_sha256 if one_shot else ""})))
     return made
 

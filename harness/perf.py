@@ -26,10 +26,11 @@ from torch.utils.flop_counter import flop_registry
 
 from benchmarks.base import NetworkSize, UserError
 from benchmarks.images import CropAndFlip, Images
+from benchmarks.layers import cross_entropy
 from benchmarks.nb201 import cell as cells
+from benchmarks.nb201 import space as nb201_space
 from benchmarks.nb201.benchmark import PRESETS, SCORES, Benchmark, open_benchmark
 from benchmarks.nb201.plain import plain_supernet
-from benchmarks.nb201.supernet import cross_entropy
 from harness import campaign, runner, store
 from harness.specs import parse_specs
 from searchers.base import Budget, SearchTask
@@ -48,17 +49,17 @@ Run = Callable[[], Any]
 
 def candidates() -> list[cells.Cell]:
     rng = np.random.default_rng(0)
-    return [cells.sample(rng) for _ in range(24)]
+    return [nb201_space.sample(rng) for _ in range(24)]
 
 
-def synthetic_task(space: NetworkSize, resolution: int, device: str, precision: str) -> SearchTask:
+def synthetic_task(size: NetworkSize, resolution: int, device: str, precision: str) -> SearchTask:
     generator = torch.Generator().manual_seed(0)
-    shape = (4 * BATCH, space.in_channels, resolution, resolution)
+    shape = (4 * BATCH, size.in_channels, resolution, resolution)
     pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
-    labels = torch.randint(space.num_classes, (len(pixels),), generator=generator)
-    mean, std = (PIXEL_MEAN,) * space.in_channels, (PIXEL_STD,) * space.in_channels
+    labels = torch.randint(size.num_classes, (len(pixels),), generator=generator)
+    mean, std = (PIXEL_MEAN,) * size.in_channels, (PIXEL_STD,) * size.in_channels
     images = Images(pixels, labels, mean, std, CropAndFlip(resolution // 8)).to(device)
-    return SearchTask(0, "synthetic", space, Budget(50), BATCH, images, images, device, precision)
+    return SearchTask(0, "synthetic", nb201_space, size, Budget(50), BATCH, images, images, device, precision)
 
 
 def ours(space: NetworkSize, resolution: int, device: str, precision: str) -> dict[str, Run]:

@@ -68,15 +68,15 @@ def build_task(plan: Plan, benchmark: Benchmark) -> SearchTask:
     task = SearchTask(
         seed=plan.seed,
         dataset=plan.search_dataset,
-        space=benchmark.space(plan.search_dataset, plan.preset),
+        space=benchmark.space,
+        size=benchmark.size(plan.search_dataset, plan.preset),
         budget=Budget(plan.preset["epochs"], plan.preset["simulated_seconds"]),
         batch_size=plan.preset["batch_size"],
         device=plan.device,
         precision=plan.precision,
     )
     if plan.kind == "multi-trial":
-        accuracy, seconds = benchmark.proxy(plan.search_dataset)
-        task.proxy_accuracy, task.proxy_seconds = accuracy.copy(), seconds.copy()
+        task.low_fidelity = benchmark.low_fidelity(plan.search_dataset)
     else:
         train, valid = benchmark.search_data(plan.search_dataset, plan.preset)
         task.train, task.valid = train.clone().to(plan.device), valid.clone().to(plan.device)
@@ -266,7 +266,7 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
     }
     if step.alphas is not None:
         line["alpha_entropy"] = round(diagnostics.entropy(step.alphas), 6)
-        line["index_without_none"] = cells.index(cells.derive(step.alphas, none="drop"))
+        line["index_without_none"] = cells.index(task.space.derive(step.alphas, keep_none=False))
         line["alphas"] = [[round(float(a), 6) for a in row] for row in step.alphas]
     return line
 

@@ -117,7 +117,7 @@ def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
     if changed:
         label = f"{name}-{digest(changed)[:8]}"
         text = f"{name}[{show_settings(dict(sorted(changed.items())))}]"
-    return Spec(name, label, text, searcher.kind_of(config), values, searcher.reference_epochs)
+    return Spec(name, label, text, searcher.kind, values, searcher.reference_epochs)
 
 
 def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec], dict[str, str]]:
@@ -130,13 +130,11 @@ def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec
         raise UserError(f"{text!r}: one searcher is ablated at a time, found {len(specs)}")
     default = specs[0]
     searcher = base.find(default.name)
-    as_declared = default.kind == searcher.kind_of(searcher.Config())  # another oracle reads other settings
-    declared = searcher.ablations if as_declared else {}
-    if not declared:
+    if not searcher.ablations:
         able = [name for name in base.names() if base.find(name).ablations]
         raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(able)})")
     rows: dict[str, str] = {}
-    for what, settings in declared.items():
+    for what, settings in searcher.ablations.items():
         spec = resolve(default.name, {**default.config, **settings})
         if spec.label != default.label and spec.label not in rows:  # the spec may already leave it out
             specs.append(spec)

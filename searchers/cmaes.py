@@ -1,13 +1,13 @@
 """CMA-ES on the architecture parameters: CMANAS (Sinha and Chen, Evolutionary Computation 32(2), 2024).
 
 The supernet is trained first, as gicso's (`PathSettings`), and stays as it is while the strategy searches; a sample
-is scored through its arg-max cell by one-shot validation accuracy, scored cells are remembered; the answer is the
-arg-max of the mean. Source: the paper's code (DOC): mean 0, σ = 1.3, population 4 + ⌊3 ln 30⌋ = 14, of NAS-Bench-201's 30 parameters. INFERRED: the
-paths, 100 generations (there 50), and 1,000 images for a score (there all, in batches of 1,024). The code as stored
-elsewhere trains its supernet on mixtures of random weights, and scores a cell as the softmax of its one-hot code, a
-mixture in which the cell's operations weigh 0.4 and each other 0.15, with running statistics: here the control has
-gicso's supernet and score. The generations all follow the last epoch; until then the answer is that of the start, an
-arbitrary cell.
+is scored through its derived cell by one-shot validation accuracy, scored cells are remembered; the answer is the
+cell of the mean. Source: the paper's code (DOC): mean 0, σ = 1.3, population 4 + ⌊3 ln 30⌋ = 14 of the 30 parameters of
+NAS-Bench-201. INFERRED: the paths, 100 generations (there 50), and 1,000 images for a score (there all, in batches of
+1,024). The code as stored elsewhere trains its supernet on mixtures of random weights, and scores a cell as the softmax
+of its one-hot code, a mixture in which the cell's operations weigh 0.4 and each other 0.15, with running statistics:
+here the control has gicso's supernet and score. The generations all follow the last epoch; until then the answer is
+that of the start, an arbitrary cell.
 
 `cmaes-table` needs no supernet: the benchmark's low-fidelity proxy in simulated seconds is the fitness, a query a
 step, and the answer is the best cell seen, as for all multi-trial searchers.

@@ -23,7 +23,7 @@ from benchmarks.layers import cross_entropy
 from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.replay import Replay
 
-Score: TypeAlias = Callable[[Sequence["Cell | Tensor"], Tensor, Tensor], np.ndarray]  # of candidates on images
+Score: TypeAlias = Callable[[Sequence["Cell | Tensor"], Tensor, Tensor], list[float]]  # of candidates on images
 
 
 class WeightSettings(Settings):

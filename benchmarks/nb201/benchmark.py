@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.base import NetworkSize, Score, UserError
+from benchmarks.base import Cell, LowFidelity, NetworkSize, Score, UserError
 from benchmarks.nb201 import cell as cells
+from benchmarks.nb201 import space
 from benchmarks.nb201.table import Column, Key, Table
 from benchmarks.nb201.table_file import load_table
 
@@ -43,6 +44,7 @@ class Benchmark:
     in_channels: int
     images: Callable[[str, int, int | None], tuple[Images, Images]]  # data set, resolution, count -> train, valid
 
+    space = space
     splits = ("valid", "test")
 
     @property
@@ -53,7 +55,7 @@ class Benchmark:
     def version(self) -> str:
         return self.table.sha256
 
-    def space(self, dataset: str, preset: dict[str, Any]) -> NetworkSize:
+    def size(self, dataset: str, preset: dict[str, Any]) -> NetworkSize:
         return NetworkSize(preset["channels"], preset["cells"], self.in_channels, self.classes[dataset])
 
     def column(self, dataset: str, split: str) -> Column:
@@ -86,6 +88,16 @@ class Benchmark:
                 "multi-trial searchers need all of them: convert a complete archive"
             )
         return column.mean, seconds
+
+    def low_fidelity(self, dataset: str) -> LowFidelity:
+        """What multi-trial searchers may ask for, made of copies: a cell's accuracy (percent) and simulated seconds."""
+        accuracy, seconds = (values.copy() for values in self.proxy(dataset))
+
+        def query(cell: Cell) -> tuple[float, float]:
+            index = cells.index(cell)
+            return accuracy.item(index), seconds.item(index)
+
+        return query
 
     def proxy_cost(self, dataset: str) -> str:
         """What the simulated seconds consist of."""

@@ -29,14 +29,18 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
     from benchmarks.nb201.network import Skeleton
     from benchmarks.nb201.supernet import Supernet
 
-__all__ = ["canonical", "function_name", "index", "is_collapsed", "is_connected", "parse", "to_string"]
-
+# fmt: off
+__all__ = [
+    "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed", "is_connected", "mutate", "name",
+    "neighbours", "network", "none", "operation_counts", "operations", "parse", "sample", "size", "supernet", "to_string",
+]
+# fmt: on
 name = "nb201"
-operations = OPERATIONS
+operations: tuple[str, ...] = OPERATIONS
 none = NONE
 edges = tuple(Edge("cell", *edge) for edge in EDGES)
-incoming = (slice(0, 1), slice(1, 3), slice(3, 6))
-size = NUM_CELLS
+incoming: tuple[slice, ...] = (slice(0, 1), slice(1, 3), slice(3, 6))
+size: int | None = NUM_CELLS
 
 
 def derive(alphas: Any, keep_none: bool = True, edge_weights: np.ndarray | None = None) -> Cell:

@@ -187,8 +187,8 @@ class PartialCell(MixedCell):
 class Supernet(Skeleton):
     """All cells of the space in one network: call it with (images, cell) or (images, mixture weights (6, 5)).
 
-    Architecture parameters are not part of it: `parameters()` are the weights w alone. With a `mixed_share` above 1 only
-    one in so many channels is mixed, and mixtures are (6, 6): see `PartialCell`.
+    Architecture parameters are not part of it: `parameters()` are the weights w alone. With a `mixed_share` above 1
+    only one in so many channels is mixed, and mixtures are (6, 6): see `PartialCell`.
     """
 
     def __init__(self, size: NetworkSize, seed: int, mixed_share: int = 1):

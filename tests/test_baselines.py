@@ -10,6 +10,7 @@ from test_searchers import build, make_task
 
 from benchmarks.base import NetworkSize
 from benchmarks.nb201 import cell as C
+from benchmarks.nb201 import space
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import Sampled, Supernet
 from searchers import base, darts, enas, pcdarts
@@ -297,9 +298,9 @@ def test_one_shot_cmaes_minimises_the_error_and_answers_its_mean(monkeypatch):
     cma = CMA(np.zeros(30), 1.3, population_size=14, seed=task.seed_of("cmaes") % 2**32)
     for _ in range(30):
         asked = [cma.ask() for _ in range(14)]
-        cma.tell([(x, 100 * error(C.derive(x.reshape(6, 5)))) for x in asked])
+        cma.tell([(x, 100 * error(space.derive(x.reshape(6, 5)))) for x in asked])
     np.testing.assert_allclose(alphas, cma.mean.reshape(6, 5))
-    assert C.derive(alphas) == (3,) * 6
+    assert space.derive(alphas) == (3,) * 6
     assert found["best_one_shot"] == 100.0
 
 
@@ -312,8 +313,8 @@ def test_rsws_answers_the_best_of_its_candidates_on_all_validation_images():
     last = searcher.step()
     task.stream("paths").bit_generator.state = paths
     for _ in searcher.training.batches(9):
-        C.sample(task.stream("paths"))
-    candidates = [C.sample(task.stream("paths")) for _ in range(4)]
+        space.sample(task.stream("paths"))
+    candidates = [space.sample(task.stream("paths")) for _ in range(4)]
     images = task.valid
     x = (images.pixels.float() - images.mean[0]) / images.std[0]
     with torch.no_grad():
@@ -336,7 +337,7 @@ def test_zero_order_estimate_from_given_errors(monkeypatch):
     monkeypatch.setattr(searcher.training, "errors", lambda cells, x, y: (seen.extend(cells), losses)[1])
     expected = ((1.0 - 0.5) * u[0] + (2.0 - 2.5) * u[1] + (3.0 - 3.5) * u[2]) / 3  # 2σ = 1
     np.testing.assert_allclose(searcher.estimate(), expected)
-    assert seen[4] == C.derive(searcher.alpha.values() - 0.5 * u[1])
+    assert seen[4] == space.derive(searcher.alpha.values() - 0.5 * u[1])
 
 
 # ------------------------------------------------------------------------------------------ multi-trial
@@ -367,10 +368,10 @@ def test_local_search_climbs_to_the_optimum_and_pays_no_cell_twice():
     # at most six moves of at most 24 new neighbours each
     assert C.index((3,) * 6) in queried[: 1 + 7 * 24]
     first = C.from_index(queried[0])
-    neighbours = {C.index(cell) for cell in C.neighbours(first)}
+    neighbours = {C.index(cell) for cell in space.neighbours(first)}
     assert set(queried[1:25]) == neighbours
     centre = max(neighbours, key=lambda k: task.proxy_accuracy[k])
-    assert all(k in {C.index(cell) for cell in C.neighbours(C.from_index(centre))} for k in queried[25:35])
+    assert all(k in {C.index(cell) for cell in space.neighbours(C.from_index(centre))} for k in queried[25:35])
 
 
 def test_reinforce_s_first_steps_by_hand():
@@ -391,7 +392,7 @@ def test_reinforce_learns_the_separable_optimum():
     searcher = searching("reinforce", separable_task(budget=1500.0), lr=0.05)
     while searcher.step() is not None:
         pass
-    assert C.derive(searcher.logits) == (3,) * 6
+    assert space.derive(searcher.logits) == (3,) * 6
 
 
 def test_cma_es_beats_random_search_on_the_separable_landscape_and_replays():

@@ -5,13 +5,13 @@ import pytest
 from test_searchers import build
 
 from benchmarks.nb201 import cell as C
+from benchmarks.nb201 import space
 from searchers import alpha_swarm
-from searchers.one_shot import SHAPE
 
 
 def position_of(index: int) -> np.ndarray:
     """(30,) alphas whose arg-max is the cell."""
-    alphas = np.zeros(SHAPE)
+    alphas = np.zeros((6, 5))
     alphas[np.arange(6), list(C.from_index(index))] = 1.0
     return alphas.reshape(-1)
 
@@ -42,7 +42,7 @@ def handing_over(monkeypatch):
 @pytest.mark.parametrize("winner", [10, 60, 70, 80, 90])
 def test_the_hand_over_s_answer_scores_best_of_swarm_archive_and_g(handing_over, monkeypatch, winner):
     calls = scripted(monkeypatch, handing_over.swarm, lambda i: 0.2 if i == winner else 0.5)
-    assert C.index(C.derive(handing_over.choose_best())) == winner
+    assert C.index(space.derive(handing_over.choose_best())) == winner
     assert calls == [([10, 20, 30, 40, 50, 60, 70, 80, 90], 64)]  # all of them, once, on all final images
 
 
@@ -54,8 +54,8 @@ def test_without_re_scoring_g_is_handed_over(handing_over, monkeypatch, rescore,
     calls = scripted(monkeypatch, searcher.swarm, lambda i: float(i != 30))
     searcher.phase, searcher.epoch = "exploration", searcher.exploration_end
     searcher.switch()
-    assert (searcher.phase, C.index(C.derive(searcher.answer)), len(calls)) == ("stability", answer, int(rescore))
-    np.testing.assert_allclose(searcher.descent.values(), position_of(answer).reshape(SHAPE))
+    assert (searcher.phase, C.index(space.derive(searcher.answer)), len(calls)) == ("stability", answer, int(rescore))
+    np.testing.assert_allclose(searcher.descent.values(), position_of(answer).reshape(6, 5))
 
 
 def test_the_archive_keeps_the_best_cells_seen_with_their_best_scores(monkeypatch):
@@ -70,7 +70,7 @@ def test_the_archive_keeps_the_best_cells_seen_with_their_best_scores(monkeypatc
         scripted(monkeypatch, swarm, scores.__getitem__)
         swarm.generation()
     assert [(C.index(cell), score) for cell, (score, _) in swarm.archive.items()] == [(3, 0.1), (4, 0.2), (7, 0.3)]
-    assert all(C.derive(np.reshape(position, SHAPE)) == cell for cell, (_, position) in swarm.archive.items())
+    assert all(space.derive(np.reshape(position, (6, 5))) == cell for cell, (_, position) in swarm.archive.items())
 
 
 def test_scored_anew_everybody_and_g_have_the_new_images_scores(monkeypatch):
@@ -87,7 +87,7 @@ def test_scored_anew_everybody_and_g_have_the_new_images_scores(monkeypatch):
     found = np.array([scores[i] for i in cells])
     np.testing.assert_allclose(swarm.scored, found)
     np.testing.assert_allclose(swarm.swarm.fitness, found - 0.3 * alpha_swarm.diversity(swarm.swarm.x))
-    assert (C.index(C.derive(swarm.best())), swarm.swarm.best_value) == (20, 0.4)
+    assert (C.index(space.derive(swarm.best())), swarm.swarm.best_value) == (20, 0.4)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_stability_ends_after_so_many_epochs_in_a_row_without_another_cell(monke
             self.path = [5, *cells]
 
         def values(self):
-            return position_of(self.path[0]).reshape(SHAPE)
+            return position_of(self.path[0]).reshape(6, 5)
 
         def alternate(self, epoch):
             self.path.pop(0)
@@ -130,6 +130,6 @@ def test_stability_ends_after_so_many_epochs_in_a_row_without_another_cell(monke
     while not searcher.finished() and searcher.epoch < 4 + len(cells):
         searcher.refine()
         searcher.epoch += 1
-        answers.append(C.index(C.derive(searcher.answer)))
+        answers.append(C.index(space.derive(searcher.answer)))
     assert answers == cells[:epochs]
     assert searcher.finished()

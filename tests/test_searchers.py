@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.base import NetworkSize, UserError
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201 import digits_training
+from benchmarks.nb201 import digits_training, space
 from benchmarks.nb201.supernet import Supernet
 from searchers import alpha_swarm, base, one_shot
 from searchers.base import Budget, SearchTask
@@ -166,7 +166,7 @@ def test_answers_and_counters(name):
         assert C.from_index(C.index(step.cell)) == step.cell
         assert step.alphas is None or np.asarray(step.alphas).shape == (6, 5)
         if step.alphas is not None:
-            assert C.derive(step.alphas) == step.cell
+            assert space.derive(step.alphas) == step.cell
     if kind == "one-shot":
         assert searcher.step() is None
         assert steps == EPOCHS
@@ -344,7 +344,7 @@ def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
     swarm.training.fitness.load_state_dict(state)
     x, y = swarm.training.fitness.next()
     batches = [(x[:16], y[:16]), (x[16:], y[16:])]  # statistics of 16 images each
-    cells = [C.derive(p.reshape(6, 5)) for p in swarm.swarm.x]
+    cells = [space.derive(p.reshape(6, 5)) for p in swarm.swarm.x]
     entropy = torch.nn.functional.cross_entropy
     with torch.no_grad():
         losses = [np.mean([entropy(swarm.training.net(x, cell), y).item() for x, y in batches]) for cell in cells]

@@ -10,9 +10,9 @@ from test_baselines import searching, separable_task
 from test_searchers import build
 
 from benchmarks.nb201 import cell as C
+from benchmarks.nb201 import space
 from benchmarks.nb201.supernet import Sampled
 from searchers import one_shot
-from searchers.one_shot import SHAPE
 
 # ----------------------------------------------------------------------------------------- steps on alpha
 
@@ -20,14 +20,14 @@ from searchers.one_shot import SHAPE
 def test_alpha_steps_are_adam_s_by_hand():
     """β 0.5 and 0.999. First m̂ = v̂ = 1; then m̂ = −1.25 / 0.75, v̂ = 0.009999 / 0.001999. Decay is part of a gradient."""
     _, searcher = build("darts", alpha_init=0.0, alpha_lr=0.1, alpha_weight_decay=0.0)
-    searcher.alpha.descend(torch.ones(SHAPE))
+    searcher.alpha.descend(torch.ones((6, 5)))
     np.testing.assert_allclose(searcher.alpha.values(), -0.1, rtol=1e-5)
-    searcher.alpha.descend(torch.full(SHAPE, -3.0))
+    searcher.alpha.descend(torch.full((6, 5), -3.0))
     np.testing.assert_allclose(searcher.alpha.values(), -0.0254793, rtol=1e-4)
     _, searcher = build("darts", alpha_init=0.0, alpha_lr=0.1, alpha_weight_decay=1.0)
     with torch.no_grad():
         searcher.alpha.alphas.fill_(2.0)
-    searcher.alpha.descend(torch.zeros(SHAPE))
+    searcher.alpha.descend(torch.zeros((6, 5)))
     np.testing.assert_allclose(searcher.alpha.values(), 1.9, rtol=1e-5)
 
 
@@ -76,7 +76,7 @@ def test_steps_go_through_the_softmax_of_the_alphas_there_are(name, monkeypatch)
 
 def test_gdas_trains_on_paths_and_drnas_on_draws(monkeypatch):
     """Each from the α that there is: one operation far above the others on each edge, that of cell 284."""
-    alphas = np.zeros(SHAPE)
+    alphas = np.zeros((6, 5))
     alphas[np.arange(6), list(C.from_index(284))] = 30.0
     _, searcher = build("gdas")
     of_w, of_alpha, _ = resting(searcher, monkeypatch)
@@ -103,7 +103,7 @@ def test_gdas_temperature_divides_the_gradient(monkeypatch):
     _, searcher = build("gdas")
     monkeypatch.setattr(torch.Tensor, "exponential_", lambda self, generator=None: self.fill_(1.0))
     for searcher.epoch, tau in ((0, 10.0), (9, 0.1)):
-        alphas = torch.zeros(SHAPE, requires_grad=True)
+        alphas = torch.zeros((6, 5), requires_grad=True)
         searcher.relax(alphas).weights[:, 0].sum().backward()
         np.testing.assert_allclose(alphas.grad[:, 0], 0.16 / tau, rtol=1e-4)
         np.testing.assert_allclose(alphas.grad[:, 1:], -0.04 / tau, rtol=1e-4)
@@ -157,7 +157,7 @@ def test_the_default_fitness_is_the_error(monkeypatch):
     swarm.generation()
     fitness.load_state_dict(state)
     x, y = fitness.next()
-    cells = [C.derive(p.reshape(SHAPE)) for p in swarm.swarm.x]
+    cells = [space.derive(p.reshape(6, 5)) for p in swarm.swarm.x]
     with torch.no_grad():  # statistics of 16 images each
         wrong = [sum((searcher.training.net(x[s], c).argmax(1) != y[s]).sum().item() for s in halves) / 32
                  for c in cells for halves in [(slice(16), slice(16, 32))]]  # fmt: skip
@@ -170,7 +170,7 @@ def test_the_literal_reading_scores_softmax_mixtures(monkeypatch):
     swarm, seen = searcher.swarm, []
     monkeypatch.setattr(swarm, "score", lambda choices, x, y: (seen.extend(choices), np.arange(6.0))[1])
     swarm.generation()
-    e = np.exp(swarm.swarm.x.reshape(6, *SHAPE))
+    e = np.exp(swarm.swarm.x.reshape(6, 6, 5))
     np.testing.assert_allclose(torch.stack(seen), e / e.sum(2, keepdims=True), rtol=1e-5)
     assert swarm.score is not searcher.training.errors
 

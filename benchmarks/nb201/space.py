@@ -31,8 +31,9 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 
 # fmt: off
 __all__ = [
-    "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed", "is_connected", "mutate", "name",
-    "neighbours", "network", "none", "operation_counts", "operations", "parse", "sample", "size", "supernet", "to_string",
+    "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
+    "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
+    "operations", "parse", "sample", "size", "supernet", "to_string",
 ]
 # fmt: on
 name = "nb201"

@@ -21,11 +21,11 @@ from benchmarks.nb201.benchmark import open_benchmark
 from harness import campaign, runner
 from harness.specs import parse_specs
 from searchers import alpha_swarm, base
-from searchers.one_shot import SHAPE, softmax
+from searchers.one_shot import softmax
 
 
 def softmaxed(positions: np.ndarray) -> np.ndarray:
-    return softmax(positions.reshape(-1, *SHAPE)).reshape(len(positions), -1)
+    return softmax(positions.reshape(-1, 6, 5)).reshape(len(positions), -1)
 
 
 def scaled(d: np.ndarray) -> np.ndarray:
@@ -46,7 +46,7 @@ def to_centre(positions: np.ndarray) -> np.ndarray:
 
 def of_cells(positions: np.ndarray) -> np.ndarray:
     """Mean share of edges on which a particle's arg-max cell differs from the others'."""
-    chosen = positions.reshape(-1, *SHAPE).argmax(axis=-1)
+    chosen = positions.reshape(-1, 6, 5).argmax(axis=-1)
     return scaled((chosen[:, None] != chosen[None]).mean(axis=-1).sum(axis=1) / max(len(chosen) - 1, 1))
 
 

@@ -22,21 +22,22 @@ from rows import appended
 from scipy.stats import spearmanr
 
 from benchmarks.nb201 import cell as cells
+from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import Benchmark, open_benchmark
 from harness import campaign, runner
 from harness.specs import parse_specs
 from searchers.gicso import GICSOSettings
-from searchers.one_shot import SHAPE, WeightTraining
+from searchers.one_shot import WeightTraining
 
 SAMPLE, TOP, IMAGES = 200, 10, 1024
 
 
 def path(training: WeightTraining, rng: np.random.Generator) -> Callable:
-    return lambda: cells.sample(rng)
+    return lambda: space.sample(rng)
 
 
 def full_path(training: WeightTraining, rng: np.random.Generator) -> Callable:
-    return lambda: cells.sample(rng, none=False)
+    return lambda: space.sample(rng, none=False)
 
 
 def mixture(training: WeightTraining, rng: np.random.Generator) -> Callable:
@@ -112,7 +113,7 @@ def measured(training: WeightTraining, phases: list, benchmark: Benchmark) -> It
 
 def _wide(cell: cells.Cell) -> np.ndarray:
     """α whose softmax gives a cell's operations about half of the weight, as a wide particle's does."""
-    alphas = np.zeros(SHAPE)
+    alphas = np.zeros((6, 5))
     alphas[np.arange(6), list(cell)] = np.log(4)
     return alphas
 

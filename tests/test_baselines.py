@@ -8,12 +8,13 @@ from cmaes import CMA
 from plain_weights import copy_weights
 from test_searchers import build, make_task
 
-from benchmarks.base import NetworkSize
+from benchmarks.base import NetworkSize, Sampled
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
+from benchmarks.nb201.benchmark import low_fidelity
 from benchmarks.nb201.plain import plain_supernet
-from benchmarks.nb201.supernet import Sampled, Supernet
-from searchers import base, darts, enas, pcdarts
+from benchmarks.nb201.supernet import PartialCell, Supernet
+from searchers import base, darts, enas
 from searchers.cmaes import Strategy
 
 # ----------------------------------------------------------------------------------------- second order
@@ -160,7 +161,7 @@ def test_a_partial_cell_is_the_plain_one_edge_by_edge():
     """Per edge: mix the first quarter, keep the rest, shuffle, weigh by β (the paper's fig. 1)."""
     channels, c = 8, 2
     torch.manual_seed(0)
-    cell = pcdarts.PartialCell(channels).double()
+    cell = PartialCell(channels, 4).double()
     x = torch.randn(6, channels, 5, 5, dtype=torch.float64)
     alpha, beta = torch.rand(6, 5, dtype=torch.float64), torch.rand(6, dtype=torch.float64)
 
@@ -347,8 +348,7 @@ def separable_task(seconds=1.0, budget=1000.0):
     """Accuracy is a sum over edges: one optimum, cell (3, 3, 3, 3, 3, 3), no local ones."""
     task = make_task(kind="multi-trial", seconds=budget)
     value = np.array([0.0, 3.0, 6.0, 10.0, 5.0])
-    task.proxy_accuracy = value[C.all_cells()].sum(1)
-    task.proxy_seconds = np.full(15_625, seconds)
+    task.low_fidelity = low_fidelity(value[C.all_cells()].sum(1), np.full(15_625, seconds))
     return task
 
 
@@ -370,7 +370,7 @@ def test_local_search_climbs_to_the_optimum_and_pays_no_cell_twice():
     first = C.from_index(queried[0])
     neighbours = {C.index(cell) for cell in space.neighbours(first)}
     assert set(queried[1:25]) == neighbours
-    centre = max(neighbours, key=lambda k: task.proxy_accuracy[k])
+    centre = max(neighbours, key=lambda k: task.low_fidelity(C.from_index(k))[0])
     assert all(k in {C.index(cell) for cell in space.neighbours(C.from_index(centre))} for k in queried[25:35])
 
 
@@ -397,16 +397,16 @@ def test_reinforce_learns_the_separable_optimum():
 
 def test_cma_es_beats_random_search_on_the_separable_landscape_and_replays():
     answers = {}
-    for name, settings in (("cmaes", {"oracle": "table"}), ("random", {})):
-        searcher = searching(name, separable_task(budget=280.0), **settings)
+    for name in ("cmaes-table", "random"):
+        searcher = searching(name, separable_task(budget=280.0))
         while (step := searcher.step()) is not None:
             answers[name] = step
-    accuracy = separable_task().proxy_accuracy
-    assert accuracy[C.index(answers["cmaes"].cell)] > accuracy[C.index(answers["random"].cell)]
-    one = Strategy(1.3, 14, 5)
+    accuracy = separable_task().low_fidelity
+    assert accuracy(answers["cmaes-table"].cell)[0] > accuracy(answers["random"].cell)[0]
+    one = Strategy(30, 1.3, 14, 5)
     for _ in range(3):
         samples = one.ask()
         one.tell(samples, [float((s**2).sum()) for s in samples])
-    two = Strategy(1.3, 14, 5)
+    two = Strategy(30, 1.3, 14, 5)
     two.replay(one.told)
     np.testing.assert_array_equal(one.ask(), two.ask())

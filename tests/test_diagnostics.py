@@ -59,7 +59,9 @@ def test_swarm_diversity_is_kept_a_generation_each_and_drawn_over_epochs():
 def test_a_swarm_tells_its_diversity_after_every_generation(monkeypatch):
     _, searcher = build("gicso")
     seen, generation = [], searcher.swarm.generation
-    monkeypatch.setattr(searcher.swarm, "generation", lambda w: (generation(w), seen.append(searcher.swarm.spread())))
+    monkeypatch.setattr(
+        searcher.swarm, "generation", lambda w: (generation(w), seen.append(searcher.swarm.diversity()))
+    )
     told = [searcher.step().metrics.get("swarm_diversity") for _ in range(5)]  # 3 epochs of warm-up
     assert told == [None, None, None, seen[:2], seen[2:]]
     assert len(set(seen)) == 4

@@ -17,6 +17,7 @@ import torch
 from benchmarks.base import NetworkSize, UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import digits_training, space
+from benchmarks.nb201.benchmark import low_fidelity
 from benchmarks.nb201.supernet import Supernet
 from searchers import alpha_swarm, base, one_shot
 from searchers.base import Budget, SearchTask
@@ -26,7 +27,7 @@ SPECS = {
     "random": {},
     "evolution": {},
     "cso": {"population": 6, "fitness_batch": 32, "fitness_images": 32},
-    "cso[table]": {"oracle": "table", "population": 6},
+    "cso-table": {"population": 6},
     "local": {},
     "reinforce": {},
     "rsws": {"candidates": 5, "fitness_batch": 32},
@@ -38,7 +39,7 @@ SPECS = {
     "drnas": {},
     "betadarts": {},
     "cmaes": {"generations": 2, "fitness_batch": 32, "fitness_images": 64},
-    "cmaes[table]": {"oracle": "table"},
+    "cmaes-table": {},
     "zero-order": {"pairs": 2, "fitness_batch": 32, "fitness_images": 32},
     "gicso": {
         "population": 6,
@@ -53,13 +54,13 @@ PARTS = digits_training.parts()["train"]
 
 
 def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu", precision="fp32"):
-    space, budget = NetworkSize(2, 1, 1, 10), Budget(epochs, seconds)
-    task = SearchTask(seed, "digits", space, budget, batch_size=16, device=device, precision=precision)
+    size, budget = NetworkSize(2, 1, 1, 10), Budget(epochs, seconds)
+    task = SearchTask(seed, "digits", space, size, budget, batch_size=16, device=device, precision=precision)
     if kind == "one-shot":
         task.train, task.valid = PARTS.subset(range(64)).to(device), PARTS.subset(range(64, 128)).to(device)
     else:
         rng = np.random.default_rng(9)
-        task.proxy_accuracy, task.proxy_seconds = rng.uniform(10, 90, 15_625), rng.uniform(5, 15, 15_625)
+        task.low_fidelity = low_fidelity(rng.uniform(10, 90, 15_625), rng.uniform(5, 15, 15_625))
     return task
 
 
@@ -69,13 +70,12 @@ def configured(name, **changes):
 
 
 def kind(name):
-    searcher, config = configured(name)
-    return searcher.kind_of(config)
+    return base.find(name.partition("[")[0]).kind
 
 
 def build(name, seed=0, **changes):
     searcher, config = configured(name, **changes)
-    task = make_task(seed, kind=searcher.kind_of(config))
+    task = make_task(seed, kind=searcher.kind)
     return task, searcher(task, config)
 
 
@@ -159,7 +159,7 @@ def test_global_generators_are_neither_read_nor_moved(name):
 @pytest.mark.parametrize("name", SPECS)
 def test_answers_and_counters(name):
     task, searcher = build(name)
-    kind = searcher.kind_of(searcher.config)
+    kind = searcher.kind
     steps = 0
     while (step := searcher.step()) is not None:
         steps += 1
@@ -204,7 +204,7 @@ def test_streams_depend_on_seed_and_purpose_only():
 
 def proxy_task(seconds, budget):
     task = make_task(kind="multi-trial", seconds=budget)
-    task.proxy_seconds = np.full(15_625, seconds)
+    task.low_fidelity = lambda cell: (50.0, seconds)
     return task
 
 

@@ -17,7 +17,7 @@ def test_specs():
     assert [s.label for s in specs][::3] == ["darts", "random"]
     assert all(s.label.startswith("gicso-") and len(s.label) == 14 for s in specs[1:3])
     assert parse_specs("gicso[population=24]")[0].label == "gicso"  # the default, spelled out
-    assert parse_specs("cso[oracle=table]")[0].kind == "multi-trial"
+    assert parse_specs("cso-table")[0].kind == "multi-trial"
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,14 @@ def test_bad_input_is_one_line_and_exit_code_2(harness, table, tmp_path, argumen
     assert not (tmp_path / "out").exists()  # said before any work
 
 
+@pytest.mark.parametrize("command", [("report",), ("compare", "no-such-folder")])
+@pytest.mark.parametrize("margin", ["inf", "nan", "0", "200"])
+def test_a_margin_is_checked_before_any_work(harness, tmp_path, command, margin):
+    code, out, err = harness(command[0], tmp_path, *command[1:], "--margin", margin)
+    assert (code, out) == (2, "")
+    assert err == f"error: --margin {margin}: accuracy points above 0 and below 100, e.g. 0.5\n"
+
+
 def test_no_cuda_is_said(harness, table, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")

@@ -16,6 +16,7 @@ from test_tables import failed, make_campaign, make_record, two_searchers
 
 from benchmarks.base import UserError
 from harness import drawing, figures, findings, readable, report, statistics, store, tables
+from harness.compare import compare
 
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
 FILES = {
@@ -168,6 +169,16 @@ def test_every_part_of_a_report_says_that_the_table_holds_some_cells(tmp_path):
     assert "all cells" not in words
     (sentence,) = said(records[:5], make_campaign({"gicso": "one-shot"}, range(5), space=campaign["space"]))
     assert "92.00 on cifar10 (regret 2.37 against the best of 1,000 of 15,625 cells)" in sentence
+
+
+def test_compared_campaigns_with_one_seed_in_common_are_not_tested(tmp_path):
+    folders = [write_campaign(tmp_path / name, [make_record("a", s, 93.0) for s in seeds],
+                              make_campaign({"a": "one-shot"}, seeds))
+               for name, seeds in (("one", [0, 1]), ("two", [1, 2]))]  # fmt: skip
+    text = compare(*folders, 0.5)
+    assert "Scored by nb201: table.npz, sha256 abababababab\n" in text
+    assert text.count("; n = 1, +0.00, not tested\n") == 2
+    assert text.endswith("; n = 1, +0.00, not tested")
 
 
 def test_headline_follows_each_data_set():

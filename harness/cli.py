@@ -16,6 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.base import UserError
+from harness.quantities import LARGEST_COUNT
 
 app = typer.Typer(
     add_completion=False,
@@ -73,12 +74,13 @@ SetOption = Annotated[
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Move old runs aside and start anew.")]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Runs at a time. Default: the cores, 1 on a GPU, all on a cluster.")
+    int | None,
+    typer.Option(min=1, max=LARGEST_COUNT, help="Runs at a time. Default: the cores, 1 on a GPU, all on a cluster."),
 ]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="torch threads a run, on a CPU.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="torch threads a run, on a CPU.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 MarginOption = Annotated[
-    float | None, typer.Option(min=0, help="Accuracy points within which two are held to be equal; tested.")
+    float | None, typer.Option(help="Accuracy points (0 to 100, exclusive) within which two are held equal; tested.")
 ]
 PrecisionOption = Annotated[Precision, typer.Option(help="auto is fp32 on a CPU, bf16 on CUDA.")]
 
@@ -97,12 +99,14 @@ class Executor(StrEnum):
 CLUSTER = "On a cluster"
 ExecutorOption = Annotated[Executor, typer.Option(help="Where runs are made.", rich_help_panel=CLUSTER)]
 CpusOption = Annotated[
-    float | None, typer.Option(min=0.01, help="CPUs of a run; default --threads.", rich_help_panel=CLUSTER)
+    float | None,
+    typer.Option(min=0.01, max=LARGEST_COUNT, help="CPUs of a run; default --threads.", rich_help_panel=CLUSTER),
 ]
 GpusOption = Annotated[
     float | None,
     typer.Option(
         min=0,
+        max=LARGEST_COUNT,
         help="GPUs of a run, on Ray also a part of one; 1 with --device cuda, else 0.",
         rich_help_panel=CLUSTER,
     ),
@@ -114,7 +118,11 @@ PartitionOption = Annotated[str | None, typer.Option("--slurm-partition", rich_h
 TimeOption = Annotated[
     int | None,
     typer.Option(
-        "--slurm-time", min=1, help="Minutes of a task (240), which then queues itself again.", rich_help_panel=CLUSTER
+        "--slurm-time",
+        min=1,
+        max=LARGEST_COUNT,
+        help="Minutes of a task (240), which then queues itself again.",
+        rich_help_panel=CLUSTER,
     ),
 ]
 SlurmOption = Annotated[
@@ -330,7 +338,7 @@ def best(
 
     line, origin = best_cell(dataset, split, table, data)
     typer.echo(line)
-    typer.echo(origin, err=True)
+    typer.echo(origin)
 
 
 @app.command("list")
@@ -372,7 +380,7 @@ def build(
     what: Annotated[Built, typer.Argument()],
     out: Annotated[Path, typer.Option(help="The table; an unfinished one is continued.")] = Path("digits.npz"),
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes of one thread each; default: the cores.")
+        int | None, typer.Option(min=1, max=LARGEST_COUNT, help="Processes of one thread each; default: the cores.")
     ] = None,
 ) -> None:
     """Train every distinct cell and keep right answers: hours; the same command again continues."""
@@ -403,8 +411,10 @@ def perf(
     table: TableOption = None,
     data: DataOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="torch threads; a run of a campaign has one.")] = 1,
-    rounds: Annotated[int, typer.Option(min=1, help="Timed repetitions of every case.")] = 5,
+    threads: Annotated[
+        int, typer.Option(min=1, max=LARGEST_COUNT, help="torch threads; a run of a campaign has one.")
+    ] = 1,
+    rounds: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="Timed repetitions of every case.")] = 5,
     out: Annotated[Path | None, typer.Option(help="Default: results/perf/<machine>.")] = None,
 ) -> None:
     """Measure the supernet against a plain one, the hardware's ceilings, table look-ups, what runs cost beside."""

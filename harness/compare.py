@@ -9,20 +9,31 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
-from harness import readable, statistics, store, tables
-from harness.remarks import Campaign, Record, hardware, runs_of, score_columns, searchers_of
+from harness import quantities, readable, statistics, store, tables
+from harness.remarks import (
+    EQUIVALENCE,
+    Campaign,
+    Record,
+    hardware,
+    runs_of,
+    score_columns,
+    scored_by,
+    searchers_of,
+)
 
 SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads", "versions")
 
 
 def compare(first: Path, second: Path, margin: float | None = None) -> str:
     """The text of `harness compare`. `margin` in accuracy points also asks whether the two are equivalent."""
+    quantities.margin(margin)
     campaigns = [store.load_campaign(folder) for folder in (first, second)]
     loaded = [store.load_records(folder) for folder in (first, second)]
-    records, damaged = [found for found, _ in loaded], [text for _, texts in loaded for text in texts]
+    records, left_out = [runs for runs, _ in loaded], [text for _, texts in loaded for text in texts.values()]
     if campaigns[0]["table_sha256"] != campaigns[1]["table_sha256"]:
         raise UserError(f"{first} and {second} are scored from different tables: their numbers cannot be compared")
-    lines = [f"a = {first}, b = {second}", *(f"left out: {text}" for text in damaged), "", "settings and environment"]
+    lines = [f"a = {first}, b = {second}", scored_by(campaigns[0]), *(f"warning: {text}" for text in left_out)]
+    lines += ["", "settings and environment"]
     lines += _settings(campaigns, records) or ["  the same"]
     lines += ["", "searchers"]
     labels = [[s["label"] for s in searchers_of(r, c)] for r, c in zip(records, campaigns, strict=True)]
@@ -84,6 +95,7 @@ def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: floa
             equivalences.append(None if margin is None else statistics.paired_equivalence_p(differences, margin))
     lines = [
         "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean, p after Holm"
+        + ("" if margin is None else f"; equivalent: {EQUIVALENCE}")
     ]
     adjusted = zip(statistics.holm(tests), statistics.holm(equivalences), strict=True)
     for (what, found), (p, equal) in zip(rows, adjusted, strict=True):
@@ -93,7 +105,7 @@ def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: floa
             if found.ci_low is not None and found.ci_high is not None:
                 bounds = f"{statistics.signed(found.ci_low)}, {statistics.signed(found.ci_high)}"
                 line += f" [{bounds}; {found.ci_level:.3f}], {statistics.signed(found.mean)}"
-        line += "" if p is None else f", {statistics.p_text(p)}"
+        line += ", not tested" if p is None else f", {statistics.p_text(p)}"
         if equal is not None:
             verdict = "equivalent" if equal <= statistics.ALPHA else "not shown equivalent"
             line += f"; {verdict} within {margin:g} points ({statistics.p_text(equal)})"

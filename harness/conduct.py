@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.base import UserError
 from benchmarks.nb201 import benchmark as benchmarks
 from benchmarks.nb201.benchmark import Benchmark
-from harness import executors, on_ray, runner, store
+from harness import executors, on_ray, quantities, runner, store
 from harness.campaign import Order, Setting, left_to_do, places_for, plans, prepare, resolve_preset, shard
 from harness.executors import Execution
 from harness.progress import Progress, tell
@@ -248,7 +248,7 @@ def _part(text: str | None) -> tuple[int, int] | None:
     found = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
     if found is None:
         raise UserError(f"--shard {text!r}: expected I/N, the I-th of N parts, e.g. 1/4")
-    part, parts = int(found[1]), int(found[2])
+    part, parts = int(found[1]), quantities.count(int(found[2]), f"--shard {text}: the number of parts")
     if not 1 <= part <= parts:
         raise UserError(f"--shard {text}: the first number goes from 1 to the second")
     return part, parts

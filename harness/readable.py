@@ -23,9 +23,11 @@ from harness.remarks import (
     Note,
     Record,
     footnotes,
+    is_partial,
     planned_seeds,
     score_columns,
     searchers_of,
+    space_held,
     warnings,
 )
 from harness.statistics import ALPHA, p_number, signed
@@ -202,12 +204,14 @@ def _ablation_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
 
 
 def _space_group(columns: list[tuple[str, str]], campaign: Campaign) -> Group:
-    """What the benchmark itself allows: the best cell of each column, and the mean of all cells."""
+    """What the benchmark itself allows: the best cell of each column, and the mean of all cells in the table."""
     blank = [Cell(EMPTY)] * len(COSTS)
     about = [campaign["space"].get(d, {}).get(s) for d, s in columns]
     optimum = [Cell(_mean(a["optimum"]["value"]) if a else EMPTY) for a in about]
     mean = [Cell(_mean(a["mean"]) if a else EMPTY) for a in about]
-    rows = [("optimum (of each column)", optimum), ("mean of all cells", mean)]
+    held = space_held(campaign)
+    which = f"of {held}" if is_partial(campaign) else "of each column"
+    rows = [(f"optimum ({which})", optimum), (f"mean of {held}", mean)]
     return Group("the space", [Row(name, "", [Cell(EMPTY), *cells, *blank]) for name, cells in rows])
 
 

@@ -5,25 +5,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from benchmarks.nb201.cell import NUM_CELLS
 from benchmarks.processor import kernels_in_words, processor_in_words
+from harness import quantities
 from harness.power import power_note
 from harness.statistics import ALPHA
 
 SPLITS = ("valid", "test")
+EQUIVALENCE = f"two one-sided tests, p ≤ {ALPHA} after Holm in a family of their own"
 FLAT = 0.999  # mean entropy of α's rows, 1 is uniform
 
 Record = dict[str, Any]
 Campaign = dict[str, Any]
 
 
-class Asked(NamedTuple):
-    """Which test the user wants: pairs of the same seed or not, and a margin of equivalence in percent points."""
+@dataclass(frozen=True)
+class Asked:
+    """Which test the user wants: pairs of the same seed or not, and a margin of equivalence in percent points.
+
+    UserError where the margin is none.
+    """
 
     paired: bool = False
     margin: float | None = None
+
+    def __post_init__(self) -> None:
+        quantities.margin(self.margin)
 
 
 UNPAIRED = Asked()
@@ -71,6 +82,32 @@ def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
             seeds = [o["seed"] for o in records if o["label"] == r["label"]]
             known[r["label"]] = {k: r[k] for k in ("label", "searcher", "spec", "kind", "config")} | {"seeds": seeds}
     return list(known.values())
+
+
+def scored_by(about: Mapping[str, Any], digits: int = 12) -> str:
+    """Where the accuracies come from: the benchmark, its table, the first digits of the table's sha256.
+
+    `about`: a campaign, or its keys benchmark, table_source and table_sha256; with its key space, a table of some cells
+    is said to be one.
+    """
+    held = f", {space_held(about)}" if "space" in about and is_partial(about) else ""
+    return f"Scored by {about['benchmark']}: {about['table_source']}{held}, sha256 {about['table_sha256'][:digits]}"
+
+
+def space_held(campaign: Mapping[str, Any]) -> str:
+    """The cells that optimum, mean, regret and shares refer to: "all cells", or "1,000 of 15,625 cells" where the table
+    holds only these; where its columns differ, from the fewest to the most.
+    """
+    counts = sorted({c.get("cells", NUM_CELLS) for splits in campaign["space"].values() for c in splits.values()})
+    if not counts or counts[0] == NUM_CELLS:
+        return "all cells"
+    held = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    return f"{held} of {NUM_CELLS:,} cells"
+
+
+def is_partial(campaign: Mapping[str, Any]) -> bool:
+    """Whether the table lacks cells."""
+    return space_held(campaign) != "all cells"
 
 
 def trains(campaign: Campaign) -> bool:
@@ -205,7 +242,7 @@ def _marks(records: Sequence[Record], campaign: Campaign, asked: Asked) -> list[
         tests.append(f"{'for ablations ' if tests else ''}{of['spec']} (signed ranks of the pairs of a seed)")
     if not tests:
         return []
-    equal = "" if asked.margin is None else f", ≈ those equivalent within {asked.margin:g} points (two one-sided tests)"
+    equal = "" if asked.margin is None else f", ≈ those equivalent within {asked.margin:g} points ({EQUIVALENCE})"
     text = "On the test columns ↑ and ↓ mark rows that are better or worse than {}, p ≤ {} after Holm{}."
     return [Note(text, ", ".join(tests), ALPHA, equal)]
 
@@ -245,13 +282,16 @@ def _protocol(records: Sequence[Record], campaign: Campaign) -> Note:
         text += f", at {epochs} epochs, mean over the stored trials ({counts} a cell)"
         text += f" ({named})" if named else ""
     derived = "The derived cell is the arg-max over all five operations, none included; supernets use batch statistics."
-    return Note("{}. {} Table sha256 {}.", text, derived, campaign["table_sha256"])
+    return Note("{}. {} {}.", text, derived, scored_by(campaign, digits=64))
 
 
 def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     """What a reader must know before believing the table."""
     searchers = searchers_of(records, campaign)
     found = [Note("{}", w) for w in campaign.get("warnings", [])]
+    if is_partial(campaign):
+        text = "The table holds {}: optimum, mean, regret and the share beaten are of these, not of the whole space."
+        found.append(Note(text, space_held(campaign)))
     searched = [s["searcher"] for s in compared(records, campaign) if s["kind"] != "imported"]
     if searched and "random" not in searched and not ablated(campaign):
         found.append(Note("No random searcher in this campaign: nothing shows that the search beats chance."))

@@ -14,6 +14,7 @@ from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
 from harness import drawing, figures, findings, readable, remarks, statistics, store, tables
 from harness.ablations import sentences
+from harness.progress import tell
 from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds, trains
 from harness.statistics import p_number, p_text
 
@@ -51,20 +52,22 @@ def write_report(
 
 
 def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
-    """One or several campaigns' folders as one campaign; damaged records are named in its warnings.
+    """One or several campaigns' folders as one campaign; records left out are named in its warnings and on stderr.
 
     UserError where there are no runs, or where the campaigns cannot stand in one table.
     """
     campaigns = [store.load_campaign(f) for f in folders]
     loaded = [store.load_records(f) for f in folders]
-    campaign, records = join(campaigns, [found for found, _ in loaded], [str(f) for f in folders])
+    left_out = [text for _, texts in loaded for text in texts.values()]
+    for text in left_out:
+        tell(f"warning: {text}")
+    campaign, records = join(campaigns, [runs for runs, _ in loaded], [str(f) for f in folders])
     if not records:
         raise UserError(
             f"no runs in {', '.join(map(str, folders))} yet: nothing to report.\n"
             f"Start or resume the campaign: {campaign['command']}"
         )
-    damaged = [text for _, texts in loaded for text in texts]
-    return campaign | {"warnings": [*campaign.get("warnings", []), *damaged]}, records
+    return campaign | {"warnings": [*campaign.get("warnings", []), *left_out]}, records
 
 
 def write_files(
@@ -198,8 +201,9 @@ def headline(
         said_of.append(_ranked(ranks))
     if not said_of:
         means = results.query("split == 'test'")
+        of = f" against the best of {remarks.space_held(campaign)}" if remarks.is_partial(campaign) else ""
         said = ", ".join(
-            f"{m:.2f} on {d} (regret {g:.2f})" if g == g else f"{m:.2f} on {d}"
+            f"{m:.2f} on {d} (regret {g:.2f}{of})" if g == g else f"{m:.2f} on {d}"
             for d, m, g in zip(means["dataset"], means["mean"], means["regret"], strict=True)
             if m == m  # not nan
         )
@@ -224,13 +228,18 @@ def _ranked(ranks: pd.DataFrame) -> str:
 
 def _findings(rows: pd.DataFrame) -> dict[str, list[str]]:
     """Verdict -> data sets with their numbers, from one searcher's rows of comparisons."""
-    found: dict[str, list[str]] = {}
+    said: dict[str, list[str]] = {}
     for row in rows.to_dict("records"):
         sizes = f"n = {row['n_a']}" if row["n_a"] == row["n_b"] else f"n = {row['n_a']} and {row['n_b']}"
         tested = row["p_holm"] == row["p_holm"]
-        numbers = f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}" if tested else f"not tested, {sizes}"
-        found.setdefault(row["verdict"], []).append(f"{row['dataset']} ({numbers})")
-    return found
+        verdict, numbers = row["verdict"], sizes
+        if verdict == "equivalent":  # the test of this; that of a difference says nothing for it
+            verdict = f"equivalent within {row['margin']:g} points"
+            numbers = f"{p_text(row['p_equivalence'])} after Holm, two one-sided tests, {sizes}"
+        elif tested:
+            numbers = f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}"
+        said.setdefault(verdict, []).append(f"{row['dataset']} ({numbers})")
+    return said
 
 
 def _and(words: Sequence[str]) -> str:
@@ -269,6 +278,9 @@ def to_html(
         headline=headline(records, campaign, frames, ranks),
         power=remarks.power(records, campaign, asked),
         margin=asked.margin,
+        equivalence=remarks.EQUIVALENCE,
+        scored_by=remarks.scored_by(campaign),
+        space=remarks.space_held(campaign),
         standing=_standing_rows(results, specs),
         diagnostics=_diagnostic_rows(behaviour),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
@@ -295,7 +307,7 @@ def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
 
 
 def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]]:
-    """Test split: where the answers stand among all cells, a row per searcher and data set; then over the data sets."""
+    """Test split: where the answers stand in the table, a row per searcher and data set; then over the data sets."""
 
     def interval(low: float, high: float) -> str:
         return "" if low != low else f" [{low:.2f}, {high:.2f}]"

@@ -18,6 +18,7 @@ from benchmarks.nb201 import cost, digits
 from benchmarks.nb201.benchmark import Benchmark, find_table, image_places, open_benchmark
 from benchmarks.processor import kernels_in_words, processor_in_words
 from harness import campaign, runner
+from harness.remarks import scored_by
 from harness.specs import show_settings, show_value
 from searchers import base
 
@@ -44,13 +45,18 @@ def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -
     if split not in bench.splits:
         raise UserError(f"--split {split!r}{base.suggestion(split, list(bench.splits))}")
     index, score = bench.optimum(dataset, split)
-    held = int((~np.isnan(bench.column(dataset, split).mean)).sum())
+    held = bench.column(dataset, split).cells
     partial = "" if held == cells.NUM_CELLS else f"; of the {held:,} cells that this table holds"
     return (
         f"{index}  {cells.to_string(cells.from_index(index))}  {score.value:.4f} %",
         f"{dataset} {split}: {score.record} {score.split}, {score.epochs} epochs, mean of {score.trials} trials"
-        f"{partial}",
+        f"{partial}. {scored_by(_identity(bench))}",
     )
+
+
+def _identity(bench: Benchmark) -> dict[str, str]:
+    """What `scored_by` names, under a campaign's keys."""
+    return {"benchmark": bench.name, "table_source": bench.table.source, "table_sha256": bench.version}
 
 
 def describe_cell(spelling: str, benchmarks: Sequence[Benchmark]) -> str:
@@ -76,7 +82,7 @@ def describe_cell(spelling: str, benchmarks: Sequence[Benchmark]) -> str:
 
 def _in_table(index: int, benchmark: Benchmark) -> list[str]:
     table = benchmark.table
-    lines = [f"  {benchmark.name}: cost of the tabulated network"]
+    lines = [f"  {scored_by(_identity(benchmark))}", f"  {benchmark.name}: cost of the tabulated network"]
     for record in table.params:
         parts = [f"{table.params[record][index]:.6f} M parameters"]
         if record in table.flops:

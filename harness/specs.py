@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.base import UserError
+from harness import quantities
 from searchers import base
 
 
@@ -117,6 +118,7 @@ def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
     if changed:
         label = f"{name}-{digest(changed)[:8]}"
         text = f"{name}[{show_settings(dict(sorted(changed.items())))}]"
+    quantities.label(label, "searcher")
     return Spec(name, label, text, searcher.kind_of(config), values, searcher.reference_epochs)
 
 
@@ -160,13 +162,14 @@ def digest(value: Any) -> str:
 def parse_seeds(text: str) -> list[int]:
     """`5` is 0 to 4; `3,7,11` are these, `3,` is 3 alone. UserError for repeats and anything else."""
     parts = [part.strip() for part in text.removesuffix(",").split(",")]
-    if not all(re.fullmatch("[0-9]{1,15}", part) for part in parts):
-        raise UserError(f"--seeds {text!r}: expected a count (5) or a list (3,7,11) of whole numbers")
-    numbers = [int(part) for part in parts]
+    if not all(re.fullmatch("[0-9]+", part) for part in parts):
+        raise UserError(f"--seeds {text!r}: expected a count (5) or a list (3,7,11) of {quantities.SEEDS}")
+    numbers = [quantities.seed(part, f"--seeds {text!r}") for part in parts]
     if len(numbers) == 1 and "," not in text:
-        if not 1 <= numbers[0] <= 100_000:
-            raise UserError(f"--seeds {text}: a count from 1 to 100000; the single seed {text} is --seeds {text},")
-        return list(range(numbers[0]))
+        try:
+            return list(range(quantities.count(numbers[0], f"--seeds {text}")))
+        except UserError as error:
+            raise UserError(f"{error}; the single seed {text} is --seeds {text},") from None
     if len(set(numbers)) != len(numbers):
         raise UserError(f"--seeds {text!r}: a seed is given twice")
     return numbers

@@ -71,7 +71,7 @@ def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
     assert head == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
         "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
-        "iqm,iqm_low,iqm_high,relative_improvement,beaten"
+        "iqm,iqm_low,iqm_high,relative_improvement,beaten,benchmark,table_sha256,table_cells"
     )
     assert "query: 12 x epoch time, evaluation time is not recorded." in (out / "report" / "table.md").read_text()
     names = {"table.csv", "table.md", "table.tex", "comparisons.csv", "report.html", "convergence.png", "accuracy.svg"}

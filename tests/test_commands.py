@@ -45,6 +45,14 @@ def test_bad_input_is_one_line_and_exit_code_2(harness, table, tmp_path, argumen
     assert not (tmp_path / "out").exists()  # said before any work
 
 
+@pytest.mark.parametrize("command", [("report",), ("compare", "no-such-folder")])
+@pytest.mark.parametrize("margin", ["inf", "nan", "0", "200"])
+def test_a_margin_is_checked_before_any_work(harness, tmp_path, command, margin):
+    code, out, err = harness(command[0], tmp_path, *command[1:], "--margin", margin)
+    assert (code, out) == (2, "")
+    assert err == f"error: --margin {margin}: accuracy points above 0 and below 100, e.g. 0.5\n"
+
+
 def test_no_cuda_is_said(harness, table, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
@@ -79,6 +87,7 @@ def test_best(harness, table, dataset, answer):
     index, value = answer.split()
     assert out.split()[0] == index
     assert f"{value} %" in out
+    assert "Scored by nb201: CSV of published values, rounded to 6 decimals, sha256 " in out
 
 
 def test_show(harness, table, tmp_path):
@@ -86,6 +95,7 @@ def test_show(harness, table, tmp_path):
         code, out, _ = harness("show", spelling, "--table", table)
         assert code == 0
         assert "cell 284\n" in out
+        assert "Scored by nb201: CSV of published values, rounded to 6 decimals, sha256 " in out
         assert "0.101306 M parameters" in out
         assert out.count("→") >= 6
         assert "88.7900   mean of 3 trials" in out
@@ -186,7 +196,14 @@ def test_data_convert_and_info(harness, shared, table, tmp_path):
     assert "3 of 15,625 cells" in out
     assert "verified" in out
     assert sorted(p.name for p in tmp_path.iterdir()) == ["nb201.npz", "sample.npz"]
-    assert "; of the 3 cells that this table holds" in harness("best", "cifar10", "--table", tmp_path / "sample.npz")[2]
+    assert "; of the 3 cells that this table holds" in harness("best", "cifar10", "--table", tmp_path / "sample.npz")[1]
+    cells = tmp_path / "few.csv"
+    cells.write_text("seed,cell\n0,0\n1,284\n")
+    code, out, _ = harness("import", "few", cells, tmp_path / "few", "--table", tmp_path / "sample.npz")
+    assert (code, ", 3 of 15,625 cells, sha256 " in out.splitlines()[0]) == (0, True)
+    assert "| optimum (of 3 of 15,625 cells) |" in out
+    shutil.rmtree(tmp_path / "few")
+    cells.unlink()
     code, _, err = harness("data", "convert", table, tmp_path / "third.npz", "--verify")
     assert code == 2
     assert "leave --verify out" in err  # before any work: nothing is left behind

@@ -16,6 +16,7 @@ from test_tables import failed, make_campaign, make_record, two_searchers
 
 from benchmarks.base import UserError
 from harness import drawing, figures, findings, readable, report, statistics, store, tables
+from harness.compare import compare
 
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
 FILES = {
@@ -104,6 +105,16 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
     assert {r["searcher"] for r in rows} == {"gicso", "random"}
 
 
+def words_of(records, campaign, folder, asked=report.UNPAIRED):
+    """The page's text; its plots, which take seconds, are one empty drawing."""
+    (folder / "plot.svg").write_text("<svg/>")
+    frames = readable.frames_of(records, campaign, asked)
+    table = readable.readable_table(records, campaign, asked=asked, frames=frames)
+    more = (tables.ranks_table(records, campaign), tables.diagnostics(records, campaign))
+    plots = dict.fromkeys(report.PLOTS, folder / "plot.svg")
+    return Page(report.to_html(records, campaign, asked, table, frames, *more, plots)).words
+
+
 def said(records, campaign):
     return report.headline(
         records, campaign, readable.frames_of(records, campaign), tables.ranks_table(records, campaign)
@@ -120,6 +131,54 @@ def test_headline_says_not_distinguishable_with_p_and_n():
     assert sentence.startswith("gicso against random (one-shot against multi-trial): not distinguishable on cifar10 ")
     assert sentence.count(f"({p}, A = 0.22, n = 5)") == 3
     assert "better" not in sentence
+
+
+def test_headline_of_equivalent_searchers_quotes_the_test_of_equivalence(tmp_path):
+    """The same values at eight seeds: the test of a difference has p = 1; each of two one-sided ones 1 / C(16, 8)."""
+    records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
+    campaign, asked = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8))), report.Asked(margin=0.5)
+    frames = readable.frames_of(records, campaign, asked)
+    (sentence,) = report.headline(records, campaign, frames, tables.ranks_table(records, campaign))
+    numbers = "(p < 0.001 after Holm, two one-sided tests, n = 8)"  # 3 / 12870
+    named = f"cifar10 {numbers}, cifar100 {numbers} and ImageNet16-120 {numbers}"
+    assert sentence == f"a against b: equivalent within 0.5 points on {named}."
+    words = words_of(records, campaign, tmp_path, asked)
+    assert "equivalent within 0.5 points: two one-sided tests, p ≤ 0.05 after Holm in a family of their own." in words
+    assert "p of equivalence within 0.5 points, after Holm" in words
+
+
+def test_every_part_of_a_report_says_that_the_table_holds_some_cells(tmp_path):
+    records, campaign = two_searchers()
+    campaign["cloud"] = {"width": 0.5, "bins": {d: [[160, 170, 3]] for d in campaign["space"]}}
+    drawings = (figures.convergence, figures.accuracy, findings.space)
+
+    def legends():
+        return [{text.get_text() for text in draw(records, campaign).legends[0].texts} for draw in drawings]
+
+    whole = [{"optimum of all cells"}, {"optimum of all cells", "quartiles of all cells"}, {"all cells"}]
+    assert all(names <= legend for names, legend in zip(whole, legends(), strict=True))
+    assert figures.regret(records, campaign).axes[0].get_ylabel() == "regret, points"
+    for column in (column for splits in campaign["space"].values() for column in splits.values()):
+        column["cells"] = 1000
+    assert not any("all cells" in name for legend in legends() for name in legend)
+    held = [{name for name in legend if "1,000 of 15,625 cells" in name} for legend in legends()]
+    assert [len(names) for names in held] == [1, 2, 1]
+    assert figures.regret(records, campaign).axes[0].get_ylabel().endswith("against the best of 1,000 of 15,625 cells")
+    words = words_of(records, campaign, tmp_path)
+    assert "of 1,000 of 15,625 cells beaten, %" in words
+    assert "all cells" not in words
+    (sentence,) = said(records[:5], make_campaign({"gicso": "one-shot"}, range(5), space=campaign["space"]))
+    assert "92.00 on cifar10 (regret 2.37 against the best of 1,000 of 15,625 cells)" in sentence
+
+
+def test_compared_campaigns_with_one_seed_in_common_are_not_tested(tmp_path):
+    folders = [write_campaign(tmp_path / name, [make_record("a", s, 93.0) for s in seeds],
+                              make_campaign({"a": "one-shot"}, seeds))
+               for name, seeds in (("one", [0, 1]), ("two", [1, 2]))]  # fmt: skip
+    text = compare(*folders, 0.5)
+    assert "Scored by nb201: table.npz, sha256 abababababab\n" in text
+    assert text.count("; n = 1, +0.00, not tested\n") == 2
+    assert text.endswith("; n = 1, +0.00, not tested")
 
 
 def test_headline_follows_each_data_set():
@@ -145,8 +204,9 @@ def test_constant_single_and_failed_runs_still_make_a_report(tmp_path):
     report.write_report([folder])
     words = Page((folder / "report" / "report.html").read_text(encoding="utf-8")).words
     assert "flat against same: constant on cifar10 (p = 1, A = 0.50, n = 5)" in words
-    assert "flat against once: not distinguishable on cifar10 (not tested, n = 5 and 1)" in words
-    assert "flat against never: not distinguishable on cifar10 (not tested, n = 5 and 0)" in words
+    assert "flat against once: not tested on cifar10 (n = 5 and 1)" in words
+    assert "flat against never: not tested on cifar10 (n = 5 and 0)" in words
+    assert "not distinguishable" not in words
     assert "never: 0 of 5 seeds: 5 failed (boom)" in words
     assert "Not finished: once 1 of 5 seeds" in words
     assert "(collapsed, × in the dots): flat 5 of 5; same 5 of 5 runs." in words

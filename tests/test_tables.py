@@ -123,7 +123,7 @@ def test_results_table_is_the_contract_with_hand_worked_numbers():
     assert ",".join(frame.columns) == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
         "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
-        "iqm,iqm_low,iqm_high,relative_improvement,beaten"
+        "iqm,iqm_low,iqm_high,relative_improvement,beaten,benchmark,table_sha256,table_cells"
     )
     assert len(frame) == 2 * 3 * 2
     row = frame.query("label == 'gicso' and dataset == 'cifar10' and split == 'test'").iloc[0]
@@ -141,6 +141,7 @@ def test_results_table_is_the_contract_with_hand_worked_numbers():
     assert row["beaten"] == pytest.approx(100 * (92 - 10) / (94.37 - 10))  # of cells spread evenly from 10 to 94.37
     assert np.isnan(row["iqm_low"])  # five values: no bootstrap
     assert (row["search_dataset"], row["epochs"]) == ("cifar10", 200)
+    assert (row["benchmark"], row["table_sha256"], row["table_cells"]) == ("nb201", "ab" * 32, 15625)
     assert (row["search_seconds"], row["simulated_seconds"], row["evaluations"]) == (302.0, 0.0, 1500)
     valid = frame.query("label == 'gicso' and dataset == 'ImageNet16-120' and split == 'valid'").iloc[0]
     assert valid["mean"] == pytest.approx(92 - 47 - 2)
@@ -192,7 +193,7 @@ def test_constant_single_and_missing_groups_have_no_zero_and_no_nan_words():
     assert (same["p"], same["p_holm"], same["effect"], same["verdict"]) == (1.0, 1.0, 0.5, "constant")
     for other, n in (("c", 1), ("d", 0)):
         row = frame.loc[(other, "cifar10")]
-        assert (row["n_b"], row["verdict"]) == (n, "not distinguishable")
+        assert (row["n_b"], row["verdict"]) == (n, "not tested")
         assert np.isnan([row["p"], row["p_holm"], row["effect"]]).all()
     text = tables.to_csv(frame.reset_index()[tables.COMPARISON_COLUMNS])
     assert "nan" not in text.lower()
@@ -209,8 +210,35 @@ def test_margin_makes_equivalence_possible():
         np.full(3, 3 / math.comb(16, 8))
     )  # all apart; Holm over 3
     table = readable.readable_table(records, campaign, asked=Asked(margin=0.5))
-    assert any("≈ those equivalent within 0.5 points" in note for note in table.footnotes)
+    said = "≈ those equivalent within 0.5 points (two one-sided tests, p ≤ 0.05 after Holm in a family of their own)."
+    assert any(note.endswith(said) for note in table.footnotes)
     assert cells_of(table, "b")["cifar10 test"].text.endswith(" ≈")
+
+
+def test_what_could_not_be_tested_is_not_called_alike():
+    """No seed in common: no pair, no test."""
+    records = [make_record("a", s, 93 + s / 10) for s in range(6)]
+    records += [make_record("b", s, 93 + s / 10) for s in (6, 7, 8)]
+    frame = tables.comparisons(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0]), Asked(True, 0.5))
+    assert set(frame["verdict"]) == {"not tested"}
+    assert frame[["p", "p_holm", "p_equivalence"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("counts", "held"), [((1000,) * 6, "1,000"), ((1000, 980, *(1000,) * 4), "980 to 1,000")])
+def test_a_table_of_some_cells_says_so(counts, held):
+    records, campaign = two_searchers()
+    columns = [column for splits in campaign["space"].values() for column in splits.values()]
+    for column, count in zip(columns, counts, strict=True):
+        column["cells"] = count
+    table = readable.readable_table(records, campaign)
+    said = f"{held} of 15,625 cells"
+    assert cells_of(table, f"optimum (of {said})")["ImageNet16-120 test"].text == "47.31"
+    assert cells_of(table, f"mean of {said}")["ImageNet16-120 test"].text == "33.59"
+    (warning,) = table.warnings
+    assert warning.startswith(f"The table holds {said}: optimum, mean, regret and the share beaten are of these")
+    assert any(f"Scored by nb201: table.npz, {said}, sha256 {'ab' * 32}." in note for note in table.footnotes)
+    assert list(tables.results_table(records, campaign)["table_cells"]) == [*counts, *counts]
+    assert "all cells" not in readable.to_markdown(table) + readable.to_latex(table)
 
 
 def cells_of(table: readable.ReadableTable, method: str) -> dict[str, readable.Cell]:

@@ -3,7 +3,7 @@
     python results/processors/variance.py results/processors/answers.csv
     python results/processors/variance.py CAMPAIGN [CAMPAIGN…] > results/processors/answers.csv
 
-The second form reads campaigns of the same command, a folder for each choice of kernels, and prints their answers as CSV.
+The second form reads campaigns of one command, a folder for each choice of kernels, and prints their answers as CSV.
 """
 
 from __future__ import annotations

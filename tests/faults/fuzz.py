@@ -373,8 +373,10 @@ def _record() -> list[bytes]:
 def _read_record(data: bytes, folder: Path) -> object:
     from harness import store
 
-    (folder / "record.json").write_bytes(data)
-    return store.load_record(folder)
+    run = store.run_folder(folder, "random", 0)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "record.json").write_bytes(data)
+    return store.load_record(run)
 
 
 def _campaign() -> list[bytes]:

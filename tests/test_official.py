@@ -466,6 +466,20 @@ def test_damaged_folders(copy: Path, tmp_path: Path, damage: Any, message: str) 
     _refused(copy, tmp_path, message)
 
 
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [(0.01, "the largest of . accuracies is 0[.].* fractions. multiply by 100"), (-1, "is no percentage")],
+)
+def test_accuracies_in_another_unit(copy: Path, tmp_path: Path, factor: float, message: str) -> None:
+    for place in copy.glob("0*.pickle.pbz2"):
+        states = pickle.loads(bz2.decompress(place.read_bytes()))
+        for state in states.values():
+            for trial in state["all_results"].values():
+                trial["eval_acc1es"] = {key: factor * value for key, value in trial["eval_acc1es"].items()}
+        _write(place, states)
+    _refused(copy, tmp_path, message)
+
+
 def test_hostile_pickles_are_refused_and_not_run(copy: Path, tmp_path: Path, converted: Table) -> None:
     import torch
 

@@ -107,6 +107,9 @@ def load_counts(path: Path = FILE) -> Counts:
         shape = (len(np.unique(counts.class_of)), len(SEEDS), len(COLUMNS))
         if counts.right.shape != shape or counts.right.dtype != np.uint16:
             raise ValueError(f"counts {counts.right.dtype} {counts.right.shape}, expected uint16 {shape}")
+        most = [images_of(split) for split, _ in COLUMNS]
+        if ((counts.right > most) & (counts.right != UNKNOWN)).any():
+            raise ValueError(f"counts of right answers above the images that there are, {most}")
     if counts.about.get("task") != json.loads(json.dumps(TASK)):
         raise UserError(f"{path}: counts of another task than this version's; give another file or delete it")
     return counts

@@ -23,6 +23,7 @@ from benchmarks.nb201 import cell
 from benchmarks.nb201.archives import LAYOUTS, WHOLE, folder_files, read_cells, size_space
 from benchmarks.nb201.benchmark import PROXIES
 from benchmarks.nb201.table import SPLITS, Column, Key, Table
+from benchmarks.nb201.table_check import check
 from benchmarks.nb201.table_file import KINDS, kind_of, load_table, official_strings, save_table
 
 Path_ = str | os.PathLike[str]
@@ -56,6 +57,7 @@ def convert(source: Path_, dest: Path_, progress: Callable[[int, int], None] | N
             if progress is not None:
                 progress(done, cell.NUM_CELLS)
         table = gathered.table(f"{LAYOUTS[kind]} ({place.name})", place)
+        check(table, place)
     save_table(table, target)
     return table
 

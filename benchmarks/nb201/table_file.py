@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.base import UserError, bounded_memory, quoted, written_whole
 from benchmarks.nb201 import cell
 from benchmarks.nb201.table import Table, arrays_of, from_arrays
+from benchmarks.nb201.table_check import check
 
 SOURCES = (
     "a table (.npz) written by `harness data convert`, or the CSV of published values (nb201.csv.gz); "
@@ -35,17 +36,20 @@ def load_table(path: str | os.PathLike[str]) -> Table:
     """A table from our .npz (its checksum is verified) or from the CSV, plain or gzipped.
 
     Raises UserError for everything else: official archives (naming the command that converts them), missing,
-    damaged or foreign files.
+    damaged or foreign files, values that `table_check` refuses.
     """
     place = Path(path)
     kind = kind_of(place)
     if kind == "table":
-        return _load_npz(place)
-    if kind == "csv":
+        table = _load_npz(place)
+    elif kind == "csv":
         from benchmarks.nb201.csv_table import load_csv  # which imports this module
 
-        return load_csv(place)
-    raise UserError(f"{place}: {KINDS[kind]}; convert it once: harness data convert {place}")
+        table = load_csv(place)
+    else:
+        raise UserError(f"{place}: {KINDS[kind]}; convert it once: harness data convert {place}")
+    check(table, place)
+    return table
 
 
 def save_table(table: Table, path: str | os.PathLike[str]) -> None:

@@ -39,6 +39,8 @@ class _Csv:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.stat().st_size > _CSV_BYTES:  # packed, they may be mostly nothing, at which gzip reads for hours
+            raise UserError(f"{path}: larger than {_CSV_BYTES >> 20} MB, not the CSV of published values")
         opened = gzip.open(path) if _is_gzip(path) else open(path, "rb")  # noqa: SIM115
         with damage(path, "CSV"), opened as file:
             data = file.read(_CSV_BYTES + 1)

@@ -11,7 +11,6 @@ seconds are a linear model in the numbers of operations, fitted on timed cells.
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -86,14 +85,6 @@ class Counts:
         """Percent, float64 (classes, seeds); NaN where not trained yet."""
         right = self.right[:, :, column].astype(np.float64)
         return np.where(right == UNKNOWN, np.nan, 100 * right / images_of(COLUMNS[column][0]))
-
-
-def is_counts(path: Path) -> bool:
-    """Whether a file is what a build leaves, finished or not."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return {"right.npy", "class_of.npy"} <= set(archive.namelist())
 
 
 def load_counts(path: Path = FILE) -> Counts:

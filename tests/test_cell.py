@@ -199,6 +199,7 @@ def test_white_space_and_swapped_inputs_are_normalised():
         ("[(('none', 0),), (('none', 0), ('none', 1))]", "expected 3 nodes"),
         ("[(('none', 0),), (('none', 0), ('nine', 1)), (('none', 0),)]", "unknown operation 'nine' at edge 1→2"),
         ("[(('none', 0),), 3, 4]", "a genotype is three nodes"),
+        (r"[(('no\ne', 0),), (('none', 0),)]", "expected an architecture string"),
         ("(((" * 60, "begins like a genotype"),
         ("((" + "9" * 3000, "3,002 characters are more than a cell has"),
     ],

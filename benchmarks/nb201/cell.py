@@ -184,7 +184,7 @@ def _from_text(spelling: str) -> Cell:
     text = _bare(spelling)
     if len(text) > _LONGEST:
         raise UserError(f"cell {quoted(text)}…: {len(text):,} characters are more than a cell has")
-    if re.match(r"[(\[]\s*[(\[]\s*[(\[]", text):
+    if re.match(r"[(\[]\s*[(\[]\s*[(\[]", text) and "\\" not in text:  # Python warns of some escapes
         try:
             return from_genotype(ast.literal_eval(text))
         except (ValueError, SyntaxError, MemoryError, RecursionError):

@@ -38,10 +38,12 @@ def quoted(value: Any) -> str:
 
 def read_at_most(path: Path, megabytes: int) -> bytes:
     """The bytes of a file; UserError where it is larger than such a file can be."""
-    size = path.stat().st_size
-    if size > megabytes * 2**20:
-        raise UserError(f"{path}: {size >> 20:,} MB, more than such a file can have ({megabytes:,} MB)")
-    return path.read_bytes()
+    size, most = path.stat().st_size, megabytes * 2**20
+    with open(path, "rb") as file:  # what has no size, a device or a pipe, may have no end
+        data = b"" if size > most else file.read() if path.is_file() else file.read(most + 1)
+    if max(size, len(data)) > most:
+        raise UserError(f"{path}: more than such a file can have ({megabytes:,} MB)")
+    return data
 
 
 def out_of_memory(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ A CSV with columns `seed` and `cell` (any spelling that `harness show` takes), o
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from searchers.base import suggestion
 
 REQUIRED, OPTIONAL = ("seed", "cell"), ("search_seconds", "search_dataset")
 KIND = "imported"
+LONGEST = 1e9  # seconds of a search; a clock that counts from 1970 has more since 2001
 
 
 def import_cells(
@@ -131,8 +133,11 @@ def _seconds(text: str, where: str) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= 1e12:  # as records may have
+    if not 0 <= seconds < math.inf:
         raise UserError(f"{where}: search_seconds {text!r}: expected seconds, or nothing where unknown")
+    if seconds > LONGEST:
+        guess = "a time of day, counted from 1970? write how long the search took"
+        raise UserError(f"{where}: search_seconds {text!r}: over 30 years: {guess}")
     return seconds
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 from pydantic.fields import FieldInfo
@@ -210,9 +210,11 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
 
 
 def table_info(path: Path | None) -> str:
-    """`harness data info`: what a table holds, how large it is, how long it takes to open."""
+    """`harness data info`: what a table or archive holds, how large it is, how long it takes to open."""
+    from benchmarks.nb201.table_file import kind_of
+
     if path is not None:
-        return _counts_info(path) if digits.is_counts(path) else _file_info(path)
+        return _counts_info(path) if kind_of(path) == "counts" else _file_info(path)
     texts = [_counts_info(digits.FILE)]
     try:
         texts.append(_file_info(find_table(None, campaign.places_for(None))))
@@ -232,6 +234,8 @@ def _counts_info(path: Path) -> str:
         f"  distinct cells trained: {int(counts.done.sum()):,} of {len(counts.done):,}, "
         f"{len(digits.SEEDS)} seeds each, standing for {int(counts.done[counts.class_of].sum()):,} cells",
         f"  bytes: {path.stat().st_size:,}",
+        f"  columns: {', '.join(f'{split} at {epochs} epochs' for split, epochs in digits.COLUMNS)}; "
+        f"{len(digits.SEEDS)} trials each",
     ]
     if "seconds" in about:
         fits = ", ".join(f"{name} R² {about['seconds'][name]['r2']:.3f}" for name in ("train", "valid"))
@@ -252,14 +256,28 @@ def _file_info(path: Path) -> str:
 
     start = time.perf_counter()
     found = official.info(path)
-    seconds = time.perf_counter() - start
+    found["opened in"] = f"{time.perf_counter() - start:.2f} s"
+    if "columns" in found:
+        found["columns"] = [_column(column) for column in found["columns"]]
+    if "costs" in found:
+        found["costs"] = [f"{name} of {', '.join(records)}" for name, records in found["costs"].items()]
     lines = [str(path)]
-    for key, value in {**found, "opened in": f"{seconds:.2f} s"}.items():
+    for key, value in found.items():
         if isinstance(value, (list, tuple)):
             lines += [f"  {key}:", *(f"    {item}" for item in value)]
         else:
             lines.append(f"  {key}: {value}")
     return "\n".join(lines)
+
+
+def _column(about: Mapping[str, Any]) -> str:
+    trials = ", ".join(
+        f"{cells:,} cell{'s' if cells > 1 else ''} with {count} trial{'s' if count > 1 else ''}"
+        for count, cells in about["cells_by_trials"].items()
+    )
+    text = f"{about['record']:<15}{about['split']:<9} {about['epochs']:>3} epochs  {trials}"
+    seeds = ", ".join(map(str, about["seeds"]))
+    return f"{text}; seed{'s' if len(about['seeds']) > 1 else ''} {seeds}{'' if about['single_trials'] else ', means'}"
 
 
 def version() -> str:

@@ -119,7 +119,8 @@ class SearchTask:
     def proxy(self, cell: Cell) -> tuple[float, float] | None:
         """Low-fidelity validation accuracy (percent) and its simulated seconds; advances the clock.
 
-        None, and nothing is paid, where the query would overrun the budget. A repeated cell pays again.
+        None, and nothing is paid, where the query would overrun the budget. A repeated cell pays again. UserError
+        where a query costs nothing: a search would never end.
         """
         if self.proxy_accuracy is None or self.proxy_seconds is None:
             raise UserError("this task has no low-fidelity proxy; run a one-shot searcher instead")
@@ -127,6 +128,8 @@ class SearchTask:
         seconds = self.proxy_seconds.item(index)
         if not self.simulated_seconds + seconds <= self.budget.simulated_seconds:
             return None
+        if not self.simulated_seconds + seconds > self.simulated_seconds:
+            raise UserError(f"a query of cell {index} takes {seconds:g} simulated seconds: the budget never ends")
         self.simulated_seconds += seconds
         self.evaluations += 1
         return self.proxy_accuracy.item(index), seconds

@@ -1,7 +1,14 @@
 """What the commands say, also of bad input: one line and exit code 2."""
 
+import gzip
 import json
+import os
+import shlex
 import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +17,8 @@ import torch
 
 from benchmarks.base import UserError
 from benchmarks.nb201 import digits_training
-from benchmarks.nb201.benchmark import PRESETS, choose, open_nb201
+from benchmarks.nb201.benchmark import PRESETS, SCORES, choose, open_nb201
+from benchmarks.nb201.table_file import load_table, save_table
 
 HERE = Path(__file__).parent
 
@@ -220,6 +228,65 @@ def test_data_convert_and_info(harness, shared, table, tmp_path):
     )
     assert code == 2
     assert "convert a complete archive" in err
+
+
+def test_data_info_ends_on_any_path(tmp_path):
+    """In processes of their own, which are ended after a minute: reading these would never end, or never begin."""
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+    with open(tmp_path / "padded.csv.gz", "wb") as file:
+        file.write(gzip.compress(b"index,arch_str\n"))
+        file.truncate(2**40)
+    (tmp_path / "loop").symlink_to("loop")
+    expected = {
+        tmp_path / "pipe": "a pipe; expected a table",
+        Path("/dev/zero"): "a device; expected a table",
+        tmp_path / "socket": "a socket; expected a table",
+        tmp_path / "padded.csv.gz": "larger than 64 MB, not the CSV of published values",
+        tmp_path / "loop": "cannot be read",
+        tmp_path: "a folder without NATS-Bench files",
+    }
+    code = (
+        "import sys; from harness.cli import main\n"
+        "for path in sys.argv[1:]:\n"
+        "    sys.argv = ['harness', 'data', 'info', path]\n"
+        "    try: main()\n"
+        "    except SystemExit as end: print(end.code, file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code, *map(str, expected)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    lines = done.stderr.splitlines()
+    assert lines[1::2] == ["2"] * len(expected)
+    for line, (path, message) in zip(lines[::2], expected.items(), strict=True):
+        assert line.startswith(f"error: {path}: {message}")
+
+
+def test_data_info_names_columns_and_a_command_that_works(harness, table, tmp_path):
+    folder = tmp_path / "with blank"
+    folder.mkdir()
+    whole = load_table(table)
+    proxy = ("cifar10-valid", "x-valid", 12)
+    small = {key: whole.columns[key] for key in (proxy, *SCORES.values())}
+    tables = {
+        "best": replace(whole, columns=small, train_seconds={}),
+        "show": replace(whole, columns={proxy: whole.columns[proxy]}),
+    }
+    for name, made in tables.items():
+        save_table(made, folder / f"{name}.npz")
+        code, out, _ = harness("data", "info", folder / f"{name}.npz")
+        assert code == 0
+        assert "    cifar10-valid  x-valid    12 epochs  15,625 cells with 2 trials; seeds 111, 777, means\n" in out
+        (line,) = (line for line in out.splitlines() if line.startswith(f"  next: harness {name} "))
+        assert harness(*shlex.split(line.removeprefix("  next: harness ").partition(" (not ")[0]))[0] == 0
+    out = harness("data", "info", table)[1]
+    assert f"  next: harness run --searchers random --seeds 3 --table {table}\n" in out
+    assert "cifar10        ori-test  200 epochs  7,456 cells with 2 trials, 8,169" in out
+
+
+def test_what_has_no_end_is_no_file_of_cells(harness, table, tmp_path):
+    code, _, err = harness("import", "mine", "/dev/zero", tmp_path / "c", "--table", table)
+    assert (code, "/dev/zero: more than such a file can have (64 MB)" in err) == (2, True)
 
 
 def test_debug_shows_the_traceback(harness, tmp_path):

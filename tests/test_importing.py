@@ -123,6 +123,11 @@ def test_imported_cells_stand_beside_runs_and_are_tested_against_them(harness, t
         ("seed,cell\n0,4,2,1,2,1,1\n", "line 2: expected 2 values; a cell with commas needs quotes"),
         ("seed,cell,search_seconds\n0,1,soon\n", "line 2: search_seconds 'soon'"),
         ("seed,cell,search_seconds\n0,1,nan\n", "line 2: search_seconds 'nan'"),
+        ("seed,cell,search_seconds\n0,1,-5\n", "line 2: search_seconds '-5': expected seconds"),
+        ("seed,cell,search_seconds\n0,1,1764278511.3\n", "over 30 years: a time of day, counted from 1970?"),
+        ("seed,cell,search_seconds\n0,1,1764278511300\n", "over 30 years"),
+        ("seed,cell\n0,012104\n", "line 2: cell '012104': has two readings"),
+        ("seed,cell\n0,64:64:64:64:64\n", "a cell of the size space"),
         ("seed,cell,search_dataset\n0,1,cifar100\n", "line 2: searched on 'cifar100'"),
     ],
 )

@@ -217,6 +217,14 @@ def test_a_query_that_would_overrun_is_not_made_and_repeats_pay_again():
     assert task.proxy(cell) is None
 
 
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1e-13])  # 10,000 and the last is 10,000
+def test_a_search_whose_queries_cost_nothing_ends(seconds):
+    task = proxy_task(seconds, 12_000)
+    task.simulated_seconds = 10_000.0
+    with pytest.raises(UserError, match="the budget never ends"):
+        task.proxy(C.from_index(5))
+
+
 def test_ten_queries_of_cell_284():
     task = proxy_task(58.51, 12_000)
     for _ in range(10):

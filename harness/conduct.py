@@ -23,6 +23,7 @@ from harness.progress import Progress, tell
 from harness.report import write_report
 from harness.runner import Plan
 from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs, train_supernets
+from searchers import plugins
 from searchers.base import suggestion
 
 CONTINUES = "stopped; the same command again continues from here"
@@ -42,6 +43,9 @@ def make(asked: Mapping[str, Any]) -> int:
     else:
         specs = parse_specs(asked["searchers"], overrides)
     _belongs(asked)
+    for name, text in plugins.overruled().items():
+        if name in {spec.name for spec in specs}:
+            tell(text)
     setting, how = _setting(asked, specs)
     execution = _execution(asked, setting.device)
     folder = asked["out"]

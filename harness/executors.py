@@ -211,7 +211,7 @@ def lost(job: Job, why: str) -> dict[str, Any]:
     """
     plan, folder = job
     record = runner.failure(plan, why)
-    record["environment"] = runner.environment(plan.device, uses_torch=False)
+    record["environment"] = runner.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
     try:
         with store.claim(folder) as mine:
             if not mine:  # somebody has taken it over

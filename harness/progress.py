@@ -65,6 +65,7 @@ class Progress(AbstractContextManager["Progress"]):
         self.bases: dict[int, float] = {}  # shares that were done before: a resumed run's
         self.done = self.failed = 0
         self.elsewhere: set[int] = set()
+        self.notes: set[tuple[int, str]] = set()
         self.bars: Any = None
         self.tasks: dict[int, Any] = {}
 
@@ -89,7 +90,7 @@ class Progress(AbstractContextManager["Progress"]):
         if "record" in event:
             self._finished(number, plan, event["record"])
         elif "note" in event:
-            self._say(f"{plan.spec} seed {plan.seed}: {event['note']}")
+            self._note(number, plan, event["note"])
         elif "elsewhere" in event:
             self.shares.pop(number, None)
             if number not in self.elsewhere:
@@ -125,6 +126,8 @@ class Progress(AbstractContextManager["Progress"]):
     def _finished(self, number: int, plan: Plan, record: dict[str, Any]) -> None:
         self.done += 1
         self.shares.pop(number, None)
+        for note in record.get("notes", []):
+            self._note(number, plan, note)
         good = record["status"] == "done"
         self.failed += not good
         took = duration(time.monotonic() - self.started.get(number, self.begin))
@@ -139,6 +142,12 @@ class Progress(AbstractContextManager["Progress"]):
         # Hundreds of short runs would drown what matters: a line a second, failures and the last one always.
         elif not good or self.done == len(self.plans) or time.monotonic() - self.printed > 1:
             self._print(text.rstrip("; "))
+
+    def _note(self, number: int, plan: Plan, note: str) -> None:
+        """Once: of a run elsewhere it comes with the record alone."""
+        if (number, note) not in self.notes:
+            self.notes.add((number, note))
+            self._say(f"{plan.spec} seed {plan.seed}: {note}")
 
     def _say(self, text: str) -> None:
         """What must be seen, bars or not."""

@@ -183,11 +183,21 @@ def hardware(records: Sequence[Record]) -> list[str]:
 
 
 def revisions(records: Sequence[Record]) -> list[str]:
-    """The distinct versions of this program that made the runs: a clean git revision, else the digest of the source."""
-    made = [e for e in _environments(records) if e.get("harness")]
-    names = {e["git"] if e.get("git") and not e["git"].endswith("-dirty") else f"source {e.get('source') or 'unknown'}"
-             for e in made}  # fmt: skip
-    return sorted(names)
+    """The distinct versions of this program and of searchers' packages that made the runs, the program's first."""
+    return [name for names in _revisions(records).values() for name in names]
+
+
+def _revisions(records: Sequence[Record]) -> dict[str, list[str]]:
+    """What made the runs -> its distinct versions: a clean git revision, else the digest of the source."""
+    code: dict[str, set[str]] = {"the program": set()}
+    for e in _environments(records):
+        if e.get("harness"):
+            clean = e.get("git") and not e["git"].endswith("-dirty")
+            code["the program"].add(e["git"] if clean else f"source {e.get('source') or 'unknown'}")
+        if e.get("plugin"):
+            name = e["plugin"].rpartition(" ")[0]
+            code.setdefault(name, set()).add(f"{e['plugin']} (source {e.get('plugin_source')})")
+    return {what: sorted(names) for what, names in code.items()}
 
 
 def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> list[Note]:
@@ -332,9 +342,9 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
         text = ("The runs come from several machines, or from other kernels of one: their search seconds are not "
                 "comparable, and at the same seed each may find another cell.")  # fmt: skip
         found.append(Note(text))
-    code = revisions(records)
-    if len(code) > 1:
-        found.append(Note("The runs come from several revisions of the program: {}.", "; ".join(code)))
+    for what, code in _revisions(records).items():
+        if len(code) > 1:
+            found.append(Note("The runs come from several revisions of {}: {}.", what, "; ".join(code)))
     return found
 
 

@@ -108,6 +108,7 @@ class Record(Checked):
     alpha_change: Annotated[float | None, Field(allow_inf_nan=True)] = None
     one_shot: OneShot | None = None
     trace: Trace | None = None
+    notes: list[Text] = []  # that it began anew, and why
 
     @model_validator(mode="after")
     def _done_with_an_answer(self) -> Record:
@@ -136,6 +137,8 @@ class Row(Checked):
     kind: Name
     config: dict[str, Any]
     seeds: list[Seed] = []
+    plugin: Name = ""  # of a searcher of another package
+    plugin_source: Name | None = None
 
 
 class Ablations(Checked):

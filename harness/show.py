@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 from pydantic.fields import FieldInfo
@@ -20,7 +20,7 @@ from benchmarks.processor import kernels_in_words, processor_in_words
 from harness import campaign, runner
 from harness.remarks import scored_by
 from harness.specs import show_settings, show_value
-from searchers import base
+from searchers import base, plugins
 
 
 def all_benchmarks(table: Path | None, data: Path | None) -> list[Benchmark]:
@@ -106,23 +106,26 @@ def _in_table(index: int, benchmark: Benchmark) -> list[str]:
 def searchers() -> str:
     """Every registered searcher, its kind, and its settings with their defaults and what else they may be."""
     lines = []
-    for name in base.names():
-        searcher = base.find(name)
+    usable, wrong = base.usable()
+    for name, searcher in usable.items():
         module = sys.modules[searcher.__module__].__doc__ or ""
         lines.append(f"{name}  ({searcher.kind}) {module.strip().splitlines()[0] if module.strip() else ''}")
         if searcher.reference_epochs:
             lines.append(f"    {searcher.reference_epochs} epochs with the preset paper")
+        defaults = searcher.Config().model_dump(mode="json")
         for key, field in searcher.Config.model_fields.items():
-            setting = f"{key}={show_value(field.default)}"
+            setting = f"{key}={show_value(defaults[key])}"
             lines.append(f"    {setting:<28}{allowed(field)}".rstrip())
         for what, settings in searcher.ablations.items():
             lines.append(f"    ablation: {what} [{show_settings(settings)}]")
+    lines += [f"not usable: {line}" for line in wrong] + list(plugins.overruled().values())
     return "\n".join(lines)
 
 
 def allowed(field: FieldInfo) -> str:
     """What a setting may be, in words; nothing where any value of its default's type is good."""
-    choices = ["false", "true"] if field.annotation is bool else [show_value(v) for v in get_args(field.annotation)]
+    named = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    choices = ["false", "true"] if field.annotation is bool else [show_value(v) for v in named]
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "a multiple of"}
     bounds = [
         f"{sign} {getattr(m, name):g}" for m in field.metadata for name, sign in signs.items() if hasattr(m, name)

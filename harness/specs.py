@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.base import UserError
 from harness import quantities
-from searchers import base
+from searchers import base, plugins
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Spec:
     kind: str
     config: dict[str, Any]
     reference_epochs: int
+    plugin: str = ""  # of another package: "name version", and the digest of its code
+    plugin_source: str = ""
 
 
 def train_supernets(specs: Iterable[Spec]) -> bool:
@@ -119,7 +121,10 @@ def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
         label = f"{name}-{digest(changed)[:8]}"
         text = f"{name}[{show_settings(dict(sorted(changed.items())))}]"
     quantities.label(label, "searcher")
-    return Spec(name, label, text, searcher.kind_of(config), values, searcher.reference_epochs)
+    kind = searcher.kind_of(config)
+    if kind not in base.KINDS:
+        raise UserError(f"searcher {text!r}: kind_of() gave {kind!r}, which is none of {', '.join(base.KINDS)}")
+    return Spec(name, label, text, kind, values, searcher.reference_epochs, *plugins.origin(name))
 
 
 def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec], dict[str, str]]:
@@ -135,7 +140,7 @@ def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec
     as_declared = default.kind == searcher.kind_of(searcher.Config())  # another oracle reads other settings
     declared = searcher.ablations if as_declared else {}
     if not declared:
-        able = [name for name in base.names() if base.find(name).ablations]
+        able = [name for name, found in base.usable()[0].items() if found.ablations]
         raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(able)})")
     rows: dict[str, str] = {}
     for what, settings in declared.items():

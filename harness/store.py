@@ -200,7 +200,11 @@ def _foreign(record: dict[str, Any], campaign: dict[str, Any]) -> str | None:
     row = next((s for s in campaign["searchers"] if s["label"] == record["label"]), record)
     if row["kind"] != record["kind"]:
         return f"{record['kind']}, where {row['spec']} is {row['kind']}"
-    return "made with other settings than today's" if row["config"] != record["config"] else None
+    if row["config"] != record["config"]:
+        return "made with other settings than today's"
+    if row.get("plugin_source") not in (None, record["environment"].get("plugin_source")):
+        return f"made with other code than today's {row['plugin']}"
+    return None
 
 
 def read_trace(path: Path) -> Iterator[dict[str, Any]]:

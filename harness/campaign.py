@@ -246,6 +246,7 @@ def campaign_of(
             "spec": s.text,
             "kind": s.kind,
             "config": s.config,
+            "answer_rule": s.answer_rule,
             "seeds": list(seeds),
         }
         for s in specs

@@ -10,6 +10,7 @@ import hashlib
 import math
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from benchmarks.base import UserError, cpu_name, out_of_memory
 from benchmarks.nb201 import cell as cells
@@ -131,7 +134,7 @@ FAILED: dict[str, Any] = {
     **dict.fromkeys(("cell", "index", "cell_without_none", "index_without_none")),
     **{"scores": [], "trajectory": [], "steps": 0, "search_seconds": 0.0, "simulated_seconds": 0.0},
     **{"evaluations": 0, "train_images": 0, "eval_images": 0, "collapsed": False},
-    **{"disconnected": False, **diagnostics.Watch().found(), "one_shot": None, "trace": None},
+    **{"disconnected": False, "at_chance": False, **diagnostics.Watch().found(), "one_shot": None, "trace": None},
 }
 
 
@@ -231,6 +234,7 @@ def _loop(
                     store.write_bytes(folder / "checkpoint.pt", snapshot)
                 return state._replace(search_seconds=state.search_seconds + seconds)
             state = state._replace(steps=state.steps + 1, search_seconds=state.search_seconds + seconds)
+            refuse_divergence(step, f"{'epoch' if plan.kind == 'one-shot' else 'step'} {state.steps}")
             line = trace_line(state, step, task)
             trace.append(line)
             now = time.monotonic()
@@ -251,9 +255,24 @@ def _loop(
         raise
 
 
+JUDGEMENTS = {
+    *("loss", "losses", "score", "scores", "accuracy", "accuracies", "error", "errors"),
+    *("reward", "rewards", "fitness"),
+}
+
+
+def refuse_divergence(step: Step, when: str) -> None:
+    """UserError where architecture parameters, or a metric with one of the `JUDGEMENTS` in its name, are not finite."""
+    for name, value in step.metrics.items():
+        if JUDGEMENTS.intersection(re.split("[^a-z]+", name.lower())) and not _in_json(value):
+            raise UserError(f"{name} is {value} in {when}: diverged; try a lower learning rate")
+    if step.alphas is not None and not np.isfinite(step.alphas).all():
+        raise UserError(f"architecture parameters are not finite in {when}: diverged; try a lower learning rate")
+
+
 def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any]:
     line: dict[str, Any] = {
-        # A loss that diverged is no number of JSON's: it is left out. First, so that no metric takes another's place.
+        # What is not finite is no number of JSON's: it is left out. First, so that no metric takes another's place.
         **{name: value for name, value in step.metrics.items() if _in_json(value)},
         "step": state.steps - 1,
         "index": cells.index(step.cell),
@@ -293,6 +312,9 @@ def _answer(
     cell = cells.from_index(last["index"])
     without = cells.from_index(last.get("index_without_none", last["index"]))
     spent = {name: getattr(task, name) for name in ("simulated_seconds", "evaluations", "train_images", "eval_images")}
+    # After the counters were read: what it costs is no part of the search.
+    supernet = diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None
+    chance = task.train is not None and diagnostics.at_chance(searcher, supernet, last.get("train_loss"), task)
     return {
         "cell": cells.to_string(cell),
         "index": cells.index(cell),
@@ -306,8 +328,8 @@ def _answer(
         "collapsed": cells.is_collapsed(cell),
         "disconnected": not cells.is_connected(cell),
         **watch.found(),
-        # After the counters were read: what it costs is no part of the search.
-        "one_shot": diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None,
+        "at_chance": chance,
+        "one_shot": supernet,
     }
 
 

@@ -28,6 +28,7 @@ class Spec:
     kind: str
     config: dict[str, Any]
     reference_epochs: int
+    answer_rule: str  # how its cell is chosen
 
 
 def train_supernets(specs: Iterable[Spec]) -> bool:
@@ -117,7 +118,8 @@ def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
     if changed:
         label = f"{name}-{digest(changed)[:8]}"
         text = f"{name}[{show_settings(dict(sorted(changed.items())))}]"
-    return Spec(name, label, text, searcher.kind_of(config), values, searcher.reference_epochs)
+    kind, rule = searcher.kind_of(config), searcher.answer_rule_of(config)
+    return Spec(name, label, text, kind, values, searcher.reference_epochs, rule)
 
 
 def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec], dict[str, str]]:

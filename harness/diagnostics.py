@@ -108,12 +108,15 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
 def at_chance(searcher: Searcher, supernet: dict[str, Any] | None, train_loss: Any, task: SearchTask) -> bool:
     """Whether a supernet knows no more than a guess after the search: a finite sign of divergence, or of no training.
 
-    `supernet` is what `one_shot` returned. By its losses and accuracies no cell of the sample does better than chance;
-    or the last epoch's `train_loss`, where the trace has one, is worse than a guess's.
+    `supernet` is what `one_shot` returned. By its losses and accuracies no cell of the sample does better than chance,
+    nor does what the last epoch trained, by its `train_loss` where the trace has one; or that is worse than a guess's.
     """
     guess, chance = math.log(task.space.num_classes), 1 / task.space.num_classes
-    if isinstance(train_loss, float) and train_loss > WORSE_THAN_GUESSED * guess:
-        return True
+    if isinstance(train_loss, float):
+        if train_loss > WORSE_THAN_GUESSED * guess:
+            return True
+        if train_loss < GUESSED * guess:  # of a mixture that has learned single paths may do no better than guesses
+            return False
     if supernet is None or min(supernet["losses"]) < GUESSED * guess:
         return False
     accuracies = searcher.one_shot_accuracies([cells.from_index(k) for k in supernet["cells"]], IMAGES)

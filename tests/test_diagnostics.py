@@ -154,7 +154,8 @@ class Scoring:
         # ln 10 = 2.303; 10 % of 512 images and five standard errors of 1.326 points are 16.63 %
         (10, [2.4, 2.29], 16.6, None, True),
         (10, [2.4, 2.29], 16.7, None, False),
-        (10, [250.0, 99.0], 10.9, 2.2, True),
+        (10, [250.0, 99.0], 10.9, 2.29, True),
+        (10, [2.7, 2.32], 10.9, 2.27, False),  # a mixture that learned
         (10, [2.4, 2.29], None, None, False),  # no accuracies: losses alone may be those of a network too sure
         (10, [2.4, 2.27], 10.0, None, False),  # 0.986 of a guess
         (10, [2.4, 1.50], 60.0, 2.53, False),

@@ -255,6 +255,7 @@ def campaign_of(
             "spec": s.text,
             "kind": s.kind,
             "config": s.config,
+            "answer_rule": s.answer_rule,
             "seeds": list(seeds),
             **({"plugin": s.plugin, "plugin_source": s.plugin_source} if s.plugin else {}),
         }

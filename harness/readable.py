@@ -22,6 +22,7 @@ from harness.remarks import (
     Campaign,
     Note,
     Record,
+    at_chance,
     footnotes,
     is_partial,
     planned_seeds,
@@ -140,7 +141,9 @@ def _our_groups(
 ) -> list[Group]:
     frame = results.set_index(["dataset", "split"])
     planned_of = {s["label"]: len(planned_seeds(s, campaign)) for s in searchers_of(records, campaign)}
+    guessing = {r["label"] for r in records if at_chance(r)}
     complete = frame[frame["n"] >= frame["label"].map(planned_of)]  # fewer seeds are another sample
+    complete = complete[~complete["label"].isin(guessing)]
     # compared as written, so that two rows that read the same are both bold
     written = {
         c: sorted({float(_mean(m)) for m in part.dropna()}) for c, part in complete.groupby(level=[0, 1])["mean"]
@@ -153,7 +156,7 @@ def _our_groups(
         for column, mean, std in zip(columns, rows["mean"], rows["std"], strict=True):
             mark = marks.get((searcher["label"], column[0]), "") if column[1] == "test" else ""
             text = _spread(mean, std) + mark
-            ranked = n >= planned and _mean(mean) != EMPTY
+            ranked = n >= planned and searcher["label"] not in guessing and _mean(mean) != EMPTY
             place = written[column][::-1].index(float(_mean(mean))) if ranked else None
             cells.append(Cell(text, bold=place == 0, second=place == 1))
         seconds, *others = (rows[cost].iloc[0] for cost in COSTS)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from harness.statistics import ALPHA
 
 SPLITS = ("valid", "test")
 EQUIVALENCE = f"two one-sided tests, p ≤ {ALPHA} after Holm in a family of their own"
+UNSAID = "that of the last step"  # true of every searcher, and all that an older campaign lets us say
 FLAT = 0.999  # mean entropy of α's rows, 1 is uniform
 
 Record = dict[str, Any]
@@ -62,6 +64,12 @@ class Note(str):
 def done(records: Iterable[Record]) -> list[Record]:
     """The records of runs that ended with a cell."""
     return [r for r in records if r["status"] == "done"]
+
+
+def at_chance(record: Record) -> bool:
+    """Whether a finished run's supernet knew no more than a guess; of an older record: whether its losses are NaN."""
+    losses = (record.get("one_shot") or {}).get("losses", [])
+    return record["status"] == "done" and (bool(record.get("at_chance")) or not all(map(math.isfinite, losses)))
 
 
 def runs_of(records: Iterable[Record], label: str) -> list[Record]:
@@ -208,11 +216,12 @@ def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPA
     notes = [
         Note(
             "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our complete "
-            "rows in the column, underlined (in Markdown italic): second best."
+            "rows in the column that have no supernet at chance, underlined (in Markdown italic): second best."
         ),
         *_marks(records, campaign, asked),
         Note("Seeds: {}.", _ranges(sorted({seed for seeds in planned.values() for seed in seeds}))),
         _protocol(records, campaign),
+        *_answers(searchers),
         Note(
             "search s (days) is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
             "means per run, never added."
@@ -291,8 +300,22 @@ def _protocol(records: Sequence[Record], campaign: Campaign) -> Note:
         named = "; ".join(f"{d} {split} from {record}" for d, split, record in origins if d != record)
         text += f", at {epochs} epochs, mean over the stored trials ({counts} a cell)"
         text += f" ({named})" if named else ""
-    derived = "The derived cell is the arg-max over all five operations, none included; supernets use batch statistics."
-    return Note("{}. {} {}.", text, derived, scored_by(campaign, digits=64))
+    batch = "Supernets use batch statistics. " if trains(campaign) else ""
+    return Note("{}. " + batch + "{}.", text, scored_by(campaign, digits=64))
+
+
+def _answers(searchers: list[dict]) -> list[Note]:
+    """How each searcher chooses its cell, as its row of the campaign says; older campaigns do not."""
+    ways: dict[str, list[str]] = {}  # of each searcher: with other settings it may choose otherwise
+    searched = [(s, s.get("answer_rule") or UNSAID) for s in searchers if s["kind"] != "imported"]
+    for s, way in searched:
+        ways.setdefault(s["searcher"], []).append(way)
+    names: dict[str, dict[str, None]] = {}
+    for s, way in searched:
+        name = s["searcher"] if len(set(ways[s["searcher"]])) == 1 else s["spec"]
+        names.setdefault(way, {})[name] = None
+    words = [f"{way} ({', '.join(own)})" for way, own in names.items()]
+    return [Note("The answered cell is {}.", "; ".join(words))] if words else []
 
 
 def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
@@ -310,6 +333,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     disconnected: list[str] = []
     still: list[str] = []
     flat: list[str] = []
+    guessing: list[str] = []
     for s in searchers:
         runs = [r for r in records if r["label"] == s["label"]]
         finished, planned = done(runs), len(planned_seeds(s, campaign))
@@ -323,6 +347,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
             (collapsed, sum(bool(r["collapsed"]) for r in finished)),
             (disconnected, sum(bool(r.get("disconnected")) for r in finished)),
             (still, sum(r.get("alpha_change") == 0 and r["kind"] == "one-shot" for r in finished)),
+            (guessing, sum(map(at_chance, finished))),
             (flat, sum((r.get("alpha_entropy") or 0) > FLAT and r.get("alpha_change") != 0 for r in finished)),
         ):
             if count:
@@ -332,6 +357,8 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     for shares, text in (
         (collapsed, "No convolution is left on any path of the answer (collapsed, × in the dots): {} runs."),
         (disconnected, "The answer's output depends on no input (disconnected): {} runs."),
+        (guessing, "The supernet ended at chance, no better than a guess (diverged, or hardly trained): {} runs; what "
+                   "these answer was not searched."),
         (still, "The architecture parameters did not move: {} runs; what these answer was not searched."),
         (flat, "The architecture parameters ended nearly equal (softmax entropy above {1} of 1): {0} runs; what these "
                "answer is the arg-max of small differences."),

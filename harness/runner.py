@@ -25,7 +25,7 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark, open_benchmark
 from harness import diagnostics, scoring, store
 from harness.state import plain, restored
-from harness.steps import Limit, checked, finite
+from harness.steps import Limit, checked, finite, refuse_divergence
 from searchers import base, plugins
 from searchers.base import Budget, SearchTask, Step
 
@@ -165,7 +165,7 @@ FAILED: dict[str, Any] = {
     **dict.fromkeys(("cell", "index", "cell_without_none", "index_without_none")),
     **{"scores": [], "trajectory": [], "steps": 0, "search_seconds": 0.0, "simulated_seconds": 0.0},
     **{"evaluations": 0, "train_images": 0, "eval_images": 0, "collapsed": False},
-    **{"disconnected": False, **diagnostics.Watch().found(), "one_shot": None, "trace": None},
+    **{"disconnected": False, "at_chance": False, **diagnostics.Watch().found(), "one_shot": None, "trace": None},
 }
 
 
@@ -274,7 +274,9 @@ def _loop(
                 return state._replace(search_seconds=state.search_seconds + seconds)
             state = state._replace(steps=state.steps + 1, search_seconds=state.search_seconds + seconds)
             limit.made(state.steps)
-            line = trace_line(state, checked(step), task)
+            step = checked(step)
+            refuse_divergence(step, f"{'epoch' if plan.kind == 'one-shot' else 'step'} {state.steps}")
+            line = trace_line(state, step, task)
             if state.steps == 1:
                 plain(searcher.state_dict())  # that it cannot be kept is said now, not after hours
             trace.append(line)
@@ -298,7 +300,7 @@ def _loop(
 
 def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any]:
     line: dict[str, Any] = {
-        # A loss that diverged is no number of JSON's: it is left out. First, so that no metric takes another's place.
+        # What is not finite is no number of JSON's: it is left out. First, so that no metric takes another's place.
         **{name: value for name, value in step.metrics.items() if finite(value)},
         "step": state.steps - 1,
         "index": cells.index(step.cell),
@@ -332,6 +334,9 @@ def _answer(
     cell = cells.from_index(last["index"])
     without = cells.from_index(last.get("index_without_none", last["index"]))
     spent = {name: getattr(task, name) for name in ("simulated_seconds", "evaluations", "train_images", "eval_images")}
+    # After the counters were read: what it costs is no part of the search.
+    supernet = diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None
+    chance = task.train is not None and diagnostics.at_chance(searcher, supernet, last.get("train_loss"), task)
     return {
         "cell": cells.to_string(cell),
         "index": cells.index(cell),
@@ -345,8 +350,8 @@ def _answer(
         "collapsed": cells.is_collapsed(cell),
         "disconnected": not cells.is_connected(cell),
         **watch.found(),
-        # After the counters were read: what it costs is no part of the search.
-        "one_shot": diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None,
+        "at_chance": chance,
+        "one_shot": supernet,
     }
 
 

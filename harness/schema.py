@@ -100,6 +100,7 @@ class Record(Checked):
     environment: dict[str, str | int | None]
     begun_in: dict[str, str | int | None] | None = None  # environment, where another one finished it
     disconnected: bool = False
+    at_chance: bool = False
     phases: list[Phase] = []
     swarm_diversity: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]] = []
     queried_cells: Count | None = None
@@ -136,6 +137,7 @@ class Row(Checked):
     spec: Name
     kind: Name
     config: dict[str, Any]
+    answer_rule: Text = ""  # how its cell is chosen; older campaigns do not say
     seeds: list[Seed] = []
     plugin: Name = ""  # of a searcher of another package
     plugin_source: Name | None = None

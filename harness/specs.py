@@ -29,6 +29,7 @@ class Spec:
     kind: str
     config: dict[str, Any]
     reference_epochs: int
+    answer_rule: str  # how its cell is chosen
     plugin: str = ""  # of another package: "name version", and the digest of its code
     plugin_source: str = ""
 
@@ -124,7 +125,16 @@ def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
     kind = searcher.kind_of(config)
     if kind not in base.KINDS:
         raise UserError(f"searcher {text!r}: kind_of() gave {kind!r}, which is none of {', '.join(base.KINDS)}")
-    return Spec(name, label, text, kind, values, searcher.reference_epochs, *plugins.origin(name))
+    return Spec(
+        name,
+        label,
+        text,
+        kind,
+        values,
+        searcher.reference_epochs,
+        searcher.answer_rule_of(config),
+        *plugins.origin(name),
+    )
 
 
 def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec], dict[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -107,6 +108,21 @@ def finite(value: float | str | list[float]) -> bool:
     if isinstance(value, str):
         return True
     return all(map(math.isfinite, value)) if isinstance(value, list) else math.isfinite(value)
+
+
+JUDGEMENTS = {
+    *("loss", "losses", "score", "scores", "accuracy", "accuracies", "error", "errors"),
+    *("reward", "rewards", "fitness"),
+}
+
+
+def refuse_divergence(step: Step, when: str) -> None:
+    """UserError where architecture parameters, or a metric with one of the `JUDGEMENTS` in its name, are not finite."""
+    for name, value in step.metrics.items():
+        if JUDGEMENTS.intersection(re.split("[^a-z]+", name.lower())) and not finite(value):
+            raise UserError(f"{name} is {value} in {when}: diverged; try a lower learning rate")
+    if step.alphas is not None and not np.isfinite(step.alphas).all():
+        raise UserError(f"architecture parameters are not finite in {when}: diverged; try a lower learning rate")
 
 
 class Limit:

@@ -70,6 +70,9 @@ class Step:
 
     `cell` is a tuple of six whole numbers from 0 to 4, the operation on each edge (a list or numpy's integers are
     taken too). `alphas` is (6, 5) or None. `metrics` go to the trace: numbers, strings, lists of numbers.
+
+    A run fails as diverged where alphas, or metrics named as a loss, score, accuracy, error, reward or fitness, are not
+    finite. Of a one-shot searcher `train_loss` is the mean cross-entropy of the epoch.
     """
 
     cell: Cell
@@ -188,6 +191,7 @@ class Searcher(ABC):
     Config: ClassVar[type[Settings]] = Settings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {}  # what is taken away -> changed settings
     reference_epochs: ClassVar[int] = 0  # one-shot: epochs of the method's own protocol, for the paper preset
+    answer_rule: ClassVar[str] = "that of the last step"  # how it is chosen, for the report's footnote
 
     def __init__(self, task: SearchTask, config: Any):
         self.task = task
@@ -197,6 +201,11 @@ class Searcher(ABC):
     def kind_of(cls, config: Any) -> str:
         """The kind under these settings; only searchers with an `oracle` setting override it."""
         return cls.kind
+
+    @classmethod
+    def answer_rule_of(cls, config: Any) -> str:
+        """`answer_rule` under these settings; only searchers with an `oracle` setting override it."""
+        return cls.answer_rule
 
     @abstractmethod
     def step(self) -> Step | None:
@@ -209,7 +218,15 @@ class Searcher(ABC):
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
         """Validation loss of each cell in the trained supernet, (len(candidates),); None where there is none.
 
-        Asked after the search, to compare with the benchmark's table; no part of the search.
+        Asked after the search, to compare with the benchmark's table; no part of the search. The run fails as diverged
+        where one is not finite.
+        """
+        return None
+
+    def one_shot_accuracies(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        """Percent of the images of `one_shot_losses` that each cell classifies rightly; None where that is not known.
+
+        Asked only where no loss is below that of a guess.
         """
         return None
 

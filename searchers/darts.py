@@ -19,12 +19,12 @@ from benchmarks.nb201.cell import derive
 from benchmarks.nb201.supernet import Choice, MixedCell
 from searchers.base import Step
 from searchers.one_shot import (
+    ARG_MAX,
     AlphaDescent,
     AlphaSettings,
     OneShotSearcher,
     WeightTraining,
     initial_alphas,
-    mean,
     softmax_rows,
 )
 
@@ -37,6 +37,7 @@ class DARTS(OneShotSearcher):
     """What subclasses may change: `make_cell`, `relax`, `penalty`, `frozen`, the shape of the first alphas."""
 
     name = "darts"
+    answer_rule = ARG_MAX
     Config: ClassVar[type[AlphaSettings]] = DARTSSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"second order": {"order": 2}}
     reference_epochs = 50
@@ -80,7 +81,10 @@ class DARTS(OneShotSearcher):
         for x, y in self.training.batches(self.epoch):
             valid.append(unrolled_step(self.training, self.alpha, x, y))
             train.append(self.training.weight_step(x, y, self.alpha.choice()))
-        return {"train_loss": mean(train), "valid_loss": mean(valid)}
+        return {
+            "train_loss": self.training.mean_loss("training losses", train),
+            "valid_loss": self.training.mean_loss("validation losses", valid),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         return {"training": self.training.state_dict(), "alpha": self.alpha.state_dict(), "epoch": self.epoch}

@@ -29,6 +29,7 @@ from benchmarks.nb201.cell import derive
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import Step
 from searchers.one_shot import (
+    ARG_MAX,
     PATH_ABLATIONS,
     SHAPE,
     AlphaDescent,
@@ -66,6 +67,7 @@ class GICSOSettings(AlphaSettings, PathSettings, SwarmSettings):
 
 class GICSO(OneShotSearcher):
     name = "gicso"
+    answer_rule = ARG_MAX
     Config = GICSOSettings
     # fmt: off
     ablations: ClassVar[dict[str, dict[str, Any]]] = {

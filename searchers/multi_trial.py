@@ -10,6 +10,8 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import Cell
 from searchers.base import Step
 
+BEST_QUERIED = "the one with the best proxy accuracy of all that were queried"  # what BestSeen answers
+
 
 class BestSeen:
     """The cell with the highest proxy accuracy so far, the earlier one of equals, and alphas that led to it."""

@@ -16,11 +16,13 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from benchmarks.base import UserError
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell
 from benchmarks.nb201.supernet import Choice, MixedCell, Supernet, cross_entropy
 from searchers.base import Searcher, SearchTask, Settings, Step
+from searchers.multi_trial import BEST_QUERIED
 from searchers.replay import Replay
 
 SHAPE = (len(EDGES), len(OPERATIONS))
@@ -54,6 +56,8 @@ class PathSettings(Settings):
     paths_per_batch: int = Field(3, ge=1)  # a weight step through each
 
 
+ARG_MAX = "the arg-max of the last α over all five operations of each edge, none included"
+
 PATH_ABLATIONS: dict[str, dict[str, Any]] = {
     "one path a batch": {"paths_per_batch": 1},
     "paths with none": {"none_in_paths": True},
@@ -79,7 +83,8 @@ class WeightTraining:
 
     `train` batches are the only ones that move w. `valid` gives augmented batches for alpha gradients; `fitness`
     plain images, `fitness_images` at a time (by default one batch), on which candidates are compared;
-    `fitness_batch` of them share batch statistics. Every image used is counted on the task.
+    `fitness_batch` of them share batch statistics. Every image used is counted on the task. Losses and scores that are
+    not finite end the search with a UserError: each epoch's mean loss and each scoring pass through `finite`.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class WeightTraining:
         self.valid = self._batches("valid", task.valid, task.batch_size, augmented=True)
         self.fitness = self._batches("fitness", task.valid, fitness_images or fitness_batch, augmented=False)
         self.fitness_batch = fitness_batch
+        self.current_epoch = 0
 
     def _batches(self, purpose: str, images: Images, size: int, augmented: bool) -> Batches:
         return Batches(images, size, self.task.torch_stream(purpose), augmented=augmented)
@@ -127,6 +133,7 @@ class WeightTraining:
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The training batches of one epoch, with the learning rate that it has."""
+        self.current_epoch = epoch
         self.sgd.param_groups[0]["lr"] = self.settings.lr_at(epoch, self.task.budget.epochs)
         for _ in range(len(self.train)):
             yield self.train.next()
@@ -143,7 +150,23 @@ class WeightTraining:
         for number, (x, y) in enumerate(self.batches(epoch)):
             losses += [self.weight_step(x, y, choose()) for _ in range(steps_per_batch)]
             after_batch(number)
-        return {"train_loss": mean(losses)}
+        return {"train_loss": self.mean_loss("training losses", losses)}
+
+    def mean_loss(self, what: str, losses: Sequence[Tensor]) -> float:
+        """Mean of an epoch's losses, kept on the device until now, so that no batch waits for it; must be `finite`."""
+        value = float(torch.stack(list(losses)).mean())
+        self.finite(what, np.array(value))
+        return value
+
+    def finite(self, what: str, values: np.ndarray) -> np.ndarray:
+        """The values as they are; UserError naming them, the epoch and what to change where one is not finite."""
+        if np.isfinite(values).all():
+            return values
+        rates = [f"{name} ({value:g})" for name, value in self.settings if name in ("lr", "alpha_lr")]
+        raise UserError(
+            f"{what} are {'NaN' if np.isnan(values).any() else 'infinite'} in epoch {self.current_epoch + 1} of "
+            f"{self.task.budget.epochs}: diverged; try a lower {' or '.join(rates)}"
+        )
 
     def path_epoch(
         self,
@@ -218,7 +241,7 @@ class WeightTraining:
             for images, labels in zip(x.split(self.fitness_batch), y.split(self.fitness_batch), strict=True):
                 total += len(labels) * np.array(score(choices, images, labels))
         self.task.count(evaluations=len(choices), eval_images=len(choices) * len(y))
-        return total / len(y)
+        return self.finite("one-shot scores", total / len(y))
 
     def images(self, count: int) -> tuple[Tensor, Tensor]:
         """About `count` validation images, the next that fitness draws; where there are no more, all as stored."""
@@ -238,6 +261,12 @@ class WeightTraining:
         x, y = self.stored(count)
         with self._autocast(x):
             return np.array(self.net.losses(choices, x, y))
+
+    def plain_accuracies(self, choices: Sequence[Cell], count: int) -> np.ndarray:
+        """Percent of the same images that every candidate classifies rightly; (len(choices),)."""
+        x, y = self.stored(count)
+        with self._autocast(x):
+            return np.array(self.net.accuracies(choices, x, y))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -262,6 +291,9 @@ class OneShotSearcher(Searcher):
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
         return self.training.plain_losses(candidates, images)
 
+    def one_shot_accuracies(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        return self.training.plain_accuracies(candidates, images)
+
 
 class EitherOracle(Searcher):
     """A searcher with an `oracle` setting: `on_supernet` searches by epochs, `on_table` by queries of the proxy.
@@ -270,12 +302,17 @@ class EitherOracle(Searcher):
     """
 
     kind = "one-shot"
+    answer_rule = ARG_MAX  # on the supernet
     on_supernet: ClassVar[type]
     on_table: ClassVar[type]
 
     @classmethod
     def kind_of(cls, config: Any) -> str:
         return "one-shot" if config.oracle == "supernet" else "multi-trial"
+
+    @classmethod
+    def answer_rule_of(cls, config: Any) -> str:
+        return cls.answer_rule if config.oracle == "supernet" else BEST_QUERIED
 
     def __init__(self, task: SearchTask, config: Any):
         super().__init__(task, config)
@@ -288,6 +325,11 @@ class EitherOracle(Searcher):
         if self.config.oracle == "table":
             return None
         return self.search.training.plain_losses(candidates, images)
+
+    def one_shot_accuracies(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        if self.config.oracle == "table":
+            return None
+        return self.search.training.plain_accuracies(candidates, images)
 
     def state_dict(self) -> dict[str, Any]:
         return self.search.state_dict()
@@ -356,10 +398,11 @@ class AlphaDescent:
                 valid.append(self.step(penalty))
 
         metrics = self.training.epoch(epoch, self.choice, after_batch)
-        return {**metrics, "valid_loss": mean(valid)} if valid else metrics
+        return {**metrics, "valid_loss": self.training.mean_loss("validation losses", valid)} if valid else metrics
 
     def values(self) -> np.ndarray:
-        return self.alphas.detach().cpu().double().numpy()
+        """The architecture parameters in float64; UserError where they have diverged."""
+        return self.training.finite("architecture parameters", self.alphas.detach().cpu().double().numpy())
 
     def state_dict(self) -> dict[str, Any]:
         return {"alphas": self.alphas.detach().clone(), "adam": self.adam.state_dict()}
@@ -378,8 +421,3 @@ def initial_alphas(task: SearchTask, spread: float) -> np.ndarray:
 def is_due(step: int, steps: int, times: int) -> bool:
     """Whether what happens `times` in `steps` steps, evenly, the last time at their end, happens after this one."""
     return (step + 1) * times // steps > step * times // steps
-
-
-def mean(losses: Sequence[Tensor]) -> float:
-    """Mean of losses kept on the device until now, so that an epoch never waits for it."""
-    return float(torch.stack(list(losses)).mean())

@@ -10,12 +10,13 @@ from typing import Any
 
 from benchmarks.nb201 import cell as cells
 from searchers.base import Searcher, Step
-from searchers.multi_trial import BestSeen
+from searchers.multi_trial import BEST_QUERIED, BestSeen
 
 
 class RandomSearch(Searcher):
     name = "random"
     kind = "multi-trial"
+    answer_rule = BEST_QUERIED
 
     def __init__(self, task: Any, config: Any):
         super().__init__(task, config)

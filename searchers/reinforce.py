@@ -16,7 +16,7 @@ from pydantic import Field
 
 from benchmarks.nb201.cell import EDGES, OPERATIONS
 from searchers.base import Searcher, Settings, Step
-from searchers.multi_trial import BestSeen
+from searchers.multi_trial import BEST_QUERIED, BestSeen
 
 SHAPE = (len(EDGES), len(OPERATIONS))
 
@@ -30,6 +30,7 @@ class ReinforceSettings(Settings):
 class Reinforce(Searcher):
     name = "reinforce"
     kind = "multi-trial"
+    answer_rule = BEST_QUERIED
     Config = ReinforceSettings
 
     def __init__(self, task: Any, config: ReinforceSettings):

@@ -18,6 +18,7 @@ from pydantic import Field
 from benchmarks.nb201.cell import derive
 from searchers.base import Step
 from searchers.one_shot import (
+    ARG_MAX,
     PATH_ABLATIONS,
     SHAPE,
     AlphaDescent,
@@ -42,6 +43,7 @@ class ZeroOrderSettings(AlphaSettings, PathSettings):
 
 class ZeroOrder(OneShotSearcher):
     name = "zero-order"
+    answer_rule = ARG_MAX
     Config = ZeroOrderSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = PATH_ABLATIONS
     reference_epochs = 50  # INFERRED: DARTS'

@@ -173,6 +173,7 @@ def test_a_campaign_of_supernets_takes_in_multi_trial_searchers_and_the_other_wa
             old = campaign.campaign_of(tmp_path, old, each, specs, [0])
         assert (old["precision"], old["threads"]) == ("bf16", 1)
         assert [row["label"] for row in old["searchers"]] == [specs[0].label for _, specs in orders]
+        assert [row["answer_rule"] for row in old["searchers"]] == [specs[0].answer_rule for _, specs in orders]
     with pytest.raises(UserError, match="another precision"):
         campaign.campaign_of(tmp_path, old, setting, nets, [0])
     alone = campaign.campaign_of(tmp_path, None, dataclasses.replace(on_gpu, threads=4), queries, [0])

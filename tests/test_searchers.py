@@ -21,6 +21,7 @@ from benchmarks.nb201.supernet import Supernet
 from searchers import alpha_swarm, base, one_shot
 from searchers.base import Budget, SearchTask
 from searchers.gicso import GICSO
+from searchers.multi_trial import BEST_QUERIED
 
 SPECS = {
     "random": {},
@@ -179,6 +180,65 @@ def test_answers_and_counters(name):
         assert steps == task.evaluations > 10
         assert 200 - 15 < task.simulated_seconds <= 200
         assert task.train_images == task.eval_images == 0
+
+
+@pytest.mark.parametrize("name", [name for name in SPECS if kind(name) == "one-shot"])
+def test_a_search_that_diverges_ends_and_says_when_and_what_to_change(name):
+    _, searcher = build(name, lr=1e30)
+    said = r"^(training losses|validation losses|one-shot scores) are (NaN|infinite) in epoch \d+ of 10: diverged; "
+    with pytest.raises(UserError, match=said + r"try a lower lr \(1e\+30\)( or alpha_lr \([\d.]+\))?$"):
+        list(iter(searcher.step, None))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_losses_and_alphas_that_are_not_finite_are_refused(value):
+    """Whatever passes from the supernet to a searcher; accuracies too, though there is an arg-max of NaN."""
+    _, searcher = build("darts")
+    training = searcher.training
+    list(training.batches(4))  # the fifth epoch
+    said = "NaN" if np.isnan(value) else "infinite"
+    with pytest.raises(UserError, match=f"^training losses are {said} in epoch 5 of 10: diverged"):
+        training.mean_loss("training losses", [torch.tensor(1.0), torch.tensor(value)])
+    with torch.no_grad():
+        searcher.alpha.alphas[2, 3] = value
+    with pytest.raises(UserError, match=f"^architecture parameters are {said} in epoch 5 of 10: diverged"):
+        searcher.alpha.values()
+    cells, (x, y) = [C.from_index(k) for k in (284, 11)], training.stored(32)
+    healthy = training.accuracies(cells, x, y)
+    assert np.isfinite(healthy).all()
+    with torch.no_grad():
+        training.net.classifier.weight[0, 0] = value
+    for score in (training.losses, training.accuracies, training.errors):
+        with pytest.raises(UserError, match=r"^one-shot scores are (NaN|infinite) in epoch 5 of 10: diverged"):
+            score(cells, x, y)
+
+
+def test_one_broken_candidate_is_the_one_without_an_accuracy():
+    """Convolutions of edge 0→1 alone are broken: cell 284 begins with one, six skip connections have none."""
+    _, searcher = build("rsws")
+    net, (x, y) = searcher.training.net, searcher.training.stored(32)
+    with torch.no_grad():
+        for stage in net.stages:
+            for part in stage:
+                if hasattr(part, "conv3"):
+                    part.conv3[0].fill_(torch.nan)
+    broken, whole = net.accuracies([(C.CONV3,) * 6, (C.SKIP,) * 6], x, y)
+    assert np.isnan(broken)
+    assert 0 <= whole <= 100
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_declared_rule_is_how_a_search_chose_its_answer(name):
+    searcher, config = configured(name)
+    rule, steps = searcher.answer_rule_of(config), played(name)
+    if rule == one_shot.ARG_MAX:
+        assert all(C.derive(alphas) == tuple(cell) for cell, alphas, *_ in steps)
+    elif rule == BEST_QUERIED:
+        best = max((metrics for _, _, metrics, *_ in steps), key=lambda metrics: metrics["accuracy"])
+        assert C.index(tuple(steps[-1][0])) == best["queried"]
+    else:
+        assert (name in ("rsws", "enas"), "best by one-shot accuracy" in rule) == (True, True)
+        assert {alphas for _, alphas, *_ in steps} == {None}
 
 
 def test_unknown_names_and_settings_are_named():

@@ -498,6 +498,35 @@ def test_a_row_that_is_not_complete_is_not_the_best():
     assert cells_of(table, "b")["cifar10 test"] == readable.Cell("94.00")
 
 
+@pytest.mark.parametrize("sign", [{"at_chance": True}, {"one_shot": {"losses": [2.0, math.nan]}}])
+def test_a_row_with_a_supernet_at_chance_is_warned_of_and_not_the_best(sign):
+    """Records of older versions say it by losses that are NaN."""
+    records = [make_record(name, s, v) for name, v in (("a", 94.0), ("b", 93.0), ("c", 92.0)) for s in range(2)]
+    records[1] |= sign
+    campaign = make_campaign(dict.fromkeys("abc", "one-shot"), [0, 1])
+    table = readable.readable_table(records, campaign)
+    assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [False, True, False]
+    assert [cells_of(table, m)["cifar10 test"].second for m in "abc"] == [False, False, True]
+    assert any(re.match(r"The supernet ended at chance, .*: a 1 of 2 runs; what", w) for w in table.warnings)
+    records[1]["status"] = "failed"
+    assert "at chance" not in " ".join(readable.readable_table(records, campaign).warnings)
+
+
+def test_how_each_searcher_chose_its_cell_is_said_where_the_campaign_says_it():
+    names = ["darts", "darts-0", "cso", "cso-1", "random", "imp"]
+    campaign = make_campaign(dict.fromkeys(names, "one-shot") | {"imp": "imported"}, [0])
+    records = [make_record(name, 0, 93.0) for name in names]
+    notes = readable.readable_table(records, campaign).footnotes
+    assert "The answered cell is that of the last step (darts, cso, random)." in notes
+    for k, row in enumerate(campaign["searchers"][:5]):
+        row["answer_rule"] = "the arg-max" if k < 3 else "the best"
+    notes = readable.readable_table(records, campaign).footnotes
+    assert "The answered cell is the arg-max (darts, cso); the best (cso-1, random)." in notes
+    alone = readable.readable_table(records[-1:], campaign | {"searchers": campaign["searchers"][-1:]}).footnotes
+    assert "answered cell" not in " ".join(alone)
+    assert "batch statistics" not in " ".join(alone)
+
+
 def test_nearly_equal_alphas_and_disconnected_answers_are_warned_of():
     changes = [{"alpha_entropy": 0.9996, "alpha_change": 0.05}, {"alpha_entropy": 0.9, "disconnected": True}]
     records = [make_record("darts", s, 93.0, **change) for s, change in enumerate(changes)]

@@ -190,6 +190,8 @@ class Supernet(Skeleton):
         return torch.stack([cross_entropy(logits, y) for logits in self.logits(choices, x)]).tolist()
 
     def accuracies(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
-        """Percent of one batch that each classifies rightly."""
-        right = [(logits.argmax(1) == y).float().mean() for logits in self.logits(choices, x)]
-        return (100 * torch.stack(right)).tolist()
+        """Percent of one batch that each classifies rightly; NaN where its logits are not finite."""
+        logits = self.logits(choices, x)
+        right = [(of_one.argmax(1) == y).float().mean() for of_one in logits]  # of NaN too there is an arg-max
+        finite = torch.stack(logits).isfinite().flatten(1).all(1)
+        return (100 * torch.stack(right)).masked_fill(~finite, torch.nan).tolist()

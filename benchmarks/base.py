@@ -39,7 +39,7 @@ def quoted(value: Any) -> str:
 def read_at_most(path: Path, megabytes: int) -> bytes:
     """The bytes of a file; UserError where it is larger than such a file can be."""
     size, most = path.stat().st_size, megabytes * 2**20
-    with open(path, "rb") as file:  # what has no size, a device or a pipe, may have no end
+    with path.open("rb") as file:  # what has no size, a device or a pipe, may have no end
         data = b"" if size > most else file.read() if path.is_file() else file.read(most + 1)
     if max(size, len(data)) > most:
         raise UserError(f"{path}: more than such a file can have ({megabytes:,} MB)")

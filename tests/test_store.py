@@ -164,10 +164,10 @@ def test_a_disk_that_does_not_answer_says_nothing_against_a_record(tmp_path, mon
     folder.mkdir(parents=True)
     (folder / "record.json").write_bytes(b"{}")
 
-    def stale(path):
+    def stale(path, mode):
         raise OSError(errno.ESTALE, "Stale file handle", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", stale)
+    monkeypatch.setattr(Path, "open", stale)
     with pytest.raises(OSError, match="Stale"):
         store.record_of(folder, "key")
 

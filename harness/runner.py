@@ -6,6 +6,7 @@ the failures are here once for all searchers.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import math
 import os
@@ -114,6 +115,10 @@ def _made(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
     except Exception as error:
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
         record = failure(plan, _one_line(error))
+    if plan.kind == "one-shot":
+        # A search's memory is freed before the next run begins. Cycles may hold it, and nothing hurries the collector:
+        # a searcher that keeps its own exception, torch's imports at a process's first optimiser.
+        gc.collect()
     record["environment"] = made_in
     store.write_sealed(folder / "record.json", record)  # last: its existence means that the run is over
     if record["status"] == "done":

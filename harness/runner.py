@@ -6,6 +6,7 @@ the failures are here once for all searchers.
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import subprocess
@@ -126,6 +127,10 @@ def _made(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
             raise
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
         record = failure(plan, _one_line(error))
+    if plan.kind == "one-shot":
+        # A search's memory is freed before the next run begins. Cycles may hold it, and nothing hurries the collector:
+        # a searcher that keeps its own exception, torch's imports at a process's first optimiser.
+        gc.collect()
     record["environment"] = made_in
     if notes:  # also for whom progress does not reach: on other machines
         record["notes"] = notes

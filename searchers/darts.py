@@ -9,6 +9,7 @@ Methods that change an equation of DARTS are subclasses of it, in files of their
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -46,7 +47,8 @@ class DARTS(OneShotSearcher):
     def __init__(self, task: Any, config: Any):
         super().__init__(task, config)
         self.training = WeightTraining(task, config, make_cell=self.make_cell)
-        self.alpha = AlphaDescent(self.training, self.first_alphas(), config, self.relax)
+        own = weakref.proxy(self)  # self.relax would hold self, which holds alpha: a cycle that keeps the network alive
+        self.alpha = AlphaDescent(self.training, self.first_alphas(), config, lambda alphas: own.relax(alphas))
         self.epoch = 0
 
     def first_alphas(self) -> np.ndarray:

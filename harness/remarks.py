@@ -158,7 +158,7 @@ def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPA
         Note("Seeds: {}.", _ranges(sorted({seed for seeds in planned.values() for seed in seeds}))),
         _protocol(records, campaign),
         Note(
-            "search s (days) is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
+            "search s is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
             "means per run, never added."
         ),
         *_proxy(campaign, searchers),

@@ -11,12 +11,14 @@ from typing import get_args
 import numpy as np
 from pydantic.fields import FieldInfo
 
-from benchmarks.base import Space, UserError
+from benchmarks.base import Space, UserError, cpu_has_bf16, cpu_name
 from benchmarks.nb201 import benchmark as nb201
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, digits
 from benchmarks.nb201.benchmark import Benchmark, find_table, image_places, open_benchmark
 from harness import campaign, runner
+from harness.output import tell
+from harness.progress import duration
 from harness.specs import show_settings, show_value
 from searchers import base
 
@@ -156,8 +158,7 @@ def build_progress() -> Callable[[int, int, float], None]:
         nonlocal shown
         if time.monotonic() - shown > 10 or done == total:
             shown = time.monotonic()
-            left = f"{seconds / 3600:.1f} h" if seconds > 3600 else f"{seconds / 60:.0f} min"
-            print(f"{done:,} of {total:,} distinct cells, {left} left", file=sys.stderr, flush=True)
+            tell(f"{done:,} of {total:,} distinct cells, {duration(seconds)} left")
 
     return report
 
@@ -185,7 +186,7 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
         nonlocal shown
         if time.monotonic() - shown > 2 or done == total:
             shown = time.monotonic()
-            print(f"{done:,} of {total:,} cells", file=sys.stderr, flush=True)
+            tell(f"{done:,} of {total:,} cells")
 
     table = official.convert_apart(source, new, progress)
     text = f"{target}: {table.source}, sha256 {table.sha256}"
@@ -270,6 +271,8 @@ def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
 
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else "CPU only"
     lines = [(True, f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")]
+    bf16 = {True: "bf16 instructions", False: "no bf16 instructions: keep --precision fp32", None: "unknown flags"}
+    lines.append((True, f"processor {cpu_name()}, {bf16[cpu_has_bf16()]}"))
     lines.append((True, version()))
     places = campaign.places_for(data)
     lines.append((True, f"data folders: {', '.join(map(str, places)) or 'none; give --data DIR'}"))

@@ -34,15 +34,15 @@ def make(asked: Mapping[str, Any]) -> int:
     UserError before anything is written where an option is wrong.
     """
     seeds, overrides = parse_seeds(asked["seeds"]), asked["set_"] or []
-    ablations = None
-    if "searcher" in asked:
-        specs, rows = parse_ablations(asked["searcher"], overrides)
-        ablations = {"of": specs[0].label, "rows": rows}
-    else:
-        specs = parse_specs(asked["searchers"], overrides)
     _belongs(asked)
-    tell(f"{len(specs)} searcher(s) at {len(seeds)} seed(s): loading libraries, table and images")
+    tell("loading libraries, table and images")
+    ablations = None
     with Waiting("still loading"):
+        if "searcher" in asked:
+            specs, rows = parse_ablations(asked["searcher"], overrides)
+            ablations = {"of": specs[0].label, "rows": rows}
+        else:
+            specs = parse_specs(asked["searchers"], overrides)
         setting, how = _setting(asked, specs)
         execution = _execution(asked, setting.device)
         planned = plans(setting, specs, seeds)

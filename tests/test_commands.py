@@ -63,6 +63,9 @@ def test_no_table_anywhere(harness, tmp_path, monkeypatch):
     assert code == 2
     assert str(tmp_path) in err
     assert "harness data convert" in err
+    monkeypatch.delenv("HARNESS_DATA")
+    assert harness("best", "cifar10")[2].startswith("error: no NAS-Bench-201 table: Give --table PATH, or make one")
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
     (tmp_path / "nb201.npz").write_bytes(b"PK")
     code, _, err = harness("best", "cifar10")
     assert code == 2

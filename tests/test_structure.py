@@ -94,6 +94,12 @@ def test_what_messages_say_to_install_is_in_a_registry():
     assert {"ray", "submitit"} <= advised <= known
 
 
+def test_the_command_begins_with_few_imports_as_until_then_ctrl_c_shows_a_traceback():
+    code = "import sys, harness.__main__; print([m for m in ('typing', 'pathlib', 're', 'typer') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
+
+
 def test_the_first_line_is_told_before_slow_libraries_are_loaded(tmp_path):
     code = (
         "import sys\n"

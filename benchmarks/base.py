@@ -1,4 +1,4 @@
-"""What benchmarks share: an error for wrong input, a bound on hostile files, whole files, a score and its origin."""
+"""What benchmarks share: an error for wrong input, a bound on hostile files, whole files, signals, a score's origin."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -112,17 +113,42 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a polite kill, a terminal that closes
+
+
+def on_stop(action: Any) -> None:
+    """Set the handler of the signals that stop a command. One that was inherited as ignored (nohup, `&`) stays ignored.
+
+    `action` is a signal handler; signal.SIG_DFL lets them end the process at once.
+    """
+    for number in STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, action)
+
+
+def interrupt(signum: int, frame: Any) -> None:
+    """A handler for `on_stop`: raises KeyboardInterrupt where the program is."""
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """SIGTERM takes effect at the end. Ctrl-C, for these milliseconds, not at all: a new process inherits that."""
+    """Signals that stop a command take effect at the end, as KeyboardInterrupt.
+
+    A process that is started inside has SIGINT and SIGHUP blocked from its first moment on: the terminal sends both to
+    parent and child, and the parent decides. SIGTERM, by which the parent ends it, is not blocked there.
+    """
     came: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda signum, frame: came.append(signum))
-    on_int = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    resource_tracker.ensure_running()  # started with the first process, it would unblock SIGINT there
+    on_stop(lambda signum, frame: came.append(signum))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, on_int)
-        signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
 

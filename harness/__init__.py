@@ -5,11 +5,34 @@
 
 from __future__ import annotations
 
-from os import PathLike
-from typing import TYPE_CHECKING
+import os
+import sys
 
+TYPE_CHECKING = False  # no imports but these two: until the command's first line Ctrl-C still shows a traceback
 if TYPE_CHECKING:
+    from os import PathLike
+
     import pandas as pd
+
+
+def _in_the_way() -> str | None:
+    """A line that names the folder or file which Python finds in the place of our `benchmarks` or `searchers`."""
+    for name in ("benchmarks", "searchers"):
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        spec = spec or next((s for finder in sys.meta_path if (s := finder.find_spec(name, None))), None)
+        found = [] if spec is None else [*(spec.submodule_search_locations or [spec.origin or "?"])]
+        own = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), name)
+        if own not in map(os.path.realpath, found):
+            where = f"{found[0]} is found before it" if found else f"there is no {own}"
+            return f"harness needs its own package {name!r}, but {where}; rename it, or start Python elsewhere"
+    return None
+
+
+if (line := _in_the_way()) is not None:
+    if os.path.basename(sys.argv[0]) in ("harness", "-m"):  # the command; elsewhere the program that imports us decides
+        print(f"error: {line}", file=sys.stderr)
+        raise SystemExit(2)
+    raise ImportError(line)
 
 
 def load(folder: str | PathLike[str]) -> pd.DataFrame:

@@ -36,14 +36,14 @@ def compare(first: Path, second: Path, margin: float | None = None) -> str:
     lines += ["", "settings and environment"]
     lines += _settings(campaigns, records) or ["  the same"]
     lines += ["", "searchers"]
-    labels = [[s["label"] for s in searchers_of(r, c)] for r, c in zip(records, campaigns, strict=True)]
-    for name, own, other in (("a", labels[0], labels[1]), ("b", labels[1], labels[0])):
-        lines += [f"  only in {name}: {label}" for label in own if label not in other]
-    both = [label for label in labels[0] if label in labels[1]]
+    specs = [{s["label"]: s["spec"] for s in searchers_of(r, c)} for r, c in zip(records, campaigns, strict=True)]
+    for name, own, other in (("a", specs[0], specs[1]), ("b", specs[1], specs[0])):
+        lines += [f"  only in {name}: {spec}" for label, spec in own.items() if label not in other]
+    both = [label for label in specs[0] if label in specs[1]]
     if not both:
         return "\n".join([*lines, "  none in common: nothing to compare"])
-    pairs = {label: [runs_of(found, label) for found in records] for label in both}
-    lines += [_answers(label, *pairs[label]) for label in both]
+    pairs = {specs[0][label]: [runs_of(found, label) for found in records] for label in both}
+    lines += [_answers(spec, *runs) for spec, runs in pairs.items()]
     columns = [c for c in score_columns(records[0], campaigns[0]) if c[1] == "test"]
     return "\n".join([*lines, "", *_results(pairs, columns, margin)])
 
@@ -63,7 +63,7 @@ def _settings(campaigns: list[Campaign], records: list[list[Record]]) -> list[st
     return lines
 
 
-def _answers(label: str, a: list[Record], b: list[Record]) -> str:
+def _answers(spec: str, a: list[Record], b: list[Record]) -> str:
     cells = [{r["seed"]: r["index"] for r in runs} for runs in (a, b)]
     shared = cells[0].keys() & cells[1].keys()
     same = sum(cells[0][seed] == cells[1][seed] for seed in shared)
@@ -77,20 +77,20 @@ def _answers(label: str, a: list[Record], b: list[Record]) -> str:
             if a[0]["config"].get(k) != b[0]["config"].get(k)
         )
     )
-    return f"  {label}: n = {len(a)} | {len(b)}; the same cell at {same} of {len(shared)} shared seeds{configs}"
+    return f"  {spec}: n = {len(a)} | {len(b)}; the same cell at {same} of {len(shared)} shared seeds{configs}"
 
 
 def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: float | None) -> list[str]:
     """b minus a at shared seeds, per searcher and data set; one Holm family of differences, one of equivalence."""
     rows, tests, equivalences = [], [], []
-    for label, (a, b) in pairs.items():
+    for spec, (a, b) in pairs.items():
         for dataset, split in columns:
             values = [tables.group_scores_by_seed(runs, dataset, split) for runs in (a, b)]
             seeds = sorted(values[0].keys() & values[1].keys())
             differences = [values[1][s] - values[0][s] for s in seeds]
             found = statistics.summary(differences)
             means = [statistics.summary(list(v.values())).mean for v in values]
-            rows.append((f"{label}, {dataset}: {_number(means[0])} | {_number(means[1])}", found))
+            rows.append((f"{spec}, {dataset}: {_number(means[0])} | {_number(means[1])}", found))
             tests.append(statistics.signed_rank(differences))
             equivalences.append(None if margin is None else statistics.paired_equivalence_p(differences, margin))
     lines = [

@@ -34,6 +34,7 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import PRESETS, SCORES, Benchmark, open_benchmark
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import cross_entropy
+from benchmarks.processor import cpu_has_bf16
 from harness import campaign, diagnostics, runner, store
 from harness.specs import parse_specs
 from searchers import base
@@ -265,7 +266,7 @@ def timed_runs(
     records = [record for record in made if record is not None]
     for record in records:
         if record["status"] != "done":
-            raise UserError(f"{record['label']} failed: {record['error']}")
+            raise UserError(f"{record['spec']} failed: {record['error']}")
     return records, spent
 
 
@@ -338,6 +339,7 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
     torch.set_num_threads(threads)
     result: dict[str, Any] = {
         "environment": runner.environment(device, uses_torch=True),
+        "bf16 instructions": cpu_has_bf16(),  # of the processor
         "threads": threads,
         "rounds": rounds,
         "memory": measure_memory(device, threads),
@@ -358,8 +360,9 @@ def to_text(result: dict[str, Any]) -> str:
     """perf.json as Markdown."""
     where, tops = result["environment"], result["ceilings"]
     networks = "; ".join(f"{name} C {s.channels}, N {s.cells}, {side}×{side}" for name, (s, side) in NETWORKS.items())
+    bf16 = {None: "", True: " (bf16 instructions)", False: " (no bf16 instructions)"}[result.get("bf16 instructions")]
     lines = [
-        f"{where['cpu']}, {where['device']}, {result['threads']} thread(s), torch {where['torch']}, revision "
+        f"{where['cpu']}{bf16}, {where['device']}, {result['threads']} thread(s), torch {where['torch']}, revision "
         f"{where['git'] or 'unknown'}; medians of {result['rounds']} rounds, batch {BATCH}; networks: {networks}.",
         "Ratio: plain supernet's time (fp32, NCHW, eager, one module per edge and operation) over ours, same round.",
         "",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import math
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any
 
+from harness.output import tell
 from harness.runner import Plan
 
 PLAIN_SECONDS = 20.0  # at most one plain line about running searches in this time
+WAITING_SECONDS = 5.0  # between two lines while nothing else is to be told
 
 
 def duration(seconds: float) -> str:
@@ -24,12 +27,24 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def tell(text: str, stream: Literal["stderr", "stdout"] = "stderr") -> None:
-    """Results go to stdout, all else to stderr; that nobody reads it any more (`| head`) must not end a campaign."""
-    try:
-        print(text, file=getattr(sys, stream), flush=True)
-    except BrokenPipeError:
-        setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
+class Waiting(AbstractContextManager["Waiting"]):
+    """Says what is being waited for, every few seconds until it is over."""
+
+    def __init__(self, what: str, say: Callable[[str], None] = tell):
+        self.what, self.say = what, say
+        self.over = threading.Event()
+
+    def __enter__(self) -> Waiting:
+        threading.Thread(target=self._repeat, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.over.set()
+
+    def _repeat(self) -> None:
+        begin = time.monotonic()
+        while not self.over.wait(WAITING_SECONDS):
+            self.say(f"{self.what}, {duration(time.monotonic() - begin)}")
 
 
 def fraction(plan: Plan, line: dict[str, Any]) -> float:
@@ -59,7 +74,7 @@ class Progress(AbstractContextManager["Progress"]):
 
     def __init__(self, plans: Sequence[Plan]):
         self.plans = plans
-        self.begin = self.printed = time.monotonic()
+        self.begin, self.printed = time.monotonic(), -math.inf
         self.started: dict[int, float] = {}
         self.shares: dict[int, float] = {}
         self.bases: dict[int, float] = {}  # shares that were done before: a resumed run's
@@ -68,6 +83,7 @@ class Progress(AbstractContextManager["Progress"]):
         self.notes: set[tuple[int, str]] = set()
         self.bars: Any = None
         self.tasks: dict[int, Any] = {}
+        self.waiting = Waiting("waiting for the first run's first step", self._say)
 
     def __enter__(self) -> Progress:
         if self.plans and sys.stderr.isatty():
@@ -79,14 +95,19 @@ class Progress(AbstractContextManager["Progress"]):
             self.bars = Bars(*columns, console=Console(stderr=True), transient=True)
             self.bars.start()
             self.total = self.bars.add_task("runs", total=len(self.plans))
+        if self.plans:
+            self.waiting.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.waiting.__exit__()
         if self.bars is not None:
             self.bars.stop()
 
     def report(self, number: int, event: dict[str, Any]) -> None:
         plan = self.plans[number]
+        if event.keys() & {"record", "line"}:
+            self.waiting.over.set()
         if "record" in event:
             self._finished(number, plan, event["record"])
         elif "note" in event:

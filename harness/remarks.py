@@ -223,7 +223,7 @@ def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPA
         _protocol(records, campaign),
         *_answers(searchers),
         Note(
-            "search s (days) is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
+            "search s is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
             "means per run, never added."
         ),
         *_proxy(campaign, searchers),

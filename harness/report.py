@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
 from harness import drawing, figures, findings, readable, remarks, statistics, store, tables
 from harness.ablations import sentences
-from harness.progress import tell
+from harness.output import tell
 from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds, trains
 from harness.statistics import p_number, p_text
 
@@ -51,6 +52,31 @@ def write_report(
     return write_files(records, campaign, out, published, asked)
 
 
+def show(folder: Path) -> None:
+    """Print a campaign's notes, then its table, and last where its page is: a terminal shows the end.
+
+    On a terminal the table is made to fit, and of the notes only the warnings are printed.
+    """
+    campaign, records = load([folder])
+    frames = readable.frames_of(records, campaign)
+    shown = [readable.readable_table(records, campaign, frames=frames)]
+    if len(frames.ablations):
+        shown.append(readable.readable_ablations(frames.ablations))
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        console = Console(file=sys.stdout, highlight=False)
+        for warning in shown[0].warnings:
+            tell(f"Warning: {warning}", "stdout")
+        for table in shown:
+            tell(f"\n{table.caption}", "stdout")
+            console.print(readable.to_terminal(table, console.width))
+    else:
+        tell("\n".join(map(readable.markdown_notes, shown)), "stdout")
+        tell("\n".join(map(readable.markdown_rows, shown)), "stdout")
+    tell(f"report: {folder / 'report' / 'report.html'}")
+
+
 def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
     """One or several campaigns' folders as one campaign; records left out are named in its warnings and on stderr.
 
@@ -84,20 +110,24 @@ def write_files(
         figure = draw(records, campaign)
         if figure is not None:  # there may be nothing to show: no supernet, too few seeds for ranks
             plots[name] = drawing.save(figure, out / name)
+
+    def csv(frame: pd.DataFrame) -> str:
+        return tables.to_csv(tables.with_specs(frame, records, campaign))
+
     drawn = {name: svg for name, (_, svg) in plots.items()}
     texts = {
-        "table.csv": tables.to_csv(results),
+        "table.csv": csv(results),
         "table.md": readable.to_markdown(table),
         "table.tex": readable.to_latex(table),
-        "comparisons.csv": tables.to_csv(tests),
-        "runs.csv": tables.to_csv(tables.runs_table(records, campaign)),
-        "diagnostics.csv": tables.to_csv(behaviour),
+        "comparisons.csv": csv(tests),
+        "runs.csv": csv(tables.runs_table(records, campaign)),
+        "diagnostics.csv": csv(behaviour),
         "report.html": to_html(records, campaign, asked, table, frames, ranks, behaviour, drawn),
     }
     if len(ranks):
-        texts["ranks.csv"] = tables.to_csv(ranks)
+        texts["ranks.csv"] = csv(ranks)
     if len(ablations):
-        texts["ablations.csv"] = tables.to_csv(ablations)
+        texts["ablations.csv"] = csv(ablations)
         texts["table.md"] += "\n" + readable.to_markdown(readable.readable_ablations(ablations))
         texts["table.tex"] += "\n" + readable.to_latex(readable.readable_ablations(ablations))
     if table.sources:
@@ -141,7 +171,7 @@ def join(
     kinds: dict[str, str] = {}
     for row in [s for c in campaigns for s in c["searchers"]] + [r for rs in records for r in rs]:
         if kinds.setdefault(row["label"], row["kind"]) != row["kind"]:
-            raise UserError(f"{row['label']!r} is {kinds[row['label']]} in one folder and {row['kind']} in another: "
+            raise UserError(f"{row['spec']!r} is {kinds[row['label']]} in one folder and {row['kind']} in another: "
                             "give imported cells a name of their own")  # fmt: skip
     kept: dict[tuple[str, int], Record] = {}
     other: list[str] = []
@@ -364,9 +394,6 @@ def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    def seconds(name: str, digits: str) -> str:  # imported cells have no clock
-        return readable.EMPTY if record.get(name) is None else format(record[name], digits)
-
     kept = [s for s in record["scores"] if not s["without_none"]]
     scores = {(s["dataset"], s["split"]): s["value"] for s in kept}
     return {
@@ -375,8 +402,8 @@ def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, An
         "cell": record["cell"] or readable.EMPTY,
         "index": readable.EMPTY if record["index"] is None else record["index"],
         "scores": [f"{scores[c]:.2f}" if c in scores else readable.EMPTY for c in columns],
-        "search": seconds("search_seconds", ",.1f"),
-        "simulated": seconds("simulated_seconds", ",.0f"),
+        "search": readable.quantity(record.get("search_seconds")),  # imported cells have no clock
+        "simulated": readable.quantity(record.get("simulated_seconds")),
         "collapsed": bool(record["collapsed"]),
         "drawing": None if record["index"] is None else Markup(cell_svg(from_index(record["index"]))),
         "config": record["config"],

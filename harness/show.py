@@ -16,8 +16,10 @@ from benchmarks.nb201 import benchmark as nb201
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, digits
 from benchmarks.nb201.benchmark import Benchmark, find_table, image_places, open_benchmark
-from benchmarks.processor import kernels_in_words, processor_in_words
+from benchmarks.processor import cpu_has_bf16, kernels_in_words, processor_in_words
 from harness import campaign, runner
+from harness.output import tell
+from harness.progress import duration
 from harness.remarks import scored_by
 from harness.specs import show_settings, show_value
 from searchers import base, plugins
@@ -166,8 +168,7 @@ def build_progress() -> Callable[[int, int, float], None]:
         nonlocal shown
         if time.monotonic() - shown > 10 or done == total:
             shown = time.monotonic()
-            left = f"{seconds / 3600:.1f} h" if seconds > 3600 else f"{seconds / 60:.0f} min"
-            print(f"{done:,} of {total:,} distinct cells, {left} left", file=sys.stderr, flush=True)
+            tell(f"{done:,} of {total:,} distinct cells, {duration(seconds)} left")
 
     return report
 
@@ -195,7 +196,7 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
         nonlocal shown
         if time.monotonic() - shown > 2 or done == total:
             shown = time.monotonic()
-            print(f"{done:,} of {total:,} cells", file=sys.stderr, flush=True)
+            tell(f"{done:,} of {total:,} cells")
 
     table = official.convert_apart(source, new, progress)
     text = f"{target}: {table.source}, sha256 {table.sha256}"
@@ -300,7 +301,9 @@ def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
     lines = [(True, f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")]
     lines.append((True, version()))
     here = runner.environment("cpu", uses_torch=True)
-    lines.append((True, f"processor: {processor_in_words(here)}, {kernels_in_words(here)}"))
+    bf16 = {True: "bf16 instructions", False: "no bf16 instructions: keep --precision fp32", None: "unknown flags"}
+    words = processor_in_words(here), kernels_in_words(here), bf16[cpu_has_bf16()]
+    lines.append((True, f"processor: {', '.join(words)}"))
     places = campaign.places_for(data)
     lines.append((True, f"data folders: {', '.join(map(str, places)) or 'none; give --data DIR'}"))
     try:

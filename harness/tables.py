@@ -56,7 +56,7 @@ DIAGNOSTIC_COLUMNS = [
 AVERAGED = ("queried_cells", "queried_canonical", "alpha_entropy", "alpha_change")  # as they stand in a record
 OPTIONAL_COUNTS = {"epochs", "table_cells"}
 COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "distinct_cells", "seeds"}
-COSTS = {"search_seconds": "search s (days)", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
+COSTS = {"search_seconds": "search s", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
 
 Scores = dict[tuple[str, str, str, bool], list[float]]  # (label, dataset, split, without_none) -> a value a seed
 
@@ -247,3 +247,9 @@ def _frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
 def to_csv(frame: pd.DataFrame) -> str:
     """CSV text; empty where there is no value, ten digits (0.1 + 0.2 is written 0.3)."""
     return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+def with_specs(frame: pd.DataFrame, records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
+    """The frame as CSV files show it: searchers by spec, `darts[order=2]`, and not by the label that names a folder."""
+    specs = {s["label"]: s["spec"] for s in searchers_of(records, campaign)}
+    return frame.assign(**{name: frame[name].replace(specs) for name in ("label", "a", "b") if name in frame})

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -79,6 +80,9 @@ def test_no_table_anywhere(harness, tmp_path, monkeypatch):
     assert code == 2
     assert str(tmp_path) in err
     assert "harness data convert" in err
+    monkeypatch.delenv("HARNESS_DATA")
+    assert harness("best", "cifar10")[2].startswith("error: no NAS-Bench-201 table: Give --table PATH, or make one")
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
     (tmp_path / "nb201.npz").write_bytes(b"PK")
     code, _, err = harness("best", "cifar10")
     assert code == 2
@@ -151,6 +155,7 @@ def test_doctor(harness, table, cifar10_root, monkeypatch):
     assert code == 0
     assert "BAD" not in out
     assert out.count("trained again") == 3
+    assert re.search(r"^ok   processor .*(bf16 instructions|unknown flags)", out, re.MULTILINE)
     assert "802,426 parameters, 113,951,370 FLOPs; the table says the same" in out
     code, out, _ = harness("doctor", "--table", table, "--data", HERE)
     assert code == 1

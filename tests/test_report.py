@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import html
+import io
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from benchmarks.base import UserError
 from harness import drawing, figures, findings, readable, report, statistics, store, tables
 from harness.compare import compare
 
+REFERENCE = Path(__file__).parents[1] / "results/reference"
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
 FILES = {
     *(
@@ -501,3 +504,52 @@ def test_bars_join_what_the_test_cannot_tell_apart():
     assert findings._cliques(same, order) == [(0, 2)]
     apart = found._replace(nemenyi_p=np.zeros((3, 3)))
     assert findings._cliques(apart, order) == []
+
+
+def test_every_csv_names_searchers_by_spec_and_folders_keep_their_labels(tmp_path):
+    labels, spec = ["gicso", "darts-e43851f9"], "darts[order=2]"
+    values = {"gicso": [90.0, 91.0, 92.0, 93.0], "darts-e43851f9": [80.0, 81.5, 82.0, 83.0]}
+    campaign = make_campaign(dict.fromkeys(labels, "one-shot"), [0, 1, 2, 3])
+    campaign["searchers"][1]["spec"] = spec
+    campaign["ablations"] = {"of": "gicso", "rows": {"darts-e43851f9": "second order"}}
+    records = [make_record(label, s, v) for label in labels for s, v in enumerate(values[label])]
+    records = [r | {"spec": spec} if r["label"] == labels[1] else r for r in records]
+    for ablations in (campaign["ablations"], None):
+        folder = write_campaign(tmp_path / str(bool(ablations)), records, campaign | {"ablations": ablations})
+        report.write_report([folder])
+        for path in (folder / "report").glob("*.csv"):
+            text = path.read_text()
+            assert "e43851f9" not in text, path
+            assert spec in text or (ablations and path.name == "comparisons.csv"), path
+        assert (folder / "runs/darts-e43851f9/seed-3").is_dir()
+    assert f',{spec},4,4,"Mann-Whitney' in (folder / "report/comparisons.csv").read_text()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_lines(monkeypatch, columns):
+    folder = REFERENCE / "nb201-small"
+    shown = io.StringIO()
+    shown.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    report.show(folder)
+    text = re.sub(r"\x1b\[\d*m", "", shown.getvalue())  # bold
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert lines[-1] == f"report: {folder / 'report/report.html'}"
+    rows = lines[next(k for k, line in enumerate(lines) if line.startswith("method")) : -1]
+    assert len(rows) == 1 + 3 + 13 + 2  # headings, kinds, searchers, the space's bounds
+    assert max(map(len, rows)) <= columns
+    caption = next(line for line in lines if "mean ± std over seeds" in line)
+    assert len(caption) // columns + 1 + 1 + len(rows) + 2 <= 30  # the first line of the headings; the page's two
+    assert [line.split()[0] for line in rows][1:3] == ["one-shot", "gicso"]
+    assert ("cifar100" in text.split("mean ± std")[1]) is (columns > 40)
+
+
+def test_elsewhere_the_notes_stand_before_the_whole_table(capsys):
+    report.show(REFERENCE / "digits201-small")
+    out, err = capsys.readouterr()
+    lines = out.rstrip().splitlines()
+    assert lines[0].startswith("- **Warning:**")
+    assert lines[-1].startswith("| mean of all cells |")
+    assert err.endswith("report/report.html\n")

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.base import UserError, end_with_parent
+from benchmarks.base import UserError, end_with_parent, uninterrupted
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import digits
@@ -226,7 +226,8 @@ def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -
     start = saved = time.monotonic()
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
     try:
-        waiting = {pool.submit(_count_right_of, int(first[k])): k for k in left}
+        with uninterrupted():  # this starts the processes
+            waiting = {pool.submit(_count_right_of, int(first[k])): k for k in left}
         for finished, future in enumerate(as_completed(waiting), 1):
             counts.right[waiting[future]] = future.result()
             now = time.monotonic()
@@ -249,7 +250,8 @@ def save(counts: Counts, path: Path) -> None:
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent saves
+    for number in (signal.SIGINT, signal.SIGHUP):  # the terminal sends them to all; the parent saves
+        signal.signal(number, signal.SIG_IGN)
     end_with_parent()
     torch.set_num_threads(1)
     gc.disable()  # a tenth of the time of such small steps; _count_right_of collects

@@ -128,7 +128,7 @@ def test_bf16_without_such_instructions_is_said_before_the_campaign(
 
 def test_perf_names_it():
     result = {"environment": {"cpu": "X", "device": "cpu", "torch": "2", "git": ""}, "threads": 1, "rounds": 1,
-              "supernet": [], "ceilings": {}, "peak memory, MB": 1}  # fmt: skip
+              "supernet": [], "ceilings": {}, "memory": [], "peak memory, MB": 1}  # fmt: skip
     for has, text in ((True, "X (bf16 instructions), cpu"), (False, "X (no bf16 instructions), cpu"), (None, "X, cpu")):
         assert perf.to_text(result | {"bf16 instructions": has}).startswith(text)
     assert perf.to_text(result).startswith("X, cpu")  # an older perf.json

@@ -113,7 +113,8 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a polite kill, a terminal that closes
+TERMINAL = (signal.SIGINT, signal.SIGHUP)  # what a terminal sends to all its processes: Ctrl-C, and its own end
+STOPPING = (*TERMINAL, signal.SIGTERM)
 
 
 def on_stop(action: Any) -> None:
@@ -140,9 +141,10 @@ def uninterrupted() -> Iterator[None]:
     """
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in STOPPING}
-    resource_tracker.ensure_running()  # started with the first process, it would unblock SIGINT there
     on_stop(lambda signum, frame: came.append(signum))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)
+    resource_tracker.ensure_running()  # itself a process, which must outlive SIGHUP
+    signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)  # again: Python 3.11 unblocks SIGINT when it starts that one
     try:
         yield
     finally:

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError, end_with_parent, interrupt, uninterrupted
+from benchmarks.base import TERMINAL, UserError, end_with_parent, interrupt, uninterrupted
 from harness import runner, store
 from harness.runner import Plan
 
@@ -183,7 +183,7 @@ def _stop(workers: Sequence[Any]) -> None:
 def _work(pipe: Connection) -> None:
     """A worker: runs what it is sent until it is sent None."""
     signal.signal(signal.SIGTERM, interrupt)
-    for number in (signal.SIGINT, signal.SIGHUP):  # the terminal sends them to all; the parent decides
+    for number in TERMINAL:  # the parent decides
         signal.signal(number, signal.SIG_IGN)
     end_with_parent()  # or it would hold its run from the same command given again
     try:

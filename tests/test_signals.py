@@ -115,3 +115,16 @@ except KeyboardInterrupt:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "then stopped True\n"
+
+
+def test_a_closed_terminal_stops_a_build_and_keeps_its_file(tmp_path):
+    """Its workers and Python's own helper process hear the signal as well."""
+    table = tmp_path / "digits.npz"
+    process = start("data", "build", "digits201", "--out", table, "--workers", 2, start_new_session=True)
+    while not table.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGHUP)
+    code, _, err = ended(process)
+    assert (code, err) == (130, "stopped; the same command again continues from here\n")
+    assert table.exists()

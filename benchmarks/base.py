@@ -1,4 +1,4 @@
-"""What benchmarks share: an error for wrong input, a bound on hostile files, whole files, a score and its origin."""
+"""What benchmarks share: an error for wrong input, a bound on hostile files, whole files, signals, a score's origin."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
@@ -42,10 +43,12 @@ def quoted(value: Any) -> str:
 
 def read_at_most(path: Path, megabytes: int) -> bytes:
     """The bytes of a file; UserError where it is larger than such a file can be."""
-    size = path.stat().st_size
-    if size > megabytes * 2**20:
-        raise UserError(f"{path}: {size >> 20:,} MB, more than such a file can have ({megabytes:,} MB)")
-    return path.read_bytes()
+    size, most = path.stat().st_size, megabytes * 2**20
+    with path.open("rb") as file:  # what has no size, a device or a pipe, may have no end
+        data = b"" if size > most else file.read() if path.is_file() else file.read(most + 1)
+    if max(size, len(data)) > most:
+        raise UserError(f"{path}: more than such a file can have ({megabytes:,} MB)")
+    return data
 
 
 def out_of_memory(error: BaseException) -> bool:
@@ -223,17 +226,44 @@ def written_whole(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
+TERMINAL = (signal.SIGINT, signal.SIGHUP)  # what a terminal sends to all its processes: Ctrl-C, and its own end
+STOPPING = (*TERMINAL, signal.SIGTERM)
+
+
+def on_stop(action: Any) -> None:
+    """Set the handler of the signals that stop a command. One that was inherited as ignored (nohup, `&`) stays ignored.
+
+    `action` is a signal handler; signal.SIG_DFL lets them end the process at once.
+    """
+    for number in STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, action)
+
+
+def interrupt(signum: int, frame: Any) -> None:
+    """A handler for `on_stop`: raises KeyboardInterrupt where the program is."""
+    raise KeyboardInterrupt
+
+
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """SIGTERM takes effect at the end. Ctrl-C, for these milliseconds, not at all: a new process inherits that."""
+    """Signals that stop a command take effect at the end, as KeyboardInterrupt.
+
+    A process that is started inside has SIGINT and SIGHUP blocked from its first moment on: the terminal sends both to
+    parent and child, and the parent decides. SIGTERM, by which the parent ends it, is not blocked there.
+    """
     came: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda signum, frame: came.append(signum))
-    on_int = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    on_stop(lambda signum, frame: came.append(signum))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)
+    resource_tracker.ensure_running()  # itself a process, which must outlive SIGHUP
+    signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)  # again: Python 3.11 unblocks SIGINT when it starts that one
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, on_int)
-        signal.signal(signal.SIGTERM, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
 

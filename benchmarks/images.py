@@ -286,7 +286,7 @@ def official_split(dataset: str, places: Sequence[Path | str]) -> tuple[Tensor, 
 
     cifar10: train and valid halves of the 50,000 training images. cifar100 and ImageNet16-120: x-valid and
     x-test halves of the test images. The file is looked for in each of `places` and in its folder `splits`.
-    Raises UserError if it is nowhere or if it is not such a split.
+    Raises UserError if no such file is there, or if it is not such a split.
     """
     path = _split_file(dataset, places)
     split = SPLITS[dataset]
@@ -310,11 +310,13 @@ def _split_file(dataset: str, places: Sequence[Path | str]) -> Path:
     if dataset not in SPLITS:
         raise UserError(f"no official search split of {dataset!r}; there are splits of {', '.join(SPLITS)}")
     name = SPLITS[dataset].file
+    if not places:
+        raise UserError(f"{dataset}: {name} is needed; give the folder that has it with --data DIR or in $HARNESS_DATA")
     paths = [Path(place) / folder / name for place in places for folder in (".", "splits")]
     path = next((path for path in paths if path.is_file()), None)
     if path is None:
         raise UserError(
-            f"{dataset}: {name} not found, looked for {', '.join(map(str, paths)) or 'it nowhere'}; "
+            f"{dataset}: {name} not found, looked for {', '.join(map(str, paths))}; "
             "copy it from configs/nas-benchmark of https://github.com/D-X-Y/AutoDL-Projects"
         )
     return path

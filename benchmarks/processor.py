@@ -40,6 +40,17 @@ def family_and_model() -> dict[str, int | None]:
     return {name: int(value) if value.isdecimal() else None for name, value in values.items()}
 
 
+def has_bf16(flags: str) -> bool:
+    """Whether a processor with these flags, as /proc/cpuinfo spells them, multiplies in bf16 (x86 and ARM)."""
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags.split())
+
+
+def cpu_has_bf16() -> bool | None:
+    """`has_bf16` of this machine; None where it does not say."""
+    flags = cpuinfo().get("flags") or cpuinfo().get("Features")
+    return None if flags is None else has_bf16(flags)
+
+
 @lru_cache(maxsize=1)
 def kernels() -> dict[str, Any]:
     """Instruction sets in use: `cpu_capability` by PyTorch's own kernels (ATen), `onednn_isa` by its convolutions.

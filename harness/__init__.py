@@ -5,11 +5,34 @@
 
 from __future__ import annotations
 
-from os import PathLike
-from typing import TYPE_CHECKING
+import os
+import sys
 
+TYPE_CHECKING = False  # no imports but these two: until the command's first line Ctrl-C still shows a traceback
 if TYPE_CHECKING:
+    from os import PathLike
+
     import pandas as pd
+
+
+def _in_the_way() -> str | None:
+    """A line that names the folder or file which Python finds in the place of our `benchmarks` or `searchers`."""
+    for name in ("benchmarks", "searchers"):
+        spec = getattr(sys.modules.get(name), "__spec__", None)
+        spec = spec or next((s for finder in sys.meta_path if (s := finder.find_spec(name, None))), None)
+        found = [] if spec is None else [*(spec.submodule_search_locations or [spec.origin or "?"])]
+        own = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), name)
+        if own not in map(os.path.realpath, found):
+            where = f"{found[0]} is found before it" if found else f"there is no {own}"
+            return f"harness needs its own package {name!r}, but {where}; rename it, or start Python elsewhere"
+    return None
+
+
+if (line := _in_the_way()) is not None:
+    if os.path.basename(sys.argv[0]) in ("harness", "-m"):  # the command; elsewhere the program that imports us decides
+        print(f"error: {line}", file=sys.stderr)
+        raise SystemExit(2)
+    raise ImportError(line)
 
 
 def load(folder: str | PathLike[str]) -> pd.DataFrame:
@@ -18,8 +41,10 @@ def load(folder: str | PathLike[str]) -> pd.DataFrame:
     Columns: searcher, label, spec, kind, seed, status, cell, index, collapsed, disconnected, search_dataset,
     search_seconds, simulated_seconds, evaluations, train_images, eval_images, alpha_entropy, alpha_change,
     one_shot_spearman; then dataset, split, without_none, epochs, trials, value (accuracy in percent). A failed run is
-    one row without score, a damaged record none. Raises benchmarks.base.UserError where there is no campaign.
+    one row without score. Records that are damaged, copies or of another campaign are left out, each with a
+    UserWarning. Raises benchmarks.base.UserError where there is no campaign.
     """
+    import warnings
     from pathlib import Path
 
     import pandas as pd
@@ -31,7 +56,10 @@ def load(folder: str | PathLike[str]) -> pd.DataFrame:
              "alpha_entropy", "alpha_change")  # fmt: skip
     scores = ("dataset", "split", "without_none", "epochs", "trials", "value")
     rows = []
-    for record in store.load_records(Path(folder))[0]:
+    records, left_out = store.load_records(Path(folder))
+    for text in left_out.values():
+        warnings.warn(text, stacklevel=2)
+    for record in records:
         row = {name: record.get(name) for name in about}
         row["one_shot_spearman"] = (record.get("one_shot") or {}).get("spearman")
         rows += [row | {name: score[name] for name in scores} for score in record["scores"] or [dict.fromkeys(scores)]]

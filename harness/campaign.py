@@ -14,7 +14,7 @@ from benchmarks.base import UserError
 from benchmarks.nb201.benchmark import Benchmark
 from harness import scoring, store
 from harness.remarks import power, trains
-from harness.runner import Plan
+from harness.runner import Plan, other_code
 from harness.specs import Spec, digest, train_supernets
 from searchers import base
 
@@ -84,6 +84,9 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
     for seed, spec in itertools.product(seeds, specs):
         epochs = setting.preset["epochs"] or spec.reference_epochs
         one_shot = spec.kind == "one-shot"
+        if one_shot and not epochs:
+            name = setting.preset["name"]
+            raise UserError(f"searcher {spec.text!r} has no reference_epochs, which --preset {name} trains it for")
         preset = {**setting.preset, "epochs": epochs if one_shot else 0}
         # Queries of a table have neither: one found on a GPU's machine is the one found here.
         precision, threads = (setting.precision, setting.threads) if one_shot else ("fp32", 1)
@@ -104,10 +107,15 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
             device=setting.device,
             table=str(setting.table.resolve()) if setting.table else "",
             places=tuple(str(p.resolve()) for p in setting.places),
+            plugin=spec.plugin,
+            plugin_source=spec.plugin_source,
         )
         decides = {name: getattr(plan, name) for name in DECIDES}
         decides["searcher"], decides["config"] = base.find(spec.name).key_settings(spec.config)
-        made.append(plan._replace(key=digest(decides | {"images_sha256": images_sha256 if one_shot else ""})))
+        decides["images_sha256"] = images_sha256 if one_shot else ""
+        if plan.plugin:  # other people's code may change at any time; that of this program is named in records
+            decides["plugin_source"] = plan.plugin_source
+        made.append(plan._replace(key=digest(decides)))
     return made
 
 
@@ -155,7 +163,8 @@ def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:
             store.set_aside(where / "trace.jsonl")  # of a finished run: a new one would take its place
         return
     if record is not None and record["key"] != plan.key:
-        say(f"{where}: made with other settings; set aside, the run is made anew")
+        why = other_code(record["environment"], plan) or "made with other settings"
+        say(f"{where}: {why}; set aside, the run is made anew")
         store.set_aside(where)
     elif record is not None and record["status"] == "done":
         say(f"{where / 'trace.jsonl'}: damaged since its run was finished; set aside, the run is repeated")
@@ -247,7 +256,9 @@ def campaign_of(
             "spec": s.text,
             "kind": s.kind,
             "config": s.config,
+            "answer_rule": s.answer_rule,
             "seeds": list(seeds),
+            **({"plugin": s.plugin, "plugin_source": s.plugin_source} if s.plugin else {}),
         }
         for s in specs
     }

@@ -9,13 +9,17 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, interrupt, on_stop
+from harness.output import open_streams, tell
+from harness.quantities import LARGEST_COUNT
 
 app = typer.Typer(
     add_completion=False,
@@ -73,12 +77,13 @@ SetOption = Annotated[
 ]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Move old runs aside and start anew.")]
 WorkersOption = Annotated[
-    int | None, typer.Option(min=1, help="Runs at a time. Default: the cores, 1 on a GPU, all on a cluster.")
+    int | None,
+    typer.Option(min=1, max=LARGEST_COUNT, help="Runs at a time. Default: the cores, 1 on a GPU, all on a cluster."),
 ]
-ThreadsOption = Annotated[int, typer.Option(min=1, help="torch threads a run, on a CPU.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="torch threads a run, on a CPU.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
 MarginOption = Annotated[
-    float | None, typer.Option(min=0, help="Accuracy points within which two are held to be equal; tested.")
+    float | None, typer.Option(help="Accuracy points (0 to 100, exclusive) within which two are held equal; tested.")
 ]
 PrecisionOption = Annotated[Precision, typer.Option(help="auto is fp32 on a CPU, bf16 on CUDA.")]
 
@@ -97,12 +102,14 @@ class Executor(StrEnum):
 CLUSTER = "On a cluster"
 ExecutorOption = Annotated[Executor, typer.Option(help="Where runs are made.", rich_help_panel=CLUSTER)]
 CpusOption = Annotated[
-    float | None, typer.Option(min=0.01, help="CPUs of a run; default --threads.", rich_help_panel=CLUSTER)
+    float | None,
+    typer.Option(min=0.01, max=LARGEST_COUNT, help="CPUs of a run; default --threads.", rich_help_panel=CLUSTER),
 ]
 GpusOption = Annotated[
     float | None,
     typer.Option(
         min=0,
+        max=LARGEST_COUNT,
         help="GPUs of a run, on Ray also a part of one; 1 with --device cuda, else 0.",
         rich_help_panel=CLUSTER,
     ),
@@ -114,7 +121,11 @@ PartitionOption = Annotated[str | None, typer.Option("--slurm-partition", rich_h
 TimeOption = Annotated[
     int | None,
     typer.Option(
-        "--slurm-time", min=1, help="Minutes of a task (240), which then queues itself again.", rich_help_panel=CLUSTER
+        "--slurm-time",
+        min=1,
+        max=LARGEST_COUNT,
+        help="Minutes of a task (240), which then queues itself again.",
+        rich_help_panel=CLUSTER,
     ),
 ]
 SlurmOption = Annotated[
@@ -131,7 +142,7 @@ def _tell_version(asked: bool) -> None:
     if asked:
         from harness.show import version
 
-        typer.echo(version())
+        tell(version(), "stdout")
         raise typer.Exit
 
 
@@ -245,7 +256,7 @@ def report(
     if len(folders) > 1 and out is None:
         raise UserError("several campaigns: say with --out where the joint report goes")
     for path in write_report(folders, out or folders[0] / "report", published, Asked(paired, margin)):
-        typer.echo(path)
+        tell(path, "stdout")
 
 
 @app.command()
@@ -262,10 +273,11 @@ def table(
     if format is Format.csv:
         if published:
             raise UserError("--published: the CSV has our own rows alone; take --format md or tex")
-        typer.echo(tables.to_csv(tables.results_table(records, campaign)), nl=False)
+        frame = tables.with_specs(tables.results_table(records, campaign), records, campaign)
+        tell(tables.to_csv(frame).removesuffix("\n"), "stdout")
     else:
         write = readable.to_markdown if format is Format.md else readable.to_latex
-        typer.echo(write(readable.readable_table(records, campaign, published)))
+        tell(write(readable.readable_table(records, campaign, published)), "stdout")
 
 
 @app.command()
@@ -273,7 +285,7 @@ def status(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A campaig
     """How many runs of a campaign are done, running, failed and left, and where the running ones are."""
     from harness.status import status as told
 
-    typer.echo(told(folder))
+    tell(told(folder), "stdout")
 
 
 @app.command()
@@ -285,7 +297,7 @@ def compare(
     """What differs between two campaigns: settings, environment, answers, and results paired by seed."""
     from harness.compare import compare as compared
 
-    typer.echo(compared(first, second, margin))
+    tell(compared(first, second, margin), "stdout")
 
 
 @app.command("import")
@@ -303,7 +315,7 @@ def import_(
     """Score cells that you found with your own code, and test and plot them beside runs, marked imported."""
     from harness.importing import import_cells
 
-    typer.echo(import_cells(name, cells, folder, str(benchmark), search_dataset, table, data))
+    tell(import_cells(name, cells, folder, str(benchmark), search_dataset, table, data), "stdout")
 
 
 @app.command()
@@ -315,7 +327,7 @@ def show(
     """A cell in every notation, its edges, its cost and every stored accuracy."""
     from harness.show import all_benchmarks, describe_cell
 
-    typer.echo(describe_cell(cell, all_benchmarks(table, data)))
+    tell(describe_cell(cell, all_benchmarks(table, data)), "stdout")
 
 
 @app.command()
@@ -329,8 +341,8 @@ def best(
     from harness.show import best_cell
 
     line, origin = best_cell(dataset, split, table, data)
-    typer.echo(line)
-    typer.echo(origin, err=True)
+    tell(line, "stdout")
+    tell(origin, "stdout")
 
 
 @app.command("list")
@@ -338,7 +350,7 @@ def list_(what: Listing) -> None:
     """The searchers with their settings, the benchmarks, or the presets."""
     from harness import show as texts
 
-    typer.echo({"searchers": texts.searchers, "benchmarks": texts.benchmarks, "presets": texts.presets}[what]())
+    tell({"searchers": texts.searchers, "benchmarks": texts.benchmarks, "presets": texts.presets}[what](), "stdout")
 
 
 @data_app.command()
@@ -350,7 +362,8 @@ def convert(
     """Turn official files into one compact table; nothing in a pickle is executed."""
     from harness.show import convert_table
 
-    typer.echo(convert_table(source, dest, verify))
+    with _stoppable("stopped; there is no new table"):
+        tell(convert_table(source, dest, verify), "stdout")
 
 
 @data_app.command()
@@ -360,7 +373,7 @@ def info(
     """What a table holds: source, checksum, columns, trials, cells; of digits201 its measured quality as well."""
     from harness.show import table_info
 
-    typer.echo(table_info(path))
+    tell(table_info(path), "stdout")
 
 
 class Built(StrEnum):
@@ -372,7 +385,7 @@ def build(
     what: Annotated[Built, typer.Argument()],
     out: Annotated[Path, typer.Option(help="The table; an unfinished one is continued.")] = Path("digits.npz"),
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes of one thread each; default: the cores.")
+        int | None, typer.Option(min=1, max=LARGEST_COUNT, help="Processes of one thread each; default: the cores.")
     ] = None,
 ) -> None:
     """Train every distinct cell and keep right answers: hours; the same command again continues."""
@@ -380,10 +393,18 @@ def build(
     from harness.conduct import cores
     from harness.show import build_progress
 
-    try:
+    with _stoppable("stopped; the same command again continues from here"):
         digits_training.build(out, workers or cores(), build_progress())
+
+
+@contextmanager
+def _stoppable(text: str) -> Iterator[None]:
+    """A stop inside raises KeyboardInterrupt, so that work is saved or cleared away; then `text` is told, exit 130."""
+    on_stop(interrupt)
+    try:
+        yield
     except KeyboardInterrupt:
-        typer.echo("stopped; the same command again continues from here", err=True)
+        tell(text)
         raise typer.Exit(130) from None
 
 
@@ -393,7 +414,7 @@ def doctor(table: TableOption = None, data: DataOption = None) -> None:
     from harness.show import diagnose
 
     text, good = diagnose(table, data)
-    typer.echo(text)
+    tell(text, "stdout")
     if not good:
         raise typer.Exit(1)
 
@@ -403,8 +424,10 @@ def perf(
     table: TableOption = None,
     data: DataOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
-    threads: Annotated[int, typer.Option(min=1, help="torch threads; a run of a campaign has one.")] = 1,
-    rounds: Annotated[int, typer.Option(min=1, help="Timed repetitions of every case.")] = 5,
+    threads: Annotated[
+        int, typer.Option(min=1, max=LARGEST_COUNT, help="torch threads; a run of a campaign has one.")
+    ] = 1,
+    rounds: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="Timed repetitions of every case.")] = 5,
     out: Annotated[Path | None, typer.Option(help="Default: results/perf/<machine>.")] = None,
 ) -> None:
     """Measure the supernet against a plain one, the hardware's ceilings, table look-ups, what runs cost beside."""
@@ -418,15 +441,18 @@ def perf(
     try:
         path = find_table(table, places)
     except UserError as error:
-        typer.echo(f"table and campaign are left out: {error}", err=True)
-    result = measuring.measure(chosen, threads, rounds, path)
+        tell(f"table and campaign are left out: {error}")
+    with _stoppable("stopped; nothing was written"):
+        result = measuring.measure(chosen, threads, rounds, path)
     folder = out or Path("results/perf") / measuring.slug(result["environment"], threads)
-    typer.echo(measuring.write(result, folder, conduct.command()))
-    typer.echo(f"written to {folder}", err=True)
+    tell(measuring.write(result, folder, conduct.command()), "stdout")
+    tell(f"written to {folder}")
 
 
 def main() -> None:
     """Entry point: errors of the user are one line and exit code 2; --debug shows the traceback."""
+    on_stop(signal.SIG_DFL)  # there is nothing to save yet: end at once, without a traceback
+    open_streams()
     debug = "--debug" in sys.argv
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its font cache where home cannot be written
     sys.argv = [argument for argument in sys.argv if argument != "--debug"]
@@ -435,16 +461,12 @@ def main() -> None:
     except UserError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        tell(f"error: {error}")
         sys.exit(2)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
     except OSError as error:  # a full disk, a folder that may not be written
         if debug:
             raise
-        print(f"error: {error}; --debug shows where", file=sys.stderr)
+        tell(f"error: {error}; --debug shows where")
         sys.exit(2)
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):  # from here on there is nothing to save: end at once
-            signal.signal(number, signal.SIG_DFL)
+        on_stop(signal.SIG_DFL)  # from here on there is nothing to save again

@@ -9,30 +9,41 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
-from harness import readable, statistics, store, tables
-from harness.remarks import Campaign, Record, hardware, runs_of, score_columns, searchers_of
+from harness import quantities, readable, statistics, store, tables
+from harness.remarks import (
+    EQUIVALENCE,
+    Campaign,
+    Record,
+    hardware,
+    runs_of,
+    score_columns,
+    scored_by,
+    searchers_of,
+)
 
 SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads", "versions")
 
 
 def compare(first: Path, second: Path, margin: float | None = None) -> str:
     """The text of `harness compare`. `margin` in accuracy points also asks whether the two are equivalent."""
+    quantities.margin(margin)
     campaigns = [store.load_campaign(folder) for folder in (first, second)]
     loaded = [store.load_records(folder) for folder in (first, second)]
-    records, damaged = [found for found, _ in loaded], [text for _, texts in loaded for text in texts]
+    records, left_out = [runs for runs, _ in loaded], [text for _, texts in loaded for text in texts.values()]
     if campaigns[0]["table_sha256"] != campaigns[1]["table_sha256"]:
         raise UserError(f"{first} and {second} are scored from different tables: their numbers cannot be compared")
-    lines = [f"a = {first}, b = {second}", *(f"left out: {text}" for text in damaged), "", "settings and environment"]
+    lines = [f"a = {first}, b = {second}", scored_by(campaigns[0]), *(f"warning: {text}" for text in left_out)]
+    lines += ["", "settings and environment"]
     lines += _settings(campaigns, records) or ["  the same"]
     lines += ["", "searchers"]
-    labels = [[s["label"] for s in searchers_of(r, c)] for r, c in zip(records, campaigns, strict=True)]
-    for name, own, other in (("a", labels[0], labels[1]), ("b", labels[1], labels[0])):
-        lines += [f"  only in {name}: {label}" for label in own if label not in other]
-    both = [label for label in labels[0] if label in labels[1]]
+    specs = [{s["label"]: s["spec"] for s in searchers_of(r, c)} for r, c in zip(records, campaigns, strict=True)]
+    for name, own, other in (("a", specs[0], specs[1]), ("b", specs[1], specs[0])):
+        lines += [f"  only in {name}: {spec}" for label, spec in own.items() if label not in other]
+    both = [label for label in specs[0] if label in specs[1]]
     if not both:
         return "\n".join([*lines, "  none in common: nothing to compare"])
-    pairs = {label: [runs_of(found, label) for found in records] for label in both}
-    lines += [_answers(label, *pairs[label]) for label in both]
+    pairs = {specs[0][label]: [runs_of(found, label) for found in records] for label in both}
+    lines += [_answers(spec, *runs) for spec, runs in pairs.items()]
     columns = [c for c in score_columns(records[0], campaigns[0]) if c[1] == "test"]
     return "\n".join([*lines, "", *_results(pairs, columns, margin)])
 
@@ -52,7 +63,7 @@ def _settings(campaigns: list[Campaign], records: list[list[Record]]) -> list[st
     return lines
 
 
-def _answers(label: str, a: list[Record], b: list[Record]) -> str:
+def _answers(spec: str, a: list[Record], b: list[Record]) -> str:
     cells = [{r["seed"]: r["index"] for r in runs} for runs in (a, b)]
     shared = cells[0].keys() & cells[1].keys()
     same = sum(cells[0][seed] == cells[1][seed] for seed in shared)
@@ -66,24 +77,25 @@ def _answers(label: str, a: list[Record], b: list[Record]) -> str:
             if a[0]["config"].get(k) != b[0]["config"].get(k)
         )
     )
-    return f"  {label}: n = {len(a)} | {len(b)}; the same cell at {same} of {len(shared)} shared seeds{configs}"
+    return f"  {spec}: n = {len(a)} | {len(b)}; the same cell at {same} of {len(shared)} shared seeds{configs}"
 
 
 def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: float | None) -> list[str]:
     """b minus a at shared seeds, per searcher and data set; one Holm family of differences, one of equivalence."""
     rows, tests, equivalences = [], [], []
-    for label, (a, b) in pairs.items():
+    for spec, (a, b) in pairs.items():
         for dataset, split in columns:
             values = [tables.group_scores_by_seed(runs, dataset, split) for runs in (a, b)]
             seeds = sorted(values[0].keys() & values[1].keys())
             differences = [values[1][s] - values[0][s] for s in seeds]
             found = statistics.summary(differences)
             means = [statistics.summary(list(v.values())).mean for v in values]
-            rows.append((f"{label}, {dataset}: {_number(means[0])} | {_number(means[1])}", found))
+            rows.append((f"{spec}, {dataset}: {_number(means[0])} | {_number(means[1])}", found))
             tests.append(statistics.signed_rank(differences))
             equivalences.append(None if margin is None else statistics.paired_equivalence_p(differences, margin))
     lines = [
         "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean, p after Holm"
+        + ("" if margin is None else f"; equivalent: {EQUIVALENCE}")
     ]
     adjusted = zip(statistics.holm(tests), statistics.holm(equivalences), strict=True)
     for (what, found), (p, equal) in zip(rows, adjusted, strict=True):
@@ -93,7 +105,7 @@ def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: floa
             if found.ci_low is not None and found.ci_high is not None:
                 bounds = f"{statistics.signed(found.ci_low)}, {statistics.signed(found.ci_high)}"
                 line += f" [{bounds}; {found.ci_level:.3f}], {statistics.signed(found.mean)}"
-        line += "" if p is None else f", {statistics.p_text(p)}"
+        line += ", not tested" if p is None else f", {statistics.p_text(p)}"
         if equal is not None:
             verdict = "equivalent" if equal <= statistics.ALPHA else "not shown equivalent"
             line += f"; {verdict} within {margin:g} points ({statistics.p_text(equal)})"

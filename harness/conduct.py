@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -13,16 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, interrupt, on_stop
 from benchmarks.nb201 import benchmark as benchmarks
 from benchmarks.nb201.benchmark import Benchmark
-from harness import executors, on_ray, runner, store
+from benchmarks.processor import cpu_has_bf16, cpu_name
+from harness import executors, on_ray, quantities, runner, store
 from harness.campaign import Order, Setting, left_to_do, places_for, plans, prepare, resolve_preset, shard
 from harness.executors import Execution
-from harness.progress import Progress, tell
-from harness.report import write_report
+from harness.output import tell
+from harness.progress import Progress, Waiting
 from harness.runner import Plan
 from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs, train_supernets
+from searchers import plugins
 from searchers.base import suggestion
 
 CONTINUES = "stopped; the same command again continues from here"
@@ -35,38 +36,38 @@ def make(asked: Mapping[str, Any]) -> int:
     UserError before anything is written where an option is wrong.
     """
     seeds, overrides = parse_seeds(asked["seeds"]), asked["set_"] or []
-    ablations = None
-    if "searcher" in asked:
-        specs, rows = parse_ablations(asked["searcher"], overrides)
-        ablations = {"of": specs[0].label, "rows": rows}
-    else:
-        specs = parse_specs(asked["searchers"], overrides)
     _belongs(asked)
-    setting, how = _setting(asked, specs)
-    execution = _execution(asked, setting.device)
+    tell("loading libraries, table and images")
+    ablations = None
+    with Waiting("still loading"):
+        if "searcher" in asked:
+            specs, rows = parse_ablations(asked["searcher"], overrides)
+            ablations = {"of": specs[0].label, "rows": rows}
+        else:
+            specs = parse_specs(asked["searchers"], overrides)
+        for name, text in plugins.overruled().items():
+            if name in {spec.name for spec in specs}:
+                tell(text)
+        setting, how = _setting(asked, specs)
+        execution = _execution(asked, setting.device)
+        planned = plans(setting, specs, seeds)
     folder = asked["out"]
     if folder is None:
         suffix = "" if ablations is None else f"-ablate-{specs[0].label}"
         folder = Path(f"results/{setting.benchmark.name}-{asked['preset']}{suffix}")
-    return _campaign(setting, how, specs, seeds, folder, execution, Order(tell, asked["fresh"], ablations))
-
-
-def _campaign(
-    setting: Setting,
-    how: str,
-    specs: Sequence[Spec],
-    seeds: Sequence[int],
-    folder: Path,
-    execution: Execution,
-    order: Order,
-) -> int:
-    planned = plans(setting, specs, seeds)
     if execution.shard is not None:
         planned = shard(planned, *execution.shard)
     about = provenance(how, setting)
-    with ExitStack() as held:
-        campaign = prepare(folder, setting, specs, seeds, about, order, held)
-        return _made(folder, campaign, planned, execution)
+    on_stop(interrupt)  # till now there was nothing to save
+    try:
+        with ExitStack() as held:
+            order = Order(tell, asked["fresh"], ablations)
+            campaign = prepare(folder, setting, specs, seeds, about, order, held)
+            return _made(folder, campaign, planned, execution)
+    except KeyboardInterrupt:
+        if execution.executor != "slurm":  # there the array goes on, and the same command would queue another
+            tell(CONTINUES)
+        return STOPPED
 
 
 def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], execution: Execution) -> int:
@@ -80,22 +81,16 @@ def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], ex
 
         tell(f"job {on_slurm.submit(jobs, execution)} is queued; harness status {folder}, then harness report {folder}")
         return 0
-    try:
-        with Progress(left) as progress:
-            if jobs:
-                executors.execute(jobs, execution, progress.report)
-        if any(folder.glob("runs/*/*/record.json")):
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, _end)
-            with store.campaign_lock(folder):
-                write_report([folder], folder / "report")
-    except KeyboardInterrupt:
-        if execution.executor != "slurm":  # there the array goes on, and the same command would queue another
-            tell(CONTINUES)
-        return STOPPED
-    if (folder / "report").is_dir():
-        tell((folder / "report" / "table.md").read_text(encoding="utf-8"), "stdout")
-        tell(f"report: {folder / 'report' / 'report.html'}")
+    with Progress(left) as progress:
+        if jobs:
+            executors.execute(jobs, execution, progress.report)
+    if any(folder.glob("runs/*/*/record.json")):
+        on_stop(_end)
+        from harness import report  # and matplotlib
+
+        with store.campaign_lock(folder), Waiting("drawing the report"):
+            report.write_report([folder], folder / "report")
+        report.show(folder)
     if progress.failed:
         tell(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
         return 1
@@ -165,6 +160,8 @@ def _setting(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, 
     bench.require_scores()  # says so now if the table lacks what they need
     if any(spec.kind == "multi-trial" for spec in specs):
         bench.proxy(dataset)
+    if precision == "bf16" and chosen == "cpu" and one_shot and not elsewhere and cpu_has_bf16() is False:
+        tell(f"{cpu_name()} has no bf16 instructions: searches take several times as long as with --precision fp32")
     return Setting(bench, path, tuple(places), dataset, preset, precision, chosen, asked["threads"]), how
 
 
@@ -248,7 +245,7 @@ def _part(text: str | None) -> tuple[int, int] | None:
     found = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
     if found is None:
         raise UserError(f"--shard {text!r}: expected I/N, the I-th of N parts, e.g. 1/4")
-    part, parts = int(found[1]), int(found[2])
+    part, parts = int(found[1]), quantities.count(int(found[2]), f"--shard {text}: the number of parts")
     if not 1 <= part <= parts:
         raise UserError(f"--shard {text}: the first number goes from 1 to the second")
     return part, parts

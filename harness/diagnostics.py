@@ -11,14 +11,18 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.base import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
 from benchmarks.nb201.cell import Cell
-from searchers.base import Searcher
+from searchers.base import Searcher, SearchTask
 
 SAMPLE = 200  # cells on which the supernet is compared with the table, the same in every run
 IMAGES = 512  # validation images for that, the first ones, as one batch
 GOOD = 0.5  # the share of the sample, best first, that counts as good cells
+# A guess has loss ln(classes). Best loss of the sample in a supernet never trained: 0.99 of it; after 20 steps: 0.98.
+GUESSED, WORSE_THAN_GUESSED = 0.99, 1.1
+LUCK = 5.0  # standard errors by which the best of the sample may exceed chance: the cells share weights and images
 
 
 def operations(cell: Cell) -> list[int]:
@@ -75,7 +79,7 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
     """Spearman correlation of one-shot validation loss (negated) with the table's validation accuracy.
 
     Over a fixed sample of cells, and over its better half by the table; `seconds` is what asking took. None without a
-    supernet.
+    supernet. UserError where a loss is not finite: the last weight step may be the one that diverged.
     """
     known = np.flatnonzero(~np.isnan(benchmark.column(dataset, "valid").mean))
     sample = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
@@ -84,6 +88,11 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
     seconds = time.perf_counter() - start
     if losses is None:
         return None
+    if broken := int((~np.isfinite(losses)).sum()):
+        raise UserError(
+            f"one-shot losses of {broken} in {len(losses)} cells are not finite after the last epoch: diverged; "
+            "try a lower lr"
+        )
     accuracy = benchmark.column(dataset, "valid").mean[sample]
     good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
     return {
@@ -94,6 +103,26 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
         "spearman_good": _spearman(-losses[good], accuracy[good]),
         "seconds": seconds,
     }
+
+
+def at_chance(searcher: Searcher, supernet: dict[str, Any] | None, train_loss: Any, task: SearchTask) -> bool:
+    """Whether a supernet knows no more than a guess after the search: a finite sign of divergence, or of no training.
+
+    `supernet` is what `one_shot` returned. By its losses and accuracies no cell of the sample does better than chance,
+    nor does what the last epoch trained, by its `train_loss` where the trace has one; or that is worse than a guess's.
+    """
+    guess, chance = math.log(task.size.num_classes), 1 / task.size.num_classes
+    if isinstance(train_loss, float):
+        if train_loss > WORSE_THAN_GUESSED * guess:
+            return True
+        if train_loss < GUESSED * guess:  # of a mixture that has learned single paths may do no better than guesses
+            return False
+    if supernet is None or min(supernet["losses"]) < GUESSED * guess:
+        return False
+    accuracies = searcher.one_shot_accuracies([cells.from_index(k) for k in supernet["cells"]], IMAGES)
+    images = min(IMAGES, len(task.valid or ()))
+    error = math.sqrt(chance * (1 - chance) / images)
+    return accuracies is not None and float(np.max(accuracies)) <= 100 * (chance + LUCK * error)
 
 
 def _spearman(x: np.ndarray, y: np.ndarray) -> float | None:

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError, end_with_parent, uninterrupted
+from benchmarks.base import TERMINAL, UserError, end_with_parent, interrupt, uninterrupted
 from harness import runner, store
 from harness.runner import Plan
 
@@ -57,12 +57,10 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
         from harness import on_slurm
 
         on_slurm.execute(jobs, how, report)
+    elif min(how.workers or 1, len(jobs)) <= 1:
+        here(jobs, report)
     else:
-        signal.signal(signal.SIGTERM, interrupt)
-        if min(how.workers or 1, len(jobs)) <= 1:
-            here(jobs, report)
-        else:
-            processes(jobs, how.workers or 1, report)
+        processes(jobs, how.workers or 1, report)
 
 
 def here(jobs: Sequence[Job], report: Report, patient: bool = True) -> None:
@@ -185,7 +183,8 @@ def _stop(workers: Sequence[Any]) -> None:
 def _work(pipe: Connection) -> None:
     """A worker: runs what it is sent until it is sent None."""
     signal.signal(signal.SIGTERM, interrupt)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent decides
+    for number in TERMINAL:  # the parent decides
+        signal.signal(number, signal.SIG_IGN)
     end_with_parent()  # or it would hold its run from the same command given again
     try:
         while (job := pipe.recv()) is not None:
@@ -193,10 +192,6 @@ def _work(pipe: Connection) -> None:
             pipe.send(made(plan, folder, pipe.send))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
         os._exit(1)  # all is saved, and taking torch down in good order takes a second
-
-
-def interrupt(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _cause(code: int | None) -> str:
@@ -211,7 +206,7 @@ def lost(job: Job, why: str) -> dict[str, Any]:
     """
     plan, folder = job
     record = runner.failure(plan, why)
-    record["environment"] = runner.environment(plan.device, uses_torch=False)
+    record["environment"] = runner.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
     try:
         with store.claim(folder) as mine:
             if not mine:  # somebody has taken it over

@@ -30,7 +30,7 @@ from harness.drawing import (
     table_optimum,
     test_datasets,
 )
-from harness.remarks import Campaign, Record, done, runs_of, searchers_of
+from harness.remarks import Campaign, Record, done, is_partial, runs_of, searchers_of, space_held
 
 GRID = np.linspace(0, 1, 101)  # fractions of the search at which runs are compared
 QUARTILES_FROM = 6  # below: the band is the range
@@ -67,7 +67,7 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     middle = fig.axes[len(fig.axes) // 2]
     middle.set_xlabel("fraction of the search (one-shot: epochs; multi-trial: queries)", fontsize=9)
     handles = [handle(i, name_and_n(s, own)) for i, (s, own) in enumerate(zip(searchers, runs, strict=True))]
-    handles.append(Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label="optimum of the table"))
+    handles.append(Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label=f"optimum of {space_held(campaign)}"))
     if any(r.get("phases") for r in records):
         handles.append(Line2D([], [], color=GREY, lw=0.8, ls=":", label="change of phase"))
     legend(fig, handles)
@@ -166,7 +166,8 @@ def regret(records: Sequence[Record], campaign: Campaign) -> Figure | None:
                 axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,g}"))
             ax.set_title(dataset, fontsize=10)
             ax.set_xlabel(names[kind], fontsize=9)
-            ax.set_ylabel("regret, points" if dataset == datasets[0] else "", fontsize=9)
+            against = f"\nagainst the best of {space_held(campaign)}" if is_partial(campaign) else ""
+            ax.set_ylabel(f"regret, points{against}" if dataset == datasets[0] else "", fontsize=9)
     legend(fig, [handle(i, short_name(s)) for i, s in searchers if s["kind"] in kinds])
     return fig
 
@@ -206,7 +207,7 @@ def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:
     fig.axes[0].set_yticks(range(len(searchers)), labels=labels)
     middle = fig.axes[len(fig.axes) // 2]
     middle.set_xlabel(f"test accuracy of the cell found, %{_scale_note(fig, 'x')}", fontsize=9)
-    legend(fig, _accuracy_legend())
+    legend(fig, _accuracy_legend(space_held(campaign)))
     return fig
 
 
@@ -230,7 +231,7 @@ def _draw_dots(ax: Axes, found: list[tuple[float, bool]], i: int) -> None:
 
 
 def _draw_space(ax: Axes, campaign: Campaign, dataset: str) -> None:
-    """Optimum and quartiles of all cells, as lines behind the dots."""
+    """Optimum and quartiles of the table's cells, as lines behind the dots."""
     about = campaign["space"].get(dataset, {}).get("test")
     if about is None:
         return
@@ -239,7 +240,7 @@ def _draw_space(ax: Axes, campaign: Campaign, dataset: str) -> None:
         ax.axvline(about["quantiles"][percent * (len(about["quantiles"]) - 1) // 100], color=GREY, lw=0.8, ls=":")
 
 
-def _accuracy_legend() -> list[Line2D]:
+def _accuracy_legend(space: str) -> list[Line2D]:
     def mark(marker: str, label: str, size: float = 5) -> Line2D:
         return Line2D([], [], color=INK, marker=marker, ls="", ms=size, label=label)
 
@@ -248,8 +249,8 @@ def _accuracy_legend() -> list[Line2D]:
         mark("x", "a seed, collapsed"),
         mark("|", "median", 10),
         Line2D([], [], color=GREY, marker="s", mfc="none", ls="", ms=6, label="quartiles of the seeds"),
-        Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label="optimum"),
-        Line2D([], [], color=GREY, lw=0.8, ls=":", label="quartiles of all cells"),
+        Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label=f"optimum of {space}"),
+        Line2D([], [], color=GREY, lw=0.8, ls=":", label=f"quartiles of {space}"),
     ]
 
 

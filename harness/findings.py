@@ -29,7 +29,7 @@ from harness.drawing import (
     style,
 )
 from harness.figures import GRID, held_entries, phase_changes
-from harness.remarks import Campaign, Record, done, runs_of, searchers_of
+from harness.remarks import Campaign, Record, done, runs_of, searchers_of, space_held
 from harness.statistics import ALPHA, Ranks, number, p_text
 from harness.tables import rank_tests
 
@@ -105,7 +105,7 @@ def _operation_counts(run: Record) -> Floats:
 
 
 def space(records: Sequence[Record], campaign: Campaign) -> Figure | None:
-    """Validation against test accuracy of all cells (grey) and of the cells found; a panel per data set."""
+    """Validation against test accuracy of the table's cells (grey) and of the cells found; a panel per data set."""
     cloud = campaign.get("cloud")
     if not cloud or not done(records):
         return None
@@ -132,7 +132,7 @@ def space(records: Sequence[Record], campaign: Campaign) -> Figure | None:
         Line2D([], [], color=colour(i), marker=marker(i), ls="", ms=5, label=short_name(s))
         for i, s in enumerate(searchers)
     ]
-    legend(fig, [*handles, Line2D([], [], color=GREY, marker="o", ls="", ms=3, label="all cells")])
+    legend(fig, [*handles, Line2D([], [], color=GREY, marker="o", ls="", ms=3, label=space_held(campaign))])
     return fig
 
 

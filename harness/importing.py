@@ -7,16 +7,17 @@ A CSV with columns `seed` and `cell` (any spelling that `harness show` takes), o
 from __future__ import annotations
 
 import csv
-import re
+import math
 from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError, read_at_most
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
-from harness import conduct, diagnostics, scoring, store
+from harness import conduct, diagnostics, quantities, scoring, store
 from harness.campaign import Setting, campaign_of
 from harness.progress import tell
+from harness.remarks import scored_by
 from harness.report import write_report
 from harness.specs import digest
 from searchers import base
@@ -24,6 +25,7 @@ from searchers.base import suggestion
 
 REQUIRED, OPTIONAL = ("seed", "cell"), ("search_seconds", "search_dataset")
 KIND = "imported"
+LONGEST = 1e9  # seconds of a search; a clock that counts from 1970 has more since 2001
 
 
 def import_cells(
@@ -35,9 +37,11 @@ def import_cells(
     table: Path | None,
     data: Path | None,
 ) -> str:
-    """`harness import`: the rows of a CSV become records of a campaign, which may be new; its table, as Markdown.
+    """`harness import`: the rows of a CSV become records of a campaign, which may be new.
 
-    What was imported under the name before stays where the CSV does not list its seed.
+    Returns what was imported, what scored it, and the campaign's table as Markdown.
+
+    The CSV is all that the name has: other runs that were imported under it before are set aside.
     UserError before anything is written where an option, the campaign or the CSV is wrong.
     """
     exists = (folder / "campaign.json").exists()
@@ -67,9 +71,12 @@ def import_cells(
         if not exists:
             tell(f"benchmark {bench.name}: {how}")
             store.write_sealed(folder / "campaign.json", campaign)
-        write_records(folder, records)
+        replaced = write_records(folder, name, records)
         write_report([folder], folder / "report")
-    return (folder / "report" / "table.md").read_text(encoding="utf-8")
+    answer = f"{name}: {len(records)} imported from {path}. {scored_by(campaign)}\n"
+    if replaced:
+        answer += f"{replaced} runs that were there under this name are replaced, and kept in {folder / 'aside'}\n"
+    return answer + "\n" + (folder / "report" / "table.md").read_text(encoding="utf-8")
 
 
 def read_cells(path: Path, dataset: str) -> list[dict[str, Any]]:
@@ -104,9 +111,7 @@ def _rows(reader: csv.DictReader[str], path: Path, dataset: str) -> list[dict[st
         if None in entry or None in entry.values():
             raise UserError(f"{where}: expected {len(header)} values; a cell with commas needs quotes")
         value = {name: text.strip() for name, text in entry.items()}
-        if not re.fullmatch(r"\d{1,9}", value["seed"], re.ASCII):
-            raise UserError(f"{where}: seed {value['seed']!r}: expected a whole number")
-        seed = int(value["seed"])
+        seed = quantities.seed(value["seed"], where)
         if any(row["seed"] == seed for row in rows):
             raise UserError(f"{where}: seed {seed} is given twice")
         if value.get("search_dataset", dataset) not in ("", dataset):
@@ -128,15 +133,17 @@ def _seconds(text: str, where: str) -> float | None:
         seconds = float(text)
     except ValueError:
         seconds = -1.0
-    if not 0 <= seconds <= 1e12:  # as records may have
+    if not 0 <= seconds < math.inf:
         raise UserError(f"{where}: search_seconds {text!r}: expected seconds, or nothing where unknown")
+    if seconds > LONGEST:
+        guess = "a time of day, counted from 1970? write how long the search took"
+        raise UserError(f"{where}: search_seconds {text!r}: over 30 years: {guess}")
     return seconds
 
 
 def check_name(name: str, campaign: dict[str, Any]) -> None:
     """UserError where a name cannot be a folder's, or is a searcher's: its runs may come into the campaign later."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}", name):
-        raise UserError(f"{name!r}: a name of letters, digits and . _ + -, beginning with a letter or digit")
+    quantities.label(name, "name")
     if name in (*base.names(), *(s["label"] for s in campaign["searchers"])):
         raise UserError(f"{name!r} is a searcher; give the imported cells another name")
 
@@ -165,13 +172,18 @@ def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], 
     return made
 
 
-def write_records(folder: Path, records: list[dict[str, Any]]) -> None:
-    """Into the campaign's folder; an earlier import of the same name and seed is set aside where it differs."""
-    for record in records:
-        where = store.run_folder(folder, record["label"], record["seed"])
-        if store.record_of(where, record["key"]) is not None:
-            continue
-        if (where / "record.json").exists():
+def write_records(folder: Path, name: str, records: list[dict[str, Any]]) -> int:
+    """Make these the runs of a name in the campaign's folder; how many others were there and are set aside."""
+    new = {store.run_folder(folder, name, record["seed"]): record for record in records}
+    replaced = 0
+    for where in sorted((folder / "runs" / name).glob("seed-*")):
+        kept = where in new and store.record_of(where, new[where]["key"]) is not None
+        if kept:
+            del new[where]
+        elif (where / "record.json").exists():
             store.set_aside(where)
+            replaced += 1
+    for where, record in new.items():
         where.mkdir(parents=True, exist_ok=True)
         store.write_sealed(where / "record.json", record)
+    return replaced

@@ -10,14 +10,13 @@ import logging
 import math
 import os
 import re
-import signal
 import socket
 import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, interrupt, on_stop
 from harness import executors
 from harness.executors import Execution, Job, Report
 
@@ -27,7 +26,7 @@ RETRIES = 5  # of a run whose node or process is lost, before it is recorded as 
 def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     """Make the runs; UserError where Ray is missing, does not answer or has not what a run needs."""
     ray = _connect(how)
-    signal.signal(signal.SIGTERM, executors.interrupt)
+    on_stop(interrupt)  # again: Ray has set a handler of its own
     gpus = {"one-shot": how.gpus, "multi-trial": 0}  # a look into a table needs none
     make = {
         kind: ray.remote(num_cpus=how.cpus, num_gpus=number, max_retries=RETRIES)(executors.made)
@@ -81,7 +80,7 @@ def _connect(how: Execution) -> Any:
     try:
         import ray
     except ImportError:
-        raise UserError("--executor ray: Ray is not installed; pip install 'gicso-nas-harness[ray]'") from None
+        raise UserError("--executor ray: Ray is not installed; pip install ray") from None
     try:
         ray.init(how.address or "local", log_to_driver=False, logging_level=logging.ERROR, **more)
     except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from typing import Any
 from benchmarks.base import UserError
 from harness import executors, store
 from harness.executors import Execution, Job, Report
+from harness.output import tell
 from harness.progress import Progress
 from harness.runner import Plan
 
@@ -36,7 +35,7 @@ def submit(jobs: Sequence[Job], how: Execution) -> str:
     try:
         import submitit
     except ImportError:
-        raise UserError("--executor slurm: submitit is not installed; pip install 'gicso-nas-harness[slurm]'") from None
+        raise UserError("--executor slurm: submitit is not installed; pip install submitit") from None
     for command in ("sbatch", "srun"):
         if shutil.which(command) is None:
             raise UserError(f"--executor slurm: no {command} on this machine; start it where Slurm's commands are")
@@ -90,7 +89,6 @@ class Task:
 
 def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     """Queue the array and wait until it is over; runs that it did not make are reported as lost."""
-    signal.signal(signal.SIGTERM, executors.interrupt)
     job, left, over = "", set(range(len(jobs))), 0
     try:
         job = submit(jobs, how)
@@ -108,7 +106,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
             over = 0 if _queued(job) else over + 1
     except KeyboardInterrupt:
         if job:
-            print(f"job {job} goes on without us (harness status, or scancel {job})", file=sys.stderr)
+            tell(f"job {job} goes on without us (harness status, or scancel {job})")
         raise
 
 

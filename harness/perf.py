@@ -3,17 +3,21 @@
 Each case is run in turn by the plain supernet (one module per edge and operation, NCHW, eager, fp32, trained as
 AutoDL-Projects' scripts do it) and by ours in fp32 and bf16; ratios are taken round by round and their median is
 given, so that a machine whose speed drifts does not favour anyone. Beside them stands what the hardware allows: the
-convolution throughput and memory bandwidth measured in the same run. Then the rest of the program: table look-ups,
-multi-trial runs a second, and what a one-shot run costs beside its search.
+convolution throughput and memory bandwidth measured in the same run. Then the rest of the program: the peak memory of
+a run, table look-ups, multi-trial runs a second, and what a one-shot run costs beside its search.
 """
 
 from __future__ import annotations
 
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +35,10 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import space as nb201_space
 from benchmarks.nb201.benchmark import PRESETS, SCORES, Benchmark, open_benchmark
 from benchmarks.nb201.plain import plain_supernet
-from harness import campaign, runner, store
+from benchmarks.processor import cpu_has_bf16
+from harness import campaign, diagnostics, runner, store
 from harness.specs import parse_specs
+from searchers import base
 from searchers.base import Budget, SearchTask
 from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, initial_alphas
 
@@ -43,6 +49,8 @@ NETWORKS = {  # of nb201's presets, on CIFAR-10
     for name, preset in PRESETS.items()
     if name in ("paper", "small")
 }
+# What a run's memory is measured with: a gradient searcher, and one that scores whole swarms, in its first epoch here.
+RUNS: dict[str, dict[str, Any]] = {"darts": {}, "gicso": {"warmup": 0.0}}
 CASES = ("DARTS step pair", "one-hot w step", "swarm of 24")
 Run = Callable[[], Any]
 
@@ -52,9 +60,11 @@ def candidates() -> list[cells.Cell]:
     return [nb201_space.sample(rng) for _ in range(24)]
 
 
-def synthetic_task(size: NetworkSize, resolution: int, device: str, precision: str) -> SearchTask:
+def synthetic_task(
+    size: NetworkSize, resolution: int, device: str, precision: str, count: int = 4 * BATCH
+) -> SearchTask:
     generator = torch.Generator().manual_seed(0)
-    shape = (4 * BATCH, size.in_channels, resolution, resolution)
+    shape = (count, size.in_channels, resolution, resolution)
     pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
     labels = torch.randint(size.num_classes, (len(pixels),), generator=generator)
     mean, std = (PIXEL_MEAN,) * size.in_channels, (PIXEL_STD,) * size.in_channels
@@ -259,7 +269,7 @@ def timed_runs(
     records = [record for record in made if record is not None]
     for record in records:
         if record["status"] != "done":
-            raise UserError(f"{record['label']} failed: {record['error']}")
+            raise UserError(f"{record['spec']} failed: {record['error']}")
     return records, spent
 
 
@@ -281,6 +291,50 @@ def measure_search(device: str) -> dict[str, float]:
     }
 
 
+def peak_memory(name: str, searcher: str, device: str, threads: int) -> dict[str, float]:
+    """Peak memory in MB of the process that calls it, which has done what a run at this preset needs most for.
+
+    That is: hold the preset's images, train on two batches in one step of the search, and score cells with all that
+    they can share on the images of the comparison with the table, which ends every run.
+    """
+    torch.set_num_threads(threads)
+    space, resolution = NETWORKS[name]
+    task = synthetic_task(space, resolution, device, "fp32", PRESETS[name]["images"] or 25_000)
+    assert task.train is not None
+    task.valid = task.train.clone()
+    images, task.train = task.train, task.train.subset(range(2 * BATCH))
+    made = base.find(searcher)
+    search = made(task, base.configure(made, RUNS[searcher]))
+    search.step()
+    # Every operation on the edges from nodes 0 and 1, behind every operation on the edge between them.
+    pairs = product((cells.SKIP, cells.CONV1, cells.CONV3, cells.POOL), (cells.CONV1, cells.CONV3, cells.POOL))
+    search.one_shot_losses([(first, op, op, op, op, cells.SKIP) for first, op in pairs], diagnostics.IMAGES)
+    del images  # until now: a run has all of them
+    peak = {"peak_mb": own_peak()}
+    if device.startswith("cuda"):
+        peak["peak_device_mb"] = torch.cuda.max_memory_allocated(device) / 2**20
+    return peak
+
+
+def own_peak() -> float:
+    """Largest resident memory of this process so far, MB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # rusage has the parent's in it, from before this process became another program
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 1024)
+
+
+def measure_memory(device: str, threads: int) -> list[dict[str, Any]]:
+    """Peak memory of a run of each network and searcher, each in a process of its own."""
+    rows = []
+    for name, searcher in product(NETWORKS, RUNS):
+        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+            peak = pool.submit(peak_memory, name, searcher, device, threads).result()
+        rows.append({"network": name, "searcher": searcher, **peak})
+    return rows
+
+
 def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[str, Any]:
     """Everything that perf.json holds."""
     if table is not None:  # says so now if it cannot be used
@@ -288,15 +342,17 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
     torch.set_num_threads(threads)
     result: dict[str, Any] = {
         "environment": runner.environment(device, uses_torch=True),
+        "bf16 instructions": cpu_has_bf16(),  # of the processor
         "threads": threads,
         "rounds": rounds,
+        "memory": measure_memory(device, threads),
         "ceilings": ceilings(device),
         "supernet": [row for name in NETWORKS for row in measure_network(name, device, rounds)],
     }
     if table is not None:
         result["table"] = measure_table(table)
         result["campaign"] = measure_campaign(open_benchmark("nb201", table), table)
-    result["peak memory, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result["peak memory, MB"] = own_peak()
     if device.startswith("cuda"):
         result["peak device memory, MB"] = torch.cuda.max_memory_allocated(device) / 2**20
     result["one-shot run"] = measure_search(device)
@@ -307,8 +363,9 @@ def to_text(result: dict[str, Any]) -> str:
     """perf.json as Markdown."""
     where, tops = result["environment"], result["ceilings"]
     networks = "; ".join(f"{name} C {s.channels}, N {s.cells}, {side}×{side}" for name, (s, side) in NETWORKS.items())
+    bf16 = {None: "", True: " (bf16 instructions)", False: " (no bf16 instructions)"}[result.get("bf16 instructions")]
     lines = [
-        f"{where['cpu']}, {where['device']}, {result['threads']} thread(s), torch {where['torch']}, revision "
+        f"{where['cpu']}{bf16}, {where['device']}, {result['threads']} thread(s), torch {where['torch']}, revision "
         f"{where['git'] or 'unknown'}; medians of {result['rounds']} rounds, batch {BATCH}; networks: {networks}.",
         "Ratio: plain supernet's time (fp32, NCHW, eager, one module per edge and operation) over ours, same round.",
         "",
@@ -327,7 +384,11 @@ def to_text(result: dict[str, Any]) -> str:
     for group in ("ceilings", "table", "campaign", "one-shot run"):
         for name, value in result.get(group, {}).items():
             lines.append(f"- {group}: {name} {value:,.3g}")
-    lines.append(f"- peak memory {result['peak memory, MB']:,.0f} MB")
+    for row in result["memory"]:
+        on_device = f" and {row['peak_device_mb']:,.0f} MB of the device's" if "peak_device_mb" in row else ""
+        lines.append(f"- memory of a run: {row['network']}, {row['searcher']} {row['peak_mb']:,.0f} MB{on_device}")
+    lines.append("  (peak in a process of its own: the preset's images, two batches, scorings, cells compared; fp32)")
+    lines.append(f"- peak memory of this measurement {result['peak memory, MB']:,.0f} MB")
     return "\n".join(lines)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import math
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any
 
+from harness.output import tell
 from harness.runner import Plan
 
 PLAIN_SECONDS = 20.0  # at most one plain line about running searches in this time
+WAITING_SECONDS = 5.0  # between two lines while nothing else is to be told
 
 
 def duration(seconds: float) -> str:
@@ -24,12 +27,24 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def tell(text: str, stream: Literal["stderr", "stdout"] = "stderr") -> None:
-    """Results go to stdout, all else to stderr; that nobody reads it any more (`| head`) must not end a campaign."""
-    try:
-        print(text, file=getattr(sys, stream), flush=True)
-    except BrokenPipeError:
-        setattr(sys, stream, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - until the end
+class Waiting(AbstractContextManager["Waiting"]):
+    """Says what is being waited for, every few seconds until it is over."""
+
+    def __init__(self, what: str, say: Callable[[str], None] = tell):
+        self.what, self.say = what, say
+        self.over = threading.Event()
+
+    def __enter__(self) -> Waiting:
+        threading.Thread(target=self._repeat, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.over.set()
+
+    def _repeat(self) -> None:
+        begin = time.monotonic()
+        while not self.over.wait(WAITING_SECONDS):
+            self.say(f"{self.what}, {duration(time.monotonic() - begin)}")
 
 
 def fraction(plan: Plan, line: dict[str, Any]) -> float:
@@ -59,14 +74,16 @@ class Progress(AbstractContextManager["Progress"]):
 
     def __init__(self, plans: Sequence[Plan]):
         self.plans = plans
-        self.begin = self.printed = time.monotonic()
+        self.begin, self.printed = time.monotonic(), -math.inf
         self.started: dict[int, float] = {}
         self.shares: dict[int, float] = {}
         self.bases: dict[int, float] = {}  # shares that were done before: a resumed run's
         self.done = self.failed = 0
         self.elsewhere: set[int] = set()
+        self.notes: set[tuple[int, str]] = set()
         self.bars: Any = None
         self.tasks: dict[int, Any] = {}
+        self.waiting = Waiting("waiting for the first run's first step", self._say)
 
     def __enter__(self) -> Progress:
         if self.plans and sys.stderr.isatty():
@@ -78,18 +95,23 @@ class Progress(AbstractContextManager["Progress"]):
             self.bars = Bars(*columns, console=Console(stderr=True), transient=True)
             self.bars.start()
             self.total = self.bars.add_task("runs", total=len(self.plans))
+        if self.plans:
+            self.waiting.__enter__()
         return self
 
     def __exit__(self, *exception: object) -> None:
+        self.waiting.__exit__()
         if self.bars is not None:
             self.bars.stop()
 
     def report(self, number: int, event: dict[str, Any]) -> None:
         plan = self.plans[number]
+        if event.keys() & {"record", "line"}:
+            self.waiting.over.set()
         if "record" in event:
             self._finished(number, plan, event["record"])
         elif "note" in event:
-            self._say(f"{plan.spec} seed {plan.seed}: {event['note']}")
+            self._note(number, plan, event["note"])
         elif "elsewhere" in event:
             self.shares.pop(number, None)
             if number not in self.elsewhere:
@@ -125,6 +147,8 @@ class Progress(AbstractContextManager["Progress"]):
     def _finished(self, number: int, plan: Plan, record: dict[str, Any]) -> None:
         self.done += 1
         self.shares.pop(number, None)
+        for note in record.get("notes", []):
+            self._note(number, plan, note)
         good = record["status"] == "done"
         self.failed += not good
         took = duration(time.monotonic() - self.started.get(number, self.begin))
@@ -139,6 +163,12 @@ class Progress(AbstractContextManager["Progress"]):
         # Hundreds of short runs would drown what matters: a line a second, failures and the last one always.
         elif not good or self.done == len(self.plans) or time.monotonic() - self.printed > 1:
             self._print(text.rstrip("; "))
+
+    def _note(self, number: int, plan: Plan, note: str) -> None:
+        """Once: of a run elsewhere it comes with the record alone."""
+        if (number, note) not in self.notes:
+            self.notes.add((number, note))
+            self._say(f"{plan.spec} seed {plan.seed}: {note}")
 
     def _say(self, text: str) -> None:
         """What must be seen, bars or not."""

@@ -10,7 +10,7 @@ import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
@@ -22,18 +22,25 @@ from harness.remarks import (
     Campaign,
     Note,
     Record,
+    at_chance,
     footnotes,
+    is_partial,
     planned_seeds,
     score_columns,
     searchers_of,
+    space_held,
     warnings,
 )
 from harness.statistics import ALPHA, p_number, signed
 from harness.tables import COSTS, comparisons, results_table
 
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
 PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
 EMPTY = "–"
 MARKS = {"better": " ↑", "worse": " ↓", "equivalent": " ≈"}  # the row against the first searcher, or its default
+LEAST = ("evaluations", "simulated s", "mean difference", "valid", "search s", "same answer")  # of a table's columns
 INVERSE = {"better": "worse", "worse": "better"}
 
 
@@ -138,7 +145,9 @@ def _our_groups(
 ) -> list[Group]:
     frame = results.set_index(["dataset", "split"])
     planned_of = {s["label"]: len(planned_seeds(s, campaign)) for s in searchers_of(records, campaign)}
+    guessing = {r["label"] for r in records if at_chance(r)}
     complete = frame[frame["n"] >= frame["label"].map(planned_of)]  # fewer seeds are another sample
+    complete = complete[~complete["label"].isin(guessing)]
     # compared as written, so that two rows that read the same are both bold
     written = {
         c: sorted({float(_mean(m)) for m in part.dropna()}) for c, part in complete.groupby(level=[0, 1])["mean"]
@@ -151,11 +160,11 @@ def _our_groups(
         for column, mean, std in zip(columns, rows["mean"], rows["std"], strict=True):
             mark = marks.get((searcher["label"], column[0]), "") if column[1] == "test" else ""
             text = _spread(mean, std) + mark
-            ranked = n >= planned and _mean(mean) != EMPTY
+            ranked = n >= planned and searcher["label"] not in guessing and _mean(mean) != EMPTY
             place = written[column][::-1].index(float(_mean(mean))) if ranked else None
             cells.append(Cell(text, bold=place == 0, second=place == 1))
         seconds, *others = (rows[cost].iloc[0] for cost in COSTS)
-        cells += [Cell(_with_days(seconds)), *(Cell(_quantity(value)) for value in others)]
+        cells += [Cell(quantity(seconds)), *(Cell(quantity(value)) for value in others)]
         group = groups.setdefault(searcher["kind"], Group(searcher["kind"], []))
         group.rows.append(Row(searcher["spec"], "", cells))
     return list(groups.values())
@@ -202,12 +211,14 @@ def _ablation_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
 
 
 def _space_group(columns: list[tuple[str, str]], campaign: Campaign) -> Group:
-    """What the benchmark itself allows: the best cell of each column, and the mean of all cells."""
+    """What the benchmark itself allows: the best cell of each column, and the mean of all cells in the table."""
     blank = [Cell(EMPTY)] * len(COSTS)
     about = [campaign["space"].get(d, {}).get(s) for d, s in columns]
     optimum = [Cell(_mean(a["optimum"]["value"]) if a else EMPTY) for a in about]
     mean = [Cell(_mean(a["mean"]) if a else EMPTY) for a in about]
-    rows = [("optimum (of each column)", optimum), ("mean of all cells", mean)]
+    held = space_held(campaign)
+    which = f"of {held}" if is_partial(campaign) else "of each column"
+    rows = [(f"optimum ({which})", optimum), (f"mean of {held}", mean)]
     return Group("the space", [Row(name, "", [Cell(EMPTY), *cells, *blank]) for name, cells in rows])
 
 
@@ -237,7 +248,7 @@ def _add_published(table: ReadableTable, campaign: Campaign) -> None:
         seconds = entry["search_seconds"]
         # table-query methods state the benchmark's clock, weight-sharing ones a GPU's
         simulated = "simulated" in entry["source"]
-        clocks = [Cell(EMPTY), Cell(_quantity(seconds))] if simulated else [Cell(_with_days(seconds)), Cell(EMPTY)]
+        clocks = [Cell(EMPTY), Cell(quantity(seconds))] if simulated else [Cell(quantity(seconds)), Cell(EMPTY)]
         note = f"published [{table.sources.index(entry['source']) + 1}]"
         rows.append(Row(entry["method"], note, [*cells, *clocks, Cell(EMPTY)], entry["bibkey"]))
     table.groups.append(Group("published (other people's runs, protocols and hardware; not tested against ours)", rows))
@@ -256,23 +267,21 @@ def _spread(mean: Any, std: Any) -> str:
     return _mean(mean) if _number(std) is None or _number(mean) is None else f"{_mean(mean)} ± {_mean(std)}"
 
 
-def _quantity(value: Any) -> str:
+def quantity(value: Any) -> str:
+    """Seconds or a count, to three digits at least; used wherever a table or the page shows them."""
     number = _number(value)
     if number is None:
         return EMPTY
     return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
-def _with_days(seconds: Any) -> str:
-    """Seconds, and from a minute on the days of the device that they are, as papers state GPU-days."""
-    number = _number(seconds)
-    if number is None or number < 60:
-        return _quantity(number)
-    return f"{_quantity(number)} ({number / 86_400:.2g})"
-
-
 def to_markdown(table: ReadableTable) -> str:
     """GitHub's Markdown: a bold line opens each group; footnotes, sources and warnings below."""
+    return f"{markdown_rows(table)}\n{markdown_notes(table)}"
+
+
+def markdown_rows(table: ReadableTable) -> str:
+    """The caption and the table."""
     width = len(table.headings)
     lines = [
         _markdown_row(map(markdown_text, table.headings)),
@@ -283,10 +292,48 @@ def to_markdown(table: ReadableTable) -> str:
         for row in group.rows:
             method = markdown_text(f"{row.method} ({row.note})" if row.note else row.method)
             lines.append(_markdown_row([method, *map(_markdown_cell, row.cells)]))
+    return "\n".join([f"{markdown_text(table.caption)}", "", *lines, ""])
+
+
+def markdown_notes(table: ReadableTable) -> str:
+    """A list of the warnings, the footnotes and the sources."""
     notes = [f"- **Warning:** {w.escaped(markdown_text)}" for w in table.warnings]
     notes += [f"- {f.escaped(markdown_text)}" for f in table.footnotes]
     notes += [f"- [{i}] {markdown_text(s)}" for i, s in enumerate(table.sources, 1)]
-    return "\n".join([f"{markdown_text(table.caption)}", "", *lines, "", *notes, ""])
+    return "\n".join([*notes, ""])
+
+
+def to_terminal(table: ReadableTable, width: int) -> RichTable:
+    """For a terminal of so many columns: what matters least is left out until the rest fits, a line a row."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    method = max(14, width // 3)
+    rows = []
+    for group in table.groups:
+        rows.append([Cell(group.title, bold=True), *[Cell("")] * (len(table.headings) - 1)])
+        rows += [[Cell(_cropped(row.method, method)), *row.cells] for row in group.rows]
+    headings = [table.rows_are, "n", *(f"{d}\n{s}" for d, s in table.scores), *table.costs]
+    names = [table.rows_are, "n", *(s for _, s in table.scores), *table.costs]
+    columns = [[*heading.split("\n"), *(row[k].text for row in rows)] for k, heading in enumerate(headings)]
+    widths = [2 + max(map(len, texts)) for texts in columns]
+    kept = list(range(len(names)))
+    dropped = [[k for k in kept if names[k] == name] for name in LEAST]
+    dropped += [[k] for k in kept[:2:-1]]  # at the last the method, n and the first score are left
+    for some in dropped:
+        if sum(widths[k] for k in kept) <= width + 2:  # no space after the last
+            break
+        kept = [k for k in kept if k not in some]
+    made = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for k in kept:
+        made.add_column(headings[k], justify="right" if k else "left", no_wrap=True)
+    for row in rows:
+        made.add_row(*(Text(row[k].text, style="bold" if row[k].bold else "") for k in kept))
+    return made
+
+
+def _cropped(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _markdown_cell(cell: Cell) -> str:

@@ -5,25 +5,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from benchmarks.nb201.cell import NUM_CELLS
 from benchmarks.processor import kernels_in_words, processor_in_words
+from harness import quantities
 from harness.power import power_note
 from harness.statistics import ALPHA
 
 SPLITS = ("valid", "test")
+EQUIVALENCE = f"two one-sided tests, p ≤ {ALPHA} after Holm in a family of their own"
+UNSAID = "that of the last step"  # true of every searcher, and all that an older campaign lets us say
 FLAT = 0.999  # mean entropy of α's rows, 1 is uniform
 
 Record = dict[str, Any]
 Campaign = dict[str, Any]
 
 
-class Asked(NamedTuple):
-    """Which test the user wants: pairs of the same seed or not, and a margin of equivalence in percent points."""
+@dataclass(frozen=True)
+class Asked:
+    """Which test the user wants: pairs of the same seed or not, and a margin of equivalence in percent points.
+
+    UserError where the margin is none.
+    """
 
     paired: bool = False
     margin: float | None = None
+
+    def __post_init__(self) -> None:
+        quantities.margin(self.margin)
 
 
 UNPAIRED = Asked()
@@ -53,6 +66,12 @@ def done(records: Iterable[Record]) -> list[Record]:
     return [r for r in records if r["status"] == "done"]
 
 
+def at_chance(record: Record) -> bool:
+    """Whether a finished run's supernet knew no more than a guess; of an older record: whether its losses are NaN."""
+    losses = (record.get("one_shot") or {}).get("losses", [])
+    return record["status"] == "done" and (bool(record.get("at_chance")) or not all(map(math.isfinite, losses)))
+
+
 def runs_of(records: Iterable[Record], label: str) -> list[Record]:
     """`done` of one searcher."""
     return [r for r in done(records) if r["label"] == label]
@@ -71,6 +90,32 @@ def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
             seeds = [o["seed"] for o in records if o["label"] == r["label"]]
             known[r["label"]] = {k: r[k] for k in ("label", "searcher", "spec", "kind", "config")} | {"seeds": seeds}
     return list(known.values())
+
+
+def scored_by(about: Mapping[str, Any], digits: int = 12) -> str:
+    """Where the accuracies come from: the benchmark, its table, the first digits of the table's sha256.
+
+    `about`: a campaign, or its keys benchmark, table_source and table_sha256; with its key space, a table of some cells
+    is said to be one.
+    """
+    held = f", {space_held(about)}" if "space" in about and is_partial(about) else ""
+    return f"Scored by {about['benchmark']}: {about['table_source']}{held}, sha256 {about['table_sha256'][:digits]}"
+
+
+def space_held(campaign: Mapping[str, Any]) -> str:
+    """The cells that optimum, mean, regret and shares refer to: "all cells", or "1,000 of 15,625 cells" where the table
+    holds only these; where its columns differ, from the fewest to the most.
+    """
+    counts = sorted({c.get("cells", NUM_CELLS) for splits in campaign["space"].values() for c in splits.values()})
+    if not counts or counts[0] == NUM_CELLS:
+        return "all cells"
+    held = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    return f"{held} of {NUM_CELLS:,} cells"
+
+
+def is_partial(campaign: Mapping[str, Any]) -> bool:
+    """Whether the table lacks cells."""
+    return space_held(campaign) != "all cells"
 
 
 def trains(campaign: Campaign) -> bool:
@@ -146,11 +191,21 @@ def hardware(records: Sequence[Record]) -> list[str]:
 
 
 def revisions(records: Sequence[Record]) -> list[str]:
-    """The distinct versions of this program that made the runs: a clean git revision, else the digest of the source."""
-    made = [e for e in _environments(records) if e.get("harness")]
-    names = {e["git"] if e.get("git") and not e["git"].endswith("-dirty") else f"source {e.get('source') or 'unknown'}"
-             for e in made}  # fmt: skip
-    return sorted(names)
+    """The distinct versions of this program and of searchers' packages that made the runs, the program's first."""
+    return [name for names in _revisions(records).values() for name in names]
+
+
+def _revisions(records: Sequence[Record]) -> dict[str, list[str]]:
+    """What made the runs -> its distinct versions: a clean git revision, else the digest of the source."""
+    code: dict[str, set[str]] = {"the program": set()}
+    for e in _environments(records):
+        if e.get("harness"):
+            clean = e.get("git") and not e["git"].endswith("-dirty")
+            code["the program"].add(e["git"] if clean else f"source {e.get('source') or 'unknown'}")
+        if e.get("plugin"):
+            name = e["plugin"].rpartition(" ")[0]
+            code.setdefault(name, set()).add(f"{e['plugin']} (source {e.get('plugin_source')})")
+    return {what: sorted(names) for what, names in code.items()}
 
 
 def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> list[Note]:
@@ -161,13 +216,14 @@ def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPA
     notes = [
         Note(
             "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our complete "
-            "rows in the column, underlined (in Markdown italic): second best."
+            "rows in the column that have no supernet at chance, underlined (in Markdown italic): second best."
         ),
         *_marks(records, campaign, asked),
         Note("Seeds: {}.", _ranges(sorted({seed for seeds in planned.values() for seed in seeds}))),
         _protocol(records, campaign),
+        *_answers(searchers),
         Note(
-            "search s (days) is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
+            "search s is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
             "means per run, never added."
         ),
         *_proxy(campaign, searchers),
@@ -205,7 +261,7 @@ def _marks(records: Sequence[Record], campaign: Campaign, asked: Asked) -> list[
         tests.append(f"{'for ablations ' if tests else ''}{of['spec']} (signed ranks of the pairs of a seed)")
     if not tests:
         return []
-    equal = "" if asked.margin is None else f", ≈ those equivalent within {asked.margin:g} points (two one-sided tests)"
+    equal = "" if asked.margin is None else f", ≈ those equivalent within {asked.margin:g} points ({EQUIVALENCE})"
     text = "On the test columns ↑ and ↓ mark rows that are better or worse than {}, p ≤ {} after Holm{}."
     return [Note(text, ", ".join(tests), ALPHA, equal)]
 
@@ -244,14 +300,31 @@ def _protocol(records: Sequence[Record], campaign: Campaign) -> Note:
         named = "; ".join(f"{d} {split} from {record}" for d, split, record in origins if d != record)
         text += f", at {epochs} epochs, mean over the stored trials ({counts} a cell)"
         text += f" ({named})" if named else ""
-    derived = "The derived cell is the arg-max over all five operations, none included; supernets use batch statistics."
-    return Note("{}. {} Table sha256 {}.", text, derived, campaign["table_sha256"])
+    batch = "Supernets use batch statistics. " if trains(campaign) else ""
+    return Note("{}. " + batch + "{}.", text, scored_by(campaign, digits=64))
+
+
+def _answers(searchers: list[dict]) -> list[Note]:
+    """How each searcher chooses its cell, as its row of the campaign says; older campaigns do not."""
+    ways: dict[str, list[str]] = {}  # of each searcher: with other settings it may choose otherwise
+    searched = [(s, s.get("answer_rule") or UNSAID) for s in searchers if s["kind"] != "imported"]
+    for s, way in searched:
+        ways.setdefault(s["searcher"], []).append(way)
+    names: dict[str, dict[str, None]] = {}
+    for s, way in searched:
+        name = s["searcher"] if len(set(ways[s["searcher"]])) == 1 else s["spec"]
+        names.setdefault(way, {})[name] = None
+    words = [f"{way} ({', '.join(own)})" for way, own in names.items()]
+    return [Note("The answered cell is {}.", "; ".join(words))] if words else []
 
 
 def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     """What a reader must know before believing the table."""
     searchers = searchers_of(records, campaign)
     found = [Note("{}", w) for w in campaign.get("warnings", [])]
+    if is_partial(campaign):
+        text = "The table holds {}: optimum, mean, regret and the share beaten are of these, not of the whole space."
+        found.append(Note(text, space_held(campaign)))
     searched = [s["searcher"] for s in compared(records, campaign) if s["kind"] != "imported"]
     if searched and "random" not in searched and not ablated(campaign):
         found.append(Note("No random searcher in this campaign: nothing shows that the search beats chance."))
@@ -260,6 +333,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     disconnected: list[str] = []
     still: list[str] = []
     flat: list[str] = []
+    guessing: list[str] = []
     for s in searchers:
         runs = [r for r in records if r["label"] == s["label"]]
         finished, planned = done(runs), len(planned_seeds(s, campaign))
@@ -273,6 +347,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
             (collapsed, sum(bool(r["collapsed"]) for r in finished)),
             (disconnected, sum(bool(r.get("disconnected")) for r in finished)),
             (still, sum(r.get("alpha_change") == 0 and r["kind"] == "one-shot" for r in finished)),
+            (guessing, sum(map(at_chance, finished))),
             (flat, sum((r.get("alpha_entropy") or 0) > FLAT and r.get("alpha_change") != 0 for r in finished)),
         ):
             if count:
@@ -282,6 +357,8 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     for shares, text in (
         (collapsed, "No convolution is left on any path of the answer (collapsed, × in the dots): {} runs."),
         (disconnected, "The answer's output depends on no input (disconnected): {} runs."),
+        (guessing, "The supernet ended at chance, no better than a guess (diverged, or hardly trained): {} runs; what "
+                   "these answer was not searched."),
         (still, "The architecture parameters did not move: {} runs; what these answer was not searched."),
         (flat, "The architecture parameters ended nearly equal (softmax entropy above {1} of 1): {0} runs; what these "
                "answer is the arg-max of small differences."),
@@ -292,9 +369,9 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
         text = ("The runs come from several machines, or from other kernels of one: their search seconds are not "
                 "comparable, and at the same seed each may find another cell.")  # fmt: skip
         found.append(Note(text))
-    code = revisions(records)
-    if len(code) > 1:
-        found.append(Note("The runs come from several revisions of the program: {}.", "; ".join(code)))
+    for what, code in _revisions(records).items():
+        if len(code) > 1:
+            found.append(Note("The runs come from several revisions of {}: {}.", what, "; ".join(code)))
     return found
 
 

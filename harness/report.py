@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
 from harness import drawing, figures, findings, readable, remarks, statistics, store, tables
 from harness.ablations import sentences
+from harness.output import tell
 from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds, trains
 from harness.statistics import p_number, p_text
 
@@ -50,21 +52,48 @@ def write_report(
     return write_files(records, campaign, out, published, asked)
 
 
+def show(folder: Path) -> None:
+    """Print a campaign's notes, then its table, and last where its page is: a terminal shows the end.
+
+    On a terminal the table is made to fit, and of the notes only the warnings are printed.
+    """
+    campaign, records = load([folder])
+    frames = readable.frames_of(records, campaign)
+    shown = [readable.readable_table(records, campaign, frames=frames)]
+    if len(frames.ablations):
+        shown.append(readable.readable_ablations(frames.ablations))
+    if sys.stdout.isatty():
+        from rich.console import Console
+
+        console = Console(file=sys.stdout, highlight=False)
+        for warning in shown[0].warnings:
+            tell(f"Warning: {warning}", "stdout")
+        for table in shown:
+            tell(f"\n{table.caption}", "stdout")
+            console.print(readable.to_terminal(table, console.width))
+    else:
+        tell("\n".join(map(readable.markdown_notes, shown)), "stdout")
+        tell("\n".join(map(readable.markdown_rows, shown)), "stdout")
+    tell(f"report: {folder / 'report' / 'report.html'}")
+
+
 def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
-    """One or several campaigns' folders as one campaign; damaged records are named in its warnings.
+    """One or several campaigns' folders as one campaign; records left out are named in its warnings and on stderr.
 
     UserError where there are no runs, or where the campaigns cannot stand in one table.
     """
     campaigns = [store.load_campaign(f) for f in folders]
     loaded = [store.load_records(f) for f in folders]
-    campaign, records = join(campaigns, [found for found, _ in loaded], [str(f) for f in folders])
+    left_out = [text for _, texts in loaded for text in texts.values()]
+    for text in left_out:
+        tell(f"warning: {text}")
+    campaign, records = join(campaigns, [runs for runs, _ in loaded], [str(f) for f in folders])
     if not records:
         raise UserError(
             f"no runs in {', '.join(map(str, folders))} yet: nothing to report.\n"
             f"Start or resume the campaign: {campaign['command']}"
         )
-    damaged = [text for _, texts in loaded for text in texts]
-    return campaign | {"warnings": [*campaign.get("warnings", []), *damaged]}, records
+    return campaign | {"warnings": [*campaign.get("warnings", []), *left_out]}, records
 
 
 def write_files(
@@ -81,20 +110,24 @@ def write_files(
         figure = draw(records, campaign)
         if figure is not None:  # there may be nothing to show: no supernet, too few seeds for ranks
             plots[name] = drawing.save(figure, out / name)
+
+    def csv(frame: pd.DataFrame) -> str:
+        return tables.to_csv(tables.with_specs(frame, records, campaign))
+
     drawn = {name: svg for name, (_, svg) in plots.items()}
     texts = {
-        "table.csv": tables.to_csv(results),
+        "table.csv": csv(results),
         "table.md": readable.to_markdown(table),
         "table.tex": readable.to_latex(table),
-        "comparisons.csv": tables.to_csv(tests),
-        "runs.csv": tables.to_csv(tables.runs_table(records, campaign)),
-        "diagnostics.csv": tables.to_csv(behaviour),
+        "comparisons.csv": csv(tests),
+        "runs.csv": csv(tables.runs_table(records, campaign)),
+        "diagnostics.csv": csv(behaviour),
         "report.html": to_html(records, campaign, asked, table, frames, ranks, behaviour, drawn),
     }
     if len(ranks):
-        texts["ranks.csv"] = tables.to_csv(ranks)
+        texts["ranks.csv"] = csv(ranks)
     if len(ablations):
-        texts["ablations.csv"] = tables.to_csv(ablations)
+        texts["ablations.csv"] = csv(ablations)
         texts["table.md"] += "\n" + readable.to_markdown(readable.readable_ablations(ablations))
         texts["table.tex"] += "\n" + readable.to_latex(readable.readable_ablations(ablations))
     if table.sources:
@@ -138,7 +171,7 @@ def join(
     kinds: dict[str, str] = {}
     for row in [s for c in campaigns for s in c["searchers"]] + [r for rs in records for r in rs]:
         if kinds.setdefault(row["label"], row["kind"]) != row["kind"]:
-            raise UserError(f"{row['label']!r} is {kinds[row['label']]} in one folder and {row['kind']} in another: "
+            raise UserError(f"{row['spec']!r} is {kinds[row['label']]} in one folder and {row['kind']} in another: "
                             "give imported cells a name of their own")  # fmt: skip
     kept: dict[tuple[str, int], Record] = {}
     other: list[str] = []
@@ -198,8 +231,9 @@ def headline(
         said_of.append(_ranked(ranks))
     if not said_of:
         means = results.query("split == 'test'")
+        of = f" against the best of {remarks.space_held(campaign)}" if remarks.is_partial(campaign) else ""
         said = ", ".join(
-            f"{m:.2f} on {d} (regret {g:.2f})" if g == g else f"{m:.2f} on {d}"
+            f"{m:.2f} on {d} (regret {g:.2f}{of})" if g == g else f"{m:.2f} on {d}"
             for d, m, g in zip(means["dataset"], means["mean"], means["regret"], strict=True)
             if m == m  # not nan
         )
@@ -224,13 +258,18 @@ def _ranked(ranks: pd.DataFrame) -> str:
 
 def _findings(rows: pd.DataFrame) -> dict[str, list[str]]:
     """Verdict -> data sets with their numbers, from one searcher's rows of comparisons."""
-    found: dict[str, list[str]] = {}
+    said: dict[str, list[str]] = {}
     for row in rows.to_dict("records"):
         sizes = f"n = {row['n_a']}" if row["n_a"] == row["n_b"] else f"n = {row['n_a']} and {row['n_b']}"
         tested = row["p_holm"] == row["p_holm"]
-        numbers = f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}" if tested else f"not tested, {sizes}"
-        found.setdefault(row["verdict"], []).append(f"{row['dataset']} ({numbers})")
-    return found
+        verdict, numbers = row["verdict"], sizes
+        if verdict == "equivalent":  # the test of this; that of a difference says nothing for it
+            verdict = f"equivalent within {row['margin']:g} points"
+            numbers = f"{p_text(row['p_equivalence'])} after Holm, two one-sided tests, {sizes}"
+        elif tested:
+            numbers = f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}"
+        said.setdefault(verdict, []).append(f"{row['dataset']} ({numbers})")
+    return said
 
 
 def _and(words: Sequence[str]) -> str:
@@ -269,6 +308,9 @@ def to_html(
         headline=headline(records, campaign, frames, ranks),
         power=remarks.power(records, campaign, asked),
         margin=asked.margin,
+        equivalence=remarks.EQUIVALENCE,
+        scored_by=remarks.scored_by(campaign),
+        space=remarks.space_held(campaign),
         standing=_standing_rows(results, specs),
         diagnostics=_diagnostic_rows(behaviour),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
@@ -295,7 +337,7 @@ def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
 
 
 def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]]:
-    """Test split: where the answers stand among all cells, a row per searcher and data set; then over the data sets."""
+    """Test split: where the answers stand in the table, a row per searcher and data set; then over the data sets."""
 
     def interval(low: float, high: float) -> str:
         return "" if low != low else f" [{low:.2f}, {high:.2f}]"
@@ -352,9 +394,6 @@ def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    def seconds(name: str, digits: str) -> str:  # imported cells have no clock
-        return readable.EMPTY if record.get(name) is None else format(record[name], digits)
-
     kept = [s for s in record["scores"] if not s["without_none"]]
     scores = {(s["dataset"], s["split"]): s["value"] for s in kept}
     return {
@@ -363,8 +402,8 @@ def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, An
         "cell": record["cell"] or readable.EMPTY,
         "index": readable.EMPTY if record["index"] is None else record["index"],
         "scores": [f"{scores[c]:.2f}" if c in scores else readable.EMPTY for c in columns],
-        "search": seconds("search_seconds", ",.1f"),
-        "simulated": seconds("simulated_seconds", ",.0f"),
+        "search": readable.quantity(record.get("search_seconds")),  # imported cells have no clock
+        "simulated": readable.quantity(record.get("simulated_seconds")),
         "collapsed": bool(record["collapsed"]),
         "drawing": None if record["index"] is None else Markup(cell_svg(from_index(record["index"]))),
         "config": record["config"],

@@ -6,8 +6,7 @@ the failures are here once for all searchers.
 
 from __future__ import annotations
 
-import hashlib
-import math
+import gc
 import os
 import platform
 import subprocess
@@ -26,7 +25,9 @@ from benchmarks.base import UserError, out_of_memory
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark, open_benchmark
 from harness import diagnostics, scoring, store
-from searchers import base
+from harness.state import plain, restored
+from harness.steps import Limit, checked, finite, refuse_divergence
+from searchers import base, plugins
 from searchers.base import Budget, SearchTask, Step
 
 CHECKPOINT_SECONDS = 30.0  # at most this much work is lost to a kill
@@ -55,11 +56,13 @@ class Plan(NamedTuple):
     device: str
     table: str
     places: tuple[str, ...]
+    plugin: str = ""  # of a searcher of another package: "name version", and the digest of its code
+    plugin_source: str = ""
 
 
 def identity(plan: Plan) -> dict[str, Any]:
-    """What a record says of its run before the search: all of the plan but where things are."""
-    local = ("device", "table", "places")
+    """What a record says of its run before the search: all of the plan but where things are, and its environment."""
+    local = ("device", "table", "places", "plugin", "plugin_source")
     return {name: value for name, value in plan._asdict().items() if name not in local}
 
 
@@ -107,20 +110,55 @@ def _made(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.tmp"):  # half-written files of a killed process
         left.unlink()
-    made_in = environment(plan.device, uses_torch=plan.kind == "one-shot")  # before: the code may change meanwhile
+    # Before the search: the code may change meanwhile.
+    made_in = environment(plan.device, uses_torch=plan.kind == "one-shot") | plugin_of(plan)
+    notes: list[str] = []
+
+    def noted(event: dict[str, Any]) -> None:
+        notes.extend(event[name] for name in event if name == "note")
+        progress(event)
+
     try:
-        record = identity(plan) | _search(plan, folder, progress, made_in) | {"status": "done", "error": None}
-    except OSError:
+        record = identity(plan) | _search(plan, folder, noted, made_in) | {"status": "done", "error": None}
+    except (OSError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except BaseException as error:  # a searcher's sys.exit() costs its run, not the worker
+        if _told_to_leave(error):
+            raise
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
         record = failure(plan, _one_line(error))
+    if plan.kind == "one-shot":
+        # A search's memory is freed before the next run begins. Cycles may hold it, and nothing hurries the collector:
+        # a searcher that keeps its own exception, torch's imports at a process's first optimiser.
+        gc.collect()
     record["environment"] = made_in
+    if notes:  # also for whom progress does not reach: on other machines
+        record["notes"] = notes
     store.write_sealed(folder / "record.json", record)  # last: its existence means that the run is over
     if record["status"] == "done":
         for name in ("checkpoint.pt", "error.txt"):
             (folder / name).unlink(missing_ok=True)
     return record
+
+
+def plugin_of(plan: Plan) -> dict[str, Any]:
+    """What an environment says of the package that a searcher comes from; nothing of this program's own."""
+    return {"plugin": plan.plugin, "plugin_source": plan.plugin_source} if plan.plugin else {}
+
+
+def other_code(made_in: dict[str, Any], plan: Plan) -> str | None:
+    """Says that a run was made with other code of its searcher's package than is installed now; None where not."""
+    if made_in.get("plugin_source", "") == plan.plugin_source:
+        return None
+    then, now = (f"{e['plugin']} (source {e['plugin_source']})" if e.get("plugin") else "no package of its own"
+                 for e in (made_in, plugin_of(plan)))  # fmt: skip
+    return f"made with other code of {plan.searcher}: {then}, now {now}"
+
+
+def _told_to_leave(error: BaseException) -> bool:
+    """Whether Slurm's or Ray's signal handler raised it, wherever the search was."""
+    frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    return isinstance(error, SystemExit) and any(name.partition(".")[0] in ("submitit", "ray") for name in frames)
 
 
 def failure(plan: Plan, error: str) -> dict[str, Any]:
@@ -132,11 +170,11 @@ FAILED: dict[str, Any] = {
     **dict.fromkeys(("cell", "index", "cell_without_none", "index_without_none")),
     **{"scores": [], "trajectory": [], "steps": 0, "search_seconds": 0.0, "simulated_seconds": 0.0},
     **{"evaluations": 0, "train_images": 0, "eval_images": 0, "collapsed": False},
-    **{"disconnected": False, **diagnostics.Watch().found(), "one_shot": None, "trace": None},
+    **{"disconnected": False, "at_chance": False, **diagnostics.Watch().found(), "one_shot": None, "trace": None},
 }
 
 
-def _one_line(error: Exception) -> str:
+def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if out_of_memory(error):
         text += "; fewer --workers, --precision bf16 or a smaller --preset need less memory"
@@ -148,6 +186,8 @@ def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any
     if benchmark.version != plan.table_sha256:
         place = plan.table or plan.benchmark
         raise UserError(f"{place}: another table here (sha256 {benchmark.version[:12]}) than where the run was planned")
+    if plugins.origin(plan.searcher).source != plan.plugin_source:
+        raise UserError(f"{plan.plugin}: other code here than where the run was planned; give the same command again")
     # Everything that comes after the search is tried before it, so that it cannot fail after hours of training.
     scoring.scores(benchmark, cells.from_index(0))
     if plan.kind == "one-shot":
@@ -160,7 +200,11 @@ def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any
     finally:
         trace.close()
     if state.steps == 0:
-        raise UserError(f"{plan.spec} ended without an answer: its budget does not pay for one step")
+        budget = f"{task.budget.epochs} epochs" if plan.kind == "one-shot" else f"{task.budget.simulated_seconds:g} s"
+        raise UserError(
+            f"{plan.spec} ended without an answer: its first step() gave None; where its budget ({budget}) pays for no "
+            "step, give it more"
+        )
     began = None if state.begun_in == made_in else state.begun_in  # a run resumed elsewhere, or by another revision
     return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.known, "begun_in": began}
 
@@ -184,12 +228,13 @@ def _begin_or_resume(
         try:
             saved = store.read_checkpoint(checkpoint)
             if saved["key"] != plan.key:
-                raise UserError(f"{checkpoint}: of another run than this one")
+                why = other_code(saved.get("environment", {}), plan) or "of another run than this one"
+                raise UserError(f"{checkpoint}: {why}")
             trace = store.Trace.reopen(traced, *saved["trace"])
             if trace is None:
                 raise UserError(f"{traced}: damaged: not the trace that its checkpoint knows")
             task.load_state_dict(saved["task"])
-            searcher.load_state_dict(saved["searcher"])
+            searcher.load_state_dict(restored(saved["searcher"], saved.get("types", {})))
             begun_in = saved.get("environment", made_in)
             return task, searcher, trace, Progressed(saved["steps"], saved["search_seconds"], begun_in)
         except OSError:
@@ -220,6 +265,7 @@ def _loop(
     progress: Progress,
 ) -> Progressed:
     snapshot: bytes | None = None
+    limit = Limit(plan.kind, task)
     snapped = saved = shown = time.monotonic()
     try:
         while True:
@@ -232,7 +278,12 @@ def _loop(
                     store.write_bytes(folder / "checkpoint.pt", snapshot)
                 return state._replace(search_seconds=state.search_seconds + seconds)
             state = state._replace(steps=state.steps + 1, search_seconds=state.search_seconds + seconds)
+            limit.made(state.steps)
+            step = checked(step)
+            refuse_divergence(step, f"{'epoch' if plan.kind == 'one-shot' else 'step'} {state.steps}")
             line = trace_line(state, step, task)
+            if state.steps == 1:
+                plain(searcher.state_dict())  # that it cannot be kept is said now, not after hours
             trace.append(line)
             now = time.monotonic()
             if now - snapped > SNAPSHOT_SECONDS:
@@ -254,8 +305,8 @@ def _loop(
 
 def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any]:
     line: dict[str, Any] = {
-        # A loss that diverged is no number of JSON's: it is left out. First, so that no metric takes another's place.
-        **{name: value for name, value in step.metrics.items() if _in_json(value)},
+        # What is not finite is no number of JSON's: it is left out. First, so that no metric takes another's place.
+        **{name: value for name, value in step.metrics.items() if finite(value)},
         "step": state.steps - 1,
         "index": cells.index(step.cell),
         "search_seconds": round(state.search_seconds, 4),
@@ -269,12 +320,6 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
         line["index_without_none"] = cells.index(task.space.derive(step.alphas, keep_none=False))
         line["alphas"] = [[round(float(a), 6) for a in row] for row in step.alphas]
     return line
-
-
-def _in_json(value: float | str | list[float]) -> bool:
-    if isinstance(value, str):
-        return True
-    return all(map(math.isfinite, value)) if isinstance(value, list) else math.isfinite(value)
 
 
 def _answer(
@@ -294,6 +339,9 @@ def _answer(
     cell = cells.from_index(last["index"])
     without = cells.from_index(last.get("index_without_none", last["index"]))
     spent = {name: getattr(task, name) for name in ("simulated_seconds", "evaluations", "train_images", "eval_images")}
+    # After the counters were read: what it costs is no part of the search.
+    supernet = diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None
+    chance = task.train is not None and diagnostics.at_chance(searcher, supernet, last.get("train_loss"), task)
     return {
         "cell": cells.to_string(cell),
         "index": cells.index(cell),
@@ -307,12 +355,13 @@ def _answer(
         "collapsed": cells.is_collapsed(cell),
         "disconnected": not cells.is_connected(cell),
         **watch.found(),
-        # After the counters were read: what it costs is no part of the search.
-        "one_shot": diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None,
+        "at_chance": chance,
+        "one_shot": supernet,
     }
 
 
 def _snapshot(plan: Plan, task: SearchTask, searcher: base.Searcher, trace: store.Trace, state: Progressed) -> bytes:
+    kept, types = plain(searcher.state_dict())
     return store.checkpoint_bytes(
         {
             "key": plan.key,
@@ -321,7 +370,8 @@ def _snapshot(plan: Plan, task: SearchTask, searcher: base.Searcher, trace: stor
             "environment": state.begun_in,
             "trace": [trace.size, trace.sum.hexdigest()],
             "task": task.state_dict(),
-            "searcher": searcher.state_dict(),
+            "searcher": kept,
+            "types": types,
         }
     )
 
@@ -385,12 +435,9 @@ def _revision() -> str:
 def source_digest() -> str:
     """12 hex digits of the SHA-256 of the program's text: what a record can name where there is no git.
 
-    Of each .py file of harness, searchers and benchmarks, in the order of their paths: its path (with /), a zero byte,
-    its text (lines ended by LF), a zero byte. `harness doctor` prints it for what is installed.
+    `plugins.digest` of each .py file of harness, searchers and benchmarks under its path (with /). `harness doctor`
+    prints it for what is installed.
     """
     root = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for name in sorted(p.relative_to(root).as_posix() for top in PACKAGES for p in (root / top).rglob("*.py")):
-        text = (root / name).read_bytes().replace(b"\r\n", b"\n")
-        digest.update(name.encode() + b"\0" + text + b"\0")
-    return digest.hexdigest()[:12]
+    files = [path for top in PACKAGES for path in (root / top).rglob("*.py")]
+    return plugins.digest({path.relative_to(root).as_posix(): path for path in files})

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from benchmarks.base import UserError
 from benchmarks.nb201.cell import NUM_CELLS
+from harness.quantities import LABEL, LARGEST_SEED
 
 Name = Annotated[str, Field(max_length=1000)]
 Text = Annotated[str, Field(max_length=20_000)]
@@ -20,7 +21,8 @@ Seconds = Annotated[float, Field(ge=0, le=1e12)]
 Finite = Annotated[float, Field(ge=-1e12, le=1e12)]
 Percent = Annotated[float, Field(ge=-1e6, le=1e6)]
 Index = Annotated[int, Field(ge=0, lt=NUM_CELLS)]
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Label = Annotated[str, Field(pattern=f"^{LABEL}$")]
 
 
 class Checked(BaseModel):
@@ -74,7 +76,7 @@ class Preset(Checked):
 class Record(Checked):
     key: Name
     searcher: Name
-    label: Name
+    label: Label
     spec: Name
     kind: Name
     config: dict[str, Any]
@@ -98,6 +100,7 @@ class Record(Checked):
     environment: dict[str, str | int | None]
     begun_in: dict[str, str | int | None] | None = None  # environment, where another one finished it
     disconnected: bool = False
+    at_chance: bool = False
     phases: list[Phase] = []
     swarm_diversity: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]] = []
     queried_cells: Count | None = None
@@ -106,6 +109,7 @@ class Record(Checked):
     alpha_change: Annotated[float | None, Field(allow_inf_nan=True)] = None
     one_shot: OneShot | None = None
     trace: Trace | None = None
+    notes: list[Text] = []  # that it began anew, and why
 
     @model_validator(mode="after")
     def _done_with_an_answer(self) -> Record:
@@ -121,23 +125,27 @@ class Optimum(Checked):
 
 class Column(Checked):
     epochs: Count
+    cells: Annotated[int, Field(ge=1, le=NUM_CELLS)] = NUM_CELLS  # that the table holds; older campaigns do not say
     optimum: Optimum
     mean: Percent
     quantiles: Annotated[list[Percent], Field(min_length=2, max_length=20_000)]
 
 
 class Row(Checked):
-    label: Name
+    label: Label
     searcher: Name
     spec: Name
     kind: Name
     config: dict[str, Any]
+    answer_rule: Text = ""  # how its cell is chosen; older campaigns do not say
     seeds: list[Seed] = []
+    plugin: Name = ""  # of a searcher of another package
+    plugin_source: Name | None = None
 
 
 class Ablations(Checked):
-    of: Name
-    rows: dict[str, Name]
+    of: Label
+    rows: dict[Label, Name]
 
 
 class Cloud(Checked):

@@ -30,7 +30,7 @@ def scores(benchmark: Benchmark, cell: Cell, without_none: bool = False) -> list
 
 
 def space_summary(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
-    """Optimum, mean and 1,001 quantiles (steps of 0.1 %) of all cells, per data set and split."""
+    """Number, optimum, mean and 1,001 quantiles (steps of 0.1 %) of the cells in the table, per data set and split."""
     import numpy as np
 
     summary: dict[str, dict[str, Any]] = {}
@@ -41,6 +41,7 @@ def space_summary(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
             known = values[~np.isnan(values)]
             summary.setdefault(dataset, {})[split] = {
                 "epochs": best.epochs,
+                "cells": len(known),
                 "optimum": {
                     "index": index,
                     "cell": cells.to_string(cells.from_index(index)),
@@ -53,7 +54,7 @@ def space_summary(benchmark: Benchmark) -> dict[str, dict[str, Any]]:
 
 
 def cloud(benchmark: Benchmark, width: float = 0.5) -> dict[str, Any]:
-    """Where all cells lie: counts [validation bin, test bin, cells] of that many accuracy points, per data set."""
+    """Where the table's cells lie: counts [validation bin, test bin, cells], bins of `width` points, per data set."""
     import numpy as np
 
     bins: dict[str, Any] = {}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 from pydantic.fields import FieldInfo
@@ -16,10 +16,13 @@ from benchmarks.nb201 import benchmark as nb201
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, digits
 from benchmarks.nb201.benchmark import Benchmark, find_table, image_places, open_benchmark
-from benchmarks.processor import kernels_in_words, processor_in_words
+from benchmarks.processor import cpu_has_bf16, kernels_in_words, processor_in_words
 from harness import campaign, runner
+from harness.output import tell
+from harness.progress import duration
+from harness.remarks import scored_by
 from harness.specs import show_settings, show_value
-from searchers import base
+from searchers import base, plugins
 
 
 def all_benchmarks(table: Path | None, data: Path | None) -> list[Benchmark]:
@@ -44,13 +47,18 @@ def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -
     if split not in bench.splits:
         raise UserError(f"--split {split!r}{base.suggestion(split, list(bench.splits))}")
     index, score = bench.optimum(dataset, split)
-    held = int((~np.isnan(bench.column(dataset, split).mean)).sum())
+    held = bench.column(dataset, split).cells
     partial = "" if held == cells.NUM_CELLS else f"; of the {held:,} cells that this table holds"
     return (
         f"{index}  {cells.to_string(cells.from_index(index))}  {score.value:.4f} %",
         f"{dataset} {split}: {score.record} {score.split}, {score.epochs} epochs, mean of {score.trials} trials"
-        f"{partial}",
+        f"{partial}. {scored_by(_identity(bench))}",
     )
+
+
+def _identity(bench: Benchmark) -> dict[str, str]:
+    """What `scored_by` names, under a campaign's keys."""
+    return {"benchmark": bench.name, "table_source": bench.table.source, "table_sha256": bench.version}
 
 
 def describe_cell(spelling: str, benchmarks: Sequence[Benchmark]) -> str:
@@ -76,7 +84,7 @@ def describe_cell(spelling: str, benchmarks: Sequence[Benchmark]) -> str:
 
 def _in_table(index: int, benchmark: Benchmark) -> list[str]:
     table = benchmark.table
-    lines = [f"  {benchmark.name}: cost of the tabulated network"]
+    lines = [f"  {scored_by(_identity(benchmark))}", f"  {benchmark.name}: cost of the tabulated network"]
     for record in table.params:
         parts = [f"{table.params[record][index]:.6f} M parameters"]
         if record in table.flops:
@@ -100,23 +108,26 @@ def _in_table(index: int, benchmark: Benchmark) -> list[str]:
 def searchers() -> str:
     """Every registered searcher, its kind, and its settings with their defaults and what else they may be."""
     lines = []
-    for name in base.names():
-        searcher = base.find(name)
+    usable, wrong = base.usable()
+    for name, searcher in usable.items():
         module = sys.modules[searcher.__module__].__doc__ or ""
         lines.append(f"{name}  ({searcher.kind}) {module.strip().splitlines()[0] if module.strip() else ''}")
         if searcher.reference_epochs:
             lines.append(f"    {searcher.reference_epochs} epochs with the preset paper")
+        defaults = searcher.Config().model_dump(mode="json")
         for key, field in searcher.Config.model_fields.items():
-            setting = f"{key}={show_value(field.default)}"
+            setting = f"{key}={show_value(defaults[key])}"
             lines.append(f"    {setting:<28}{allowed(field)}".rstrip())
         for what, settings in searcher.ablations.items():
             lines.append(f"    ablation: {what} [{show_settings(settings)}]")
+    lines += [f"not usable: {line}" for line in wrong] + list(plugins.overruled().values())
     return "\n".join(lines)
 
 
 def allowed(field: FieldInfo) -> str:
     """What a setting may be, in words; nothing where any value of its default's type is good."""
-    choices = ["false", "true"] if field.annotation is bool else [show_value(v) for v in get_args(field.annotation)]
+    named = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    choices = ["false", "true"] if field.annotation is bool else [show_value(v) for v in named]
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "a multiple of"}
     bounds = [
         f"{sign} {getattr(m, name):g}" for m in field.metadata for name, sign in signs.items() if hasattr(m, name)
@@ -157,8 +168,7 @@ def build_progress() -> Callable[[int, int, float], None]:
         nonlocal shown
         if time.monotonic() - shown > 10 or done == total:
             shown = time.monotonic()
-            left = f"{seconds / 3600:.1f} h" if seconds > 3600 else f"{seconds / 60:.0f} min"
-            print(f"{done:,} of {total:,} distinct cells, {left} left", file=sys.stderr, flush=True)
+            tell(f"{done:,} of {total:,} distinct cells, {duration(seconds)} left")
 
     return report
 
@@ -186,7 +196,7 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
         nonlocal shown
         if time.monotonic() - shown > 2 or done == total:
             shown = time.monotonic()
-            print(f"{done:,} of {total:,} cells", file=sys.stderr, flush=True)
+            tell(f"{done:,} of {total:,} cells")
 
     table = official.convert_apart(source, new, progress)
     text = f"{target}: {table.source}, sha256 {table.sha256}"
@@ -204,9 +214,11 @@ def convert_table(source: Path, dest: Path | None, verify: bool) -> str:
 
 
 def table_info(path: Path | None) -> str:
-    """`harness data info`: what a table holds, how large it is, how long it takes to open."""
+    """`harness data info`: what a table or archive holds, how large it is, how long it takes to open."""
+    from benchmarks.nb201.table_file import kind_of
+
     if path is not None:
-        return _counts_info(path) if digits.is_counts(path) else _file_info(path)
+        return _counts_info(path) if kind_of(path) == "counts" else _file_info(path)
     texts = [_counts_info(digits.FILE)]
     try:
         texts.append(_file_info(find_table(None, campaign.places_for(None))))
@@ -226,6 +238,8 @@ def _counts_info(path: Path) -> str:
         f"  distinct cells trained: {int(counts.done.sum()):,} of {len(counts.done):,}, "
         f"{len(digits.SEEDS)} seeds each, standing for {int(counts.done[counts.class_of].sum()):,} cells",
         f"  bytes: {path.stat().st_size:,}",
+        f"  columns: {', '.join(f'{split} at {epochs} epochs' for split, epochs in digits.COLUMNS)}; "
+        f"{len(digits.SEEDS)} trials each",
     ]
     if "seconds" in about:
         fits = ", ".join(f"{name} R² {about['seconds'][name]['r2']:.3f}" for name in ("train", "valid"))
@@ -246,14 +260,28 @@ def _file_info(path: Path) -> str:
 
     start = time.perf_counter()
     found = official.info(path)
-    seconds = time.perf_counter() - start
+    found["opened in"] = f"{time.perf_counter() - start:.2f} s"
+    if "columns" in found:
+        found["columns"] = [_column(column) for column in found["columns"]]
+    if "costs" in found:
+        found["costs"] = [f"{name} of {', '.join(records)}" for name, records in found["costs"].items()]
     lines = [str(path)]
-    for key, value in {**found, "opened in": f"{seconds:.2f} s"}.items():
+    for key, value in found.items():
         if isinstance(value, (list, tuple)):
             lines += [f"  {key}:", *(f"    {item}" for item in value)]
         else:
             lines.append(f"  {key}: {value}")
     return "\n".join(lines)
+
+
+def _column(about: Mapping[str, Any]) -> str:
+    trials = ", ".join(
+        f"{cells:,} cell{'s' if cells > 1 else ''} with {count} trial{'s' if count > 1 else ''}"
+        for count, cells in about["cells_by_trials"].items()
+    )
+    text = f"{about['record']:<15}{about['split']:<9} {about['epochs']:>3} epochs  {trials}"
+    seeds = ", ".join(map(str, about["seeds"]))
+    return f"{text}; seed{'s' if len(about['seeds']) > 1 else ''} {seeds}{'' if about['single_trials'] else ', means'}"
 
 
 def version() -> str:
@@ -273,7 +301,9 @@ def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
     lines = [(True, f"torch {torch.__version__}, {device}, {torch.get_num_threads()} threads")]
     lines.append((True, version()))
     here = runner.environment("cpu", uses_torch=True)
-    lines.append((True, f"processor: {processor_in_words(here)}, {kernels_in_words(here)}"))
+    bf16 = {True: "bf16 instructions", False: "no bf16 instructions: keep --precision fp32", None: "unknown flags"}
+    words = processor_in_words(here), kernels_in_words(here), bf16[cpu_has_bf16()]
+    lines.append((True, f"processor: {', '.join(words)}"))
     places = campaign.places_for(data)
     lines.append((True, f"data folders: {', '.join(map(str, places)) or 'none; give --data DIR'}"))
     try:

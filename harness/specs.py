@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.base import UserError
-from searchers import base
+from harness import quantities
+from searchers import base, plugins
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ class Spec:
     kind: str
     config: dict[str, Any]
     reference_epochs: int
+    answer_rule: str  # how its cell is chosen
+    plugin: str = ""  # of another package: "name version", and the digest of its code
+    plugin_source: str = ""
 
 
 def train_supernets(specs: Iterable[Spec]) -> bool:
@@ -117,7 +121,17 @@ def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
     if changed:
         label = f"{name}-{digest(changed)[:8]}"
         text = f"{name}[{show_settings(dict(sorted(changed.items())))}]"
-    return Spec(name, label, text, searcher.kind, values, searcher.reference_epochs)
+    quantities.label(label, "searcher")
+    return Spec(
+        name,
+        label,
+        text,
+        searcher.kind,
+        values,
+        searcher.reference_epochs,
+        searcher.answer_rule,
+        *plugins.origin(name),
+    )
 
 
 def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec], dict[str, str]]:
@@ -131,7 +145,7 @@ def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec
     default = specs[0]
     searcher = base.find(default.name)
     if not searcher.ablations:
-        able = [name for name in base.names() if base.find(name).ablations]
+        able = [name for name, found in base.usable()[0].items() if found.ablations]
         raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(able)})")
     rows: dict[str, str] = {}
     for what, settings in searcher.ablations.items():
@@ -158,13 +172,14 @@ def digest(value: Any) -> str:
 def parse_seeds(text: str) -> list[int]:
     """`5` is 0 to 4; `3,7,11` are these, `3,` is 3 alone. UserError for repeats and anything else."""
     parts = [part.strip() for part in text.removesuffix(",").split(",")]
-    if not all(re.fullmatch("[0-9]{1,15}", part) for part in parts):
-        raise UserError(f"--seeds {text!r}: expected a count (5) or a list (3,7,11) of whole numbers")
-    numbers = [int(part) for part in parts]
+    if not all(re.fullmatch("[0-9]+", part) for part in parts):
+        raise UserError(f"--seeds {text!r}: expected a count (5) or a list (3,7,11) of {quantities.SEEDS}")
+    numbers = [quantities.seed(part, f"--seeds {text!r}") for part in parts]
     if len(numbers) == 1 and "," not in text:
-        if not 1 <= numbers[0] <= 100_000:
-            raise UserError(f"--seeds {text}: a count from 1 to 100000; the single seed {text} is --seeds {text},")
-        return list(range(numbers[0]))
+        try:
+            return list(range(quantities.count(numbers[0], f"--seeds {text}")))
+        except UserError as error:
+            raise UserError(f"{error}; the single seed {text} is --seeds {text},") from None
     if len(set(numbers)) != len(numbers):
         raise UserError(f"--seeds {text!r}: a seed is given twice")
     return numbers

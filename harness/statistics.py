@@ -300,14 +300,15 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 def verdict(
     a: ArrayLike, b: ArrayLike, test: Comparison, p_holm: float | None, p_equivalence: float | None = None
 ) -> str:
-    """What may be said of a against b: better, worse, not distinguishable, equivalent or constant.
+    """What may be said of a against b: better, worse, not distinguishable, equivalent or constant; "not tested" where
+    there was no test, which is another thing than a test that shows no difference.
 
     `constant`: all values of both groups are one number. `equivalent` needs a margin declared by the user; it
     goes before better and worse, as the margin is what the user holds to be negligible.
     """
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if p_holm is None:
-        return "not distinguishable"
+        return "not tested"
     if np.all(np.concatenate([x, y]) == x[0]):
         return "constant"
     if p_equivalence is not None and p_equivalence <= ALPHA:

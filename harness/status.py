@@ -5,50 +5,45 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.base import UserError
 from harness import store
-from harness.remarks import planned_seeds
+from harness.remarks import planned_seeds, scored_by, searchers_of
 
 
 def status(folder: Path) -> str:
-    """A line for each searcher, then the running runs and where they are, then the failed ones and why."""
+    """A line for each searcher, then the running runs and where they are, the failed ones and why, and what is left
+    out: the runs that count as done are those of the report.
+    """
     campaign = store.load_campaign(folder)
     running = store.running(folder)
+    records, left_out = store.load_records(folder)
+    record_of = {(r["label"], r["seed"]): r for r in records}
     total: Counter[str] = Counter()
     rows, details = [], []
-    known = {searcher["label"] for searcher in campaign["searchers"]}
-    for searcher in campaign["searchers"]:
+    for searcher in searchers_of(records, campaign):
         counts: Counter[str] = Counter()
         for seed in planned_seeds(searcher, campaign):
             place = store.run_folder(folder, searcher["label"], seed)
-            what, detail = _of(place, running)
+            if place in running:
+                what, detail = "running", _reached(place, running[place])
+            elif (record := record_of.get((searcher["label"], seed))) is not None:
+                what, detail = ("done", "") if record["status"] == "done" else ("failed", record["error"])
+            else:
+                what, detail = ("failed", left_out.pop(place)) if place in left_out else ("left", "")
             counts[what] += 1
             if detail:
                 details.append(f"  {searcher['spec']} seed {seed}: {detail}")
-        rows.append((searcher["spec"], counts))
+        imported = " (imported)" if searcher["kind"] == "imported" else ""
+        rows.append((searcher["spec"] + imported, counts))
         total += counts
-    for label in sorted({path.parent.name for path in folder.glob("runs/*/seed-*")} - known):
-        imported = Counter(done=len(list(folder.glob(f"runs/{label}/seed-*/record.json"))))
-        rows.append((f"{label} (imported)", imported))
-        total += imported
     rows.append(("all", total))
     width = max(len(name) for name, _ in rows)
     kinds = ("done", "running", "failed", "left")
-    lines = [" " * width + "".join(f"{kind:>9}" for kind in kinds)]
+    lines = [scored_by(campaign), " " * width + "".join(f"{kind:>9}" for kind in kinds)]
     lines += [f"{name:<{width}}" + "".join(f"{counts[kind]:>9}" for kind in kinds) for name, counts in rows]
-    return "\n".join([*lines, *details])
+    return "\n".join([*lines, *details, *(f"warning: {text}" for text in left_out.values())])
 
 
-def _of(place: Path, running: dict[Path, str]) -> tuple[str, str]:
-    """What a run is, and what else is to be said of it."""
-    if place in running:
-        line = store.last_line(place / "trace.jsonl")
-        reached = "begun" if line is None else f"step {line['step'] + 1}"
-        return "running", f"{reached}, by {running[place]}"
-    try:
-        record = store.load_record(place)
-    except UserError as error:
-        return "failed", str(error)
-    if record is None:
-        return "left", ""
-    return ("done", "") if record["status"] == "done" else ("failed", record["error"])
+def _reached(place: Path, by: str) -> str:
+    line = store.last_line(place / "trace.jsonl")
+    reached = "begun" if line is None else f"step {line['step'] + 1}"
+    return f"{reached}, by {by}"

@@ -3,6 +3,7 @@
 DIR/campaign.json
 DIR/runs/<label>/seed-<n>/   trace.jsonl, checkpoint.pt (while unfinished), record.json (written last), error.txt
 DIR/runs/<label>/claim-<n>   while somebody makes that run: host and process
+                             a record counts only in the folder that its own label and seed name, not in a copy of it
 DIR/aside/                   what was replaced: runs under other settings, damaged files
 DIR.old-<n>                  what --fresh replaced
 DIR/report/
@@ -21,6 +22,7 @@ import io
 import json
 import os
 import platform
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -97,13 +99,21 @@ def load_campaign(folder: Path) -> dict[str, Any]:
         raise UserError(f"{error}; the command that made the campaign, given again, writes it anew") from None
 
 
+class Misplaced(UserError):
+    """A record that lies in a folder of another label or seed, as copies and backups of a run's folder do."""
+
+
 def load_record(folder: Path) -> dict[str, Any] | None:
-    """The record in a run's folder, or None where there is none; UserError where it is damaged."""
+    """The record in a run's folder, or None where there is none; UserError where it is damaged or another run's."""
     path = folder / "record.json"
     try:
-        return schema.check(read_sealed(path), schema.RECORD, path)
+        record = schema.check(read_sealed(path), schema.RECORD, path)
     except (FileNotFoundError, NotADirectoryError):
         return None
+    label, seed = record["label"], record["seed"]
+    if (folder.parent.name, folder.name) != (label, f"seed-{seed}"):
+        raise Misplaced(f"{path}: the record of {label} seed {seed}, whose folder is {label}/seed-{seed}")
+    return record
 
 
 def record_of(folder: Path, key: str) -> dict[str, Any] | None:
@@ -115,25 +125,68 @@ def record_of(folder: Path, key: str) -> dict[str, Any] | None:
     return record if record is not None and record["key"] == key else None
 
 
-def load_records(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    """All records of a campaign, in the order of its searchers, then of the seeds; what is wrong with the others."""
+def load_records(folder: Path) -> tuple[list[dict[str, Any]], dict[Path, str]]:
+    """All records of a campaign, each label and seed once, in the order of its searchers, then of the seeds; and what
+    is left out: a sentence for each run's folder that has no record of use, and for each label's folder with copies.
+    """
     campaign = load_campaign(folder)
     order = {s["label"]: k for k, s in enumerate(campaign["searchers"])}
-    records, wrong = [], []
-    for path in folder.glob("runs/*/seed-*"):
+    records = []
+    wrong: dict[Path, str] = {}
+    files, strays = _record_files(folder)
+    for path in files:
         try:
             record = load_record(path)
+        except Misplaced:
+            strays.append(path / "record.json")
         except UserError as error:
             again = path.parent.name in order
-            wrong.append(f"{error}; the command that made it, given again, {'repeats' if again else 'imports'} it")
+            wrong[path] = f"{error}; the command that made it, given again, {'repeats' if again else 'imports'} it"
         except OSError as error:
-            wrong.append(f"{path}: its record cannot be read ({error.strerror or error})")
+            wrong[path] = f"{path}: its record cannot be read ({error.strerror or error})"
         else:
             if record is not None and (what := _foreign(record, campaign)):
-                wrong.append(f"{path}: {what}; left out")
+                wrong[path] = f"{path}: {what}; left out"
             elif record is not None:
                 records.append(record)
-    return sorted(records, key=lambda r: (order.get(r["label"], len(order)), r["label"], r["seed"])), sorted(wrong)
+    wrong |= _left_out(folder / "runs", strays)
+    records.sort(key=lambda r: (order.get(r["label"], len(order)), r["label"], r["seed"]))
+    return records, dict(sorted(wrong.items()))
+
+
+DEEPEST = 4  # levels under `runs` that are looked through: a campaign copied into it has its records there
+
+
+def _record_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The folders runs/<label>/seed-<n> that have a record.json, and all else under `runs` that is named like a record,
+    e.g. `seed-0 (1)/record.json` or `record (conflict).json`.
+    """
+    runs, strays = [], []
+    for place, folders, files in os.walk(folder / "runs", followlinks=True):
+        path = Path(place)
+        depth = len(path.relative_to(folder / "runs").parts)
+        if depth == DEEPEST:
+            folders.clear()
+        for name in files:
+            if name == "record.json" and depth == 2 and re.fullmatch("seed-[0-9]+", path.name):
+                runs.append(path)
+            elif "record" in name.lower() and not name.endswith(".tmp"):  # those are being written
+                strays.append(path / name)
+    return runs, strays
+
+
+def _left_out(runs: Path, strays: list[Path]) -> dict[Path, str]:
+    """For each entry of `runs` that holds records out of place a sentence that names them."""
+    inside: dict[Path, list[str]] = {}
+    for path in sorted(strays):
+        first, *rest = path.relative_to(runs).parts
+        inside.setdefault(runs / first, []).append("/".join(rest) or first)
+    return {
+        entry: f"{entry}: copies are left out, which do not lie in the folder of their own label and seed: "
+        + ", ".join(names[:3])
+        + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        for entry, names in inside.items()
+    }
 
 
 def _foreign(record: dict[str, Any], campaign: dict[str, Any]) -> str | None:
@@ -147,7 +200,11 @@ def _foreign(record: dict[str, Any], campaign: dict[str, Any]) -> str | None:
     row = next((s for s in campaign["searchers"] if s["label"] == record["label"]), record)
     if row["kind"] != record["kind"]:
         return f"{record['kind']}, where {row['spec']} is {row['kind']}"
-    return "made with other settings than today's" if row["config"] != record["config"] else None
+    if row["config"] != record["config"]:
+        return "made with other settings than today's"
+    if row.get("plugin_source") not in (None, record["environment"].get("plugin_source")):
+        return f"made with other code than today's {row['plugin']}"
+    return None
 
 
 def read_trace(path: Path) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.nb201.cell import OPERATIONS
+from benchmarks.nb201.cell import NUM_CELLS, OPERATIONS
 from harness import statistics
 from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, done, runs_of, score_columns, searchers_of
 
@@ -23,7 +23,7 @@ TABLE_COLUMNS = [
     "searcher", "label", "kind", "search_dataset", "dataset", "split", "epochs", "n", "mean", "std", "median",
     "ci_low", "ci_high", "ci_level", "regret", "mean_without_none", "std_without_none",
     "search_seconds", "simulated_seconds", "evaluations", "iqm", "iqm_low", "iqm_high",
-    "relative_improvement", "beaten",
+    "relative_improvement", "beaten", "benchmark", "table_sha256", "table_cells",
 ]
 COMPARISON_COLUMNS = [
     "dataset", "split", "a", "b", "n_a", "n_b", "test", "p", "p_holm",
@@ -32,6 +32,7 @@ COMPARISON_COLUMNS = [
 RANK_COLUMNS = ["dataset", "seeds", "friedman_p", "a", "b", "rank_a", "rank_b", "nemenyi_p"]
 TEXT_COLUMNS = {
     "searcher", "label", "kind", "search_dataset", "dataset", "split", "a", "b", "test", "verdict", "modal_cell",
+    "benchmark", "table_sha256",
 }
 # fmt: on
 DIAGNOSTIC_COLUMNS = [
@@ -53,8 +54,9 @@ DIAGNOSTIC_COLUMNS = [
     "one_shot_spearman_good",
 ]
 AVERAGED = ("queried_cells", "queried_canonical", "alpha_entropy", "alpha_change")  # as they stand in a record
+OPTIONAL_COUNTS = {"epochs", "table_cells"}
 COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "distinct_cells", "seeds"}
-COSTS = {"search_seconds": "search s (days)", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
+COSTS = {"search_seconds": "search s", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
 
 Scores = dict[tuple[str, str, str, bool], list[float]]  # (label, dataset, split, without_none) -> a value a seed
 
@@ -101,12 +103,14 @@ def results_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame
                 | {"mean_without_none": without.mean, "std_without_none": without.std}
                 | costs
                 | _standing(values, about)
+                | {"benchmark": campaign["benchmark"], "table_sha256": campaign["table_sha256"]}
+                | {"table_cells": about.get("cells", NUM_CELLS) if about else None}
             )
     return _frame(rows, TABLE_COLUMNS)
 
 
 def _standing(values: list[float], about: dict[str, Any] | None) -> dict[str, float | None]:
-    """Where the answers stand among all cells: relative improvement over their mean, % of them beaten (mean)."""
+    """Where the answers stand in the table: relative improvement over the mean cell, % of cells beaten (mean)."""
     mean, (low, high) = statistics.summary(values).mean, statistics.iqm_interval(values)
     found: dict[str, float | None] = {"iqm": statistics.iqm(values), "iqm_low": low, "iqm_high": high}
     if about is None or mean is None:
@@ -122,8 +126,9 @@ def _standing(values: list[float], about: dict[str, Any] | None) -> dict[str, fl
 def comparisons(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> pd.DataFrame:
     """The first searcher against each other one, per dataset on the test split; all of it is one Holm family.
 
-    A margin also asks whether the two are equivalent (two one-sided tests, with a Holm family of their own). Ablations
-    have a table and a family to themselves. Imported cells are never paired: a seed of other code is another draw.
+    A margin also asks whether the two are equivalent (two one-sided tests; `p_equivalence` is after Holm in a family of
+    their own). Ablations have a table and a family to themselves. Imported cells are never paired: a seed of other code
+    is another draw.
     """
     reference, *others = compared(records, campaign)
     datasets = [d for d, split in score_columns(records, campaign) if split == "test"]
@@ -236,9 +241,15 @@ def _frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=columns)
     kinds = {c: "int64" if c in COUNT_COLUMNS else "float64" for c in columns if c not in TEXT_COLUMNS}
     frame = frame.astype(kinds)
-    return frame.astype({"epochs": "Int64"}) if "epochs" in columns else frame
+    return frame.astype(dict.fromkeys(OPTIONAL_COUNTS & {*columns}, "Int64"))
 
 
 def to_csv(frame: pd.DataFrame) -> str:
     """CSV text; empty where there is no value, ten digits (0.1 + 0.2 is written 0.3)."""
     return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+
+
+def with_specs(frame: pd.DataFrame, records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
+    """The frame as CSV files show it: searchers by spec, `darts[order=2]`, and not by the label that names a folder."""
+    specs = {s["label"]: s["spec"] for s in searchers_of(records, campaign)}
+    return frame.assign(**{name: frame[name].replace(specs) for name in ("label", "a", "b") if name in frame})

@@ -46,6 +46,9 @@ SEARCHERS: dict[str, str] = {
     "gicso": "searchers.gicso:GICSO",
 }
 
+KINDS = ("one-shot", "multi-trial")  # trains a supernet, queries the proxy
+REFUSALS = 100_000  # of queries in a row: more than there are cells, so a search that looks for one that it can afford
+
 
 class Settings(BaseModel):
     """Base of a searcher's validated hyper-parameters: unknown names are errors, values cannot change."""
@@ -63,7 +66,14 @@ class Budget:
 
 @dataclass(frozen=True)
 class Step:
-    """The answer if the search stopped now. `alphas` is (edges, operations) or None; `metrics` go to the trace."""
+    """The answer if the search stopped now.
+
+    `cell` is a tuple with the number of an operation for each edge of the space (a list or numpy's integers are taken
+    too). `alphas` is (edges, operations) or None. `metrics` go to the trace: numbers, strings, lists of numbers.
+
+    A run fails as diverged where alphas, or metrics named as a loss, score, accuracy, error, reward or fitness, are not
+    finite. Of a one-shot searcher `train_loss` is the mean cross-entropy of the epoch.
+    """
 
     cell: Cell
     alphas: np.ndarray | None = None
@@ -93,6 +103,7 @@ class SearchTask:
     evaluations: int = 0
     train_images: int = 0
     eval_images: int = 0
+    _refusals: int = field(default=0, repr=False)
     _streams: dict[str, np.random.Generator] = field(default_factory=dict, repr=False)
     _torch_streams: dict[str, torch.Generator] = field(default_factory=dict, repr=False)
 
@@ -125,13 +136,24 @@ class SearchTask:
     def proxy(self, cell: Cell) -> tuple[float, float] | None:
         """Low-fidelity validation accuracy (percent) and its simulated seconds; advances the clock.
 
-        None, and nothing is paid, where the query would overrun the budget. A repeated cell pays again.
+        None, and nothing is paid, where the query would overrun the budget. A repeated cell pays again. UserError
+        where a search would never end: a query that costs nothing, or queries after the budget without end.
         """
         if self.low_fidelity is None:
             raise UserError("this task has no low-fidelity proxy; run a one-shot searcher instead")
         accuracy, seconds = self.low_fidelity(cell)
         if not self.simulated_seconds + seconds <= self.budget.simulated_seconds:
+            self._refusals += 1
+            if self._refusals == REFUSALS:
+                raise UserError(
+                    f"step() must give None when the budget, {self.budget.simulated_seconds:g} simulated seconds, is "
+                    f"spent: task.proxy() has given None {REFUSALS:,} times in a row"
+                )
             return None
+        self._refusals = 0
+        if not self.simulated_seconds + seconds > self.simulated_seconds:
+            name = self.space.to_string(cell)
+            raise UserError(f"a query of cell {name} takes {seconds:g} simulated seconds: the budget never ends")
         self.simulated_seconds += seconds
         self.evaluations += 1
         return accuracy, seconds
@@ -171,10 +193,11 @@ class Searcher(ABC):
     """
 
     name: ClassVar[str]
-    kind: ClassVar[str]  # "one-shot" (trains a supernet) or "multi-trial" (queries the proxy)
+    kind: ClassVar[str]  # one of KINDS
     Config: ClassVar[type[Settings]] = Settings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {}  # what is taken away -> changed settings
     reference_epochs: ClassVar[int] = 0  # one-shot: epochs of the method's own protocol, for the paper preset
+    answer_rule: ClassVar[str] = "that of the last step"  # how it is chosen, for the report's footnote
 
     def __init__(self, task: SearchTask, config: Any):
         self.task = task
@@ -187,42 +210,68 @@ class Searcher(ABC):
 
     @abstractmethod
     def step(self) -> Step | None:
-        """Advance by one epoch (one-shot) or one query (multi-trial); None when finished."""
+        """Advance by one epoch (one-shot) or one query (multi-trial); None when finished.
+
+        A one-shot searcher makes `task.budget.epochs` steps at most; a multi-trial one finishes when `task.proxy` gives
+        None, at the latest 1,000 steps after its last query. A run that goes on fails.
+        """
 
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
         """Validation loss of each cell in the trained supernet, (len(candidates),); None where there is none.
 
-        Asked after the search, to compare with the benchmark's table; no part of the search.
+        Asked after the search, to compare with the benchmark's table; no part of the search. The run fails as diverged
+        where one is not finite.
+        """
+        return None
+
+    def one_shot_accuracies(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        """Percent of the images of `one_shot_losses` that each cell classifies rightly; None where that is not known.
+
+        Asked only where no loss is below that of a guess.
         """
         return None
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything of its own: tensors, numbers, strings, and lists and dicts of these."""
+        """Everything of its own, by name: tensors, numpy's arrays and numbers, numbers, strings, None, and lists,
+        tuples, sets, deques and dicts of these. What `load_state_dict` gets is of the same types.
+        """
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` gave."""
 
 
-def _entry_points() -> dict[str, str]:
-    from importlib.metadata import entry_points
-
-    return {e.name: e.value for e in entry_points(group="harness.searchers")}
-
-
 def names() -> list[str]:
     """All registered searchers: ours, then those of other installed packages (group `harness.searchers`)."""
-    return [*SEARCHERS, *(name for name in _entry_points() if name not in SEARCHERS)]
+    from searchers import plugins  # which imports this module
+
+    return [*SEARCHERS, *(name for name in plugins.registered() if name not in SEARCHERS)]
 
 
 def find(name: str) -> type[Searcher]:
-    """The class of a searcher; UserError with the valid names for an unknown one."""
-    target = SEARCHERS.get(name) or _entry_points().get(name)
-    if target is None:
+    """The class of a searcher; UserError with the valid names for an unknown one, or for a package that is broken."""
+    if name in SEARCHERS:
+        module, _, attribute = SEARCHERS[name].partition(":")
+        return getattr(import_module(module), attribute)
+    from searchers import plugins
+
+    points = plugins.registered().get(name)
+    if points is None:
         raise UserError(f"unknown searcher {name!r}{suggestion(name, names())}")
-    module, _, attribute = target.partition(":")
-    return getattr(import_module(module), attribute)
+    return plugins.load(name, points)
+
+
+def usable() -> tuple[dict[str, type[Searcher]], list[str]]:
+    """The classes of all searchers by their names, and a line for each of a package that is broken."""
+    found: dict[str, type[Searcher]] = {}
+    wrong = []
+    for name in names():
+        try:
+            found[name] = find(name)
+        except UserError as error:
+            wrong.append(str(error))
+    return found, wrong
 
 
 def configure(searcher: type[Searcher], settings: Mapping[str, Any]) -> Any:

@@ -25,8 +25,9 @@ from pydantic import Field
 
 from benchmarks.base import Cell
 from searchers.base import Searcher, SearchTask, Settings, Step
-from searchers.multi_trial import BestSeen
+from searchers.multi_trial import BEST_QUERIED, BestSeen
 from searchers.one_shot import (
+    ARG_MAX,
     PATH_ABLATIONS,
     OneShotSearcher,
     PathSettings,
@@ -69,6 +70,7 @@ class CMAES(OneShotSearcher):
     """An epoch of weights a step; the last step searches."""
 
     name = "cmaes"
+    answer_rule = ARG_MAX
     Config = CMAESSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = PATH_ABLATIONS
     reference_epochs = 50  # INFERRED: DARTS'
@@ -120,6 +122,7 @@ class TableCMAES(Searcher):
 
     name = "cmaes-table"
     kind = "multi-trial"
+    answer_rule = BEST_QUERIED
     Config = TableSettings
 
     def __init__(self, task: SearchTask, config: TableSettings):

@@ -18,8 +18,9 @@ from pydantic import Field
 
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import Searcher, SearchTask, Settings, Step
-from searchers.multi_trial import BestSeen
+from searchers.multi_trial import BEST_QUERIED, BestSeen
 from searchers.one_shot import (
+    ARG_MAX,
     PATH_ABLATIONS,
     OneShotSearcher,
     PathSettings,
@@ -38,6 +39,7 @@ class CompetitiveSwarm(OneShotSearcher):
     """Weights on single paths, two generations in each epoch."""
 
     name = "cso"
+    answer_rule = ARG_MAX
     Config = CSOSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {**PATH_ABLATIONS, "loss instead of error": {"fitness": "loss"}}
     state = ("training", "alphas")
@@ -71,6 +73,7 @@ class TableSwarm(Searcher):
 
     name = "cso-table"
     kind = "multi-trial"
+    answer_rule = BEST_QUERIED
     Config = TableSettings
 
     def __init__(self, task: SearchTask, config: TableSettings):

@@ -9,6 +9,7 @@ Methods that change an equation of DARTS are in files of their own; what they sh
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,12 +19,12 @@ from torch import Tensor
 from benchmarks.base import Choice
 from searchers.base import SearchTask, Step
 from searchers.one_shot import (
+    ARG_MAX,
     AlphaDescent,
     AlphaSettings,
     OneShotSearcher,
     WeightTraining,
     initial_alphas,
-    mean,
     softmax_rows,
 )
 
@@ -35,6 +36,7 @@ class DARTSSettings(AlphaSettings):
 class GradientSearcher(OneShotSearcher):
     """First-order DARTS; methods that change an equation of it override `relax`, `penalty`, `frozen` or `answer`."""
 
+    answer_rule = ARG_MAX
     Config: ClassVar[type[AlphaSettings]] = AlphaSettings
     state = ("training", "alpha")
     mixed_share: ClassVar[int] = 1  # of a mixture's channels one in so many is mixed
@@ -42,7 +44,8 @@ class GradientSearcher(OneShotSearcher):
     def __init__(self, task: SearchTask, config: Any):
         super().__init__(task, config)
         self.training = WeightTraining(task, config, mixed_share=self.mixed_share)
-        self.alpha = AlphaDescent(self.training, self.first_alphas(), config, self.relax)
+        own = weakref.proxy(self)  # self.relax would hold self, which holds alpha: a cycle that keeps the network alive
+        self.alpha = AlphaDescent(self.training, self.first_alphas(), config, lambda alphas: own.relax(alphas))
 
     def first_alphas(self) -> np.ndarray:
         return initial_alphas(self.task, self.config.alpha_init)
@@ -85,7 +88,10 @@ class DARTS(GradientSearcher):
         for x, y in self.training.batches(epoch):
             valid.append(unrolled_step(self.training, self.alpha, x, y))
             train.append(self.training.weight_step(x, y, self.alpha.choice()))
-        return {"train_loss": mean(train), "valid_loss": mean(valid)}
+        return {
+            "train_loss": self.training.mean_loss("training losses", train),
+            "valid_loss": self.training.mean_loss("validation losses", valid),
+        }
 
 
 def unrolled_step(training: WeightTraining, alpha: AlphaDescent, x: Tensor, y: Tensor) -> Tensor:

@@ -80,6 +80,7 @@ class Controller(nn.Module):
 
 class ENAS(OneShotSearcher):
     name = "enas"
+    answer_rule = "the best by one-shot accuracy, on one validation batch, of the cells that the controller drew last"
     Config = ENASSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"no entropy in the reward": {"entropy": 0.0}}
     state = ("training", "controller", "adam")

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from benchmarks.base import Cell
 from searchers.base import Searcher, SearchTask, Settings, Step
-from searchers.multi_trial import BestSeen
+from searchers.multi_trial import BEST_QUERIED, BestSeen
 
 
 class EvolutionSettings(Settings):
@@ -26,6 +26,7 @@ class EvolutionSettings(Settings):
 class Evolution(Searcher):
     name = "evolution"
     kind = "multi-trial"
+    answer_rule = BEST_QUERIED
     Config = EvolutionSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {"no selection": {"tournament": 1}}
 

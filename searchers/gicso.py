@@ -28,6 +28,7 @@ from torch import Tensor
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import SearchTask, Step
 from searchers.one_shot import (
+    ARG_MAX,
     PATH_ABLATIONS,
     AlphaDescent,
     AlphaSettings,
@@ -64,6 +65,7 @@ class GICSOSettings(AlphaSettings, PathSettings, SwarmSettings):
 
 class GICSO(OneShotSearcher):
     name = "gicso"
+    answer_rule = ARG_MAX
     Config = GICSOSettings
     # fmt: off
     ablations: ClassVar[dict[str, dict[str, Any]]] = {

@@ -12,12 +12,13 @@ from typing import Any
 
 from benchmarks.base import Cell
 from searchers.base import Searcher, SearchTask, Step
-from searchers.multi_trial import BestSeen
+from searchers.multi_trial import BEST_QUERIED, BestSeen
 
 
 class LocalSearch(Searcher):
     name = "local"
     kind = "multi-trial"
+    answer_rule = BEST_QUERIED
 
     def __init__(self, task: SearchTask, config: Any):
         super().__init__(task, config)

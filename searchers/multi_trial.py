@@ -9,6 +9,8 @@ import numpy as np
 from benchmarks.base import Cell
 from searchers.base import SearchTask, Step
 
+BEST_QUERIED = "the one with the best proxy accuracy of all that were queried"  # what BestSeen answers
+
 
 class BestSeen:
     """The cell with the highest proxy accuracy so far, the earlier one of equals, and alphas that led to it."""

@@ -17,7 +17,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from benchmarks.base import Cell, Choice
+from benchmarks.base import Cell, Choice, UserError
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.layers import cross_entropy
 from searchers.base import Searcher, SearchTask, Settings, Step
@@ -52,6 +52,8 @@ class PathSettings(Settings):
     paths_per_batch: int = Field(3, ge=1)  # a weight step through each
 
 
+ARG_MAX = "the arg-max of the last α over all operations of each edge, none included"
+
 PATH_ABLATIONS: dict[str, dict[str, Any]] = {
     "one path a batch": {"paths_per_batch": 1},
     "paths with none": {"none_in_paths": True},
@@ -77,7 +79,8 @@ class WeightTraining:
 
     `train` batches are the only ones that move w. `valid` gives augmented batches for alpha gradients; `fitness`
     plain images, `fitness_images` at a time (by default one batch), on which candidates are compared;
-    `fitness_batch` of them share batch statistics. Every image used is counted on the task.
+    `fitness_batch` of them share batch statistics. Every image used is counted on the task. Losses and scores that are
+    not finite end the search with a UserError: each epoch's mean loss and each scoring pass through `finite`.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class WeightTraining:
         self.valid = self._batches("valid", task.valid, task.batch_size, augmented=True)
         self.fitness = self._batches("fitness", task.valid, fitness_images or fitness_batch, augmented=False)
         self.fitness_batch = fitness_batch
+        self.current_epoch = 0
 
     def _batches(self, purpose: str, images: Images, size: int, augmented: bool) -> Batches:
         return Batches(images, size, self.task.torch_stream(purpose), augmented=augmented)
@@ -125,6 +129,7 @@ class WeightTraining:
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """The training batches of one epoch, with the learning rate that it has."""
+        self.current_epoch = epoch
         self.sgd.param_groups[0]["lr"] = self.settings.lr_at(epoch, self.task.budget.epochs)
         for _ in range(len(self.train)):
             yield self.train.next()
@@ -141,7 +146,23 @@ class WeightTraining:
         for number, (x, y) in enumerate(self.batches(epoch)):
             losses += [self.weight_step(x, y, choose()) for _ in range(steps_per_batch)]
             after_batch(number)
-        return {"train_loss": mean(losses)}
+        return {"train_loss": self.mean_loss("training losses", losses)}
+
+    def mean_loss(self, what: str, losses: Sequence[Tensor]) -> float:
+        """Mean of an epoch's losses, kept on the device until now, so that no batch waits for it; must be `finite`."""
+        value = float(torch.stack(list(losses)).mean())
+        self.finite(what, np.array(value))
+        return value
+
+    def finite(self, what: str, values: np.ndarray) -> np.ndarray:
+        """The values as they are; UserError naming them, the epoch and what to change where one is not finite."""
+        if np.isfinite(values).all():
+            return values
+        rates = [f"{name} ({value:g})" for name, value in self.settings if name in ("lr", "alpha_lr")]
+        raise UserError(
+            f"{what} are {'NaN' if np.isnan(values).any() else 'infinite'} in epoch {self.current_epoch + 1} of "
+            f"{self.task.budget.epochs}: diverged; try a lower {' or '.join(rates)}"
+        )
 
     def path_epoch(
         self,
@@ -216,7 +237,7 @@ class WeightTraining:
             for images, labels in zip(x.split(self.fitness_batch), y.split(self.fitness_batch), strict=True):
                 total += len(labels) * np.array(score(choices, images, labels))
         self.task.count(evaluations=len(choices), eval_images=len(choices) * len(y))
-        return total / len(y)
+        return self.finite("one-shot scores", total / len(y))
 
     def images(self, count: int) -> tuple[Tensor, Tensor]:
         """About `count` validation images, the next that fitness draws; where there are no more, all as stored."""
@@ -236,6 +257,12 @@ class WeightTraining:
         x, y = self.stored(count)
         with self._autocast(x):
             return np.array(self.net.losses(choices, x, y))
+
+    def plain_accuracies(self, choices: Sequence[Cell], count: int) -> np.ndarray:
+        """Percent of the same images that every candidate classifies rightly; (len(choices),)."""
+        x, y = self.stored(count)
+        with self._autocast(x):
+            return np.array(self.net.accuracies(choices, x, y))
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -286,6 +313,9 @@ class OneShotSearcher(Searcher):
 
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
         return self.training.plain_losses(candidates, images)
+
+    def one_shot_accuracies(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
+        return self.training.plain_accuracies(candidates, images)
 
 
 def softmax_rows(alphas: Tensor) -> Tensor:
@@ -348,10 +378,11 @@ class AlphaDescent:
                 valid.append(self.step(penalty))
 
         metrics = self.training.epoch(epoch, self.choice, after_batch)
-        return {**metrics, "valid_loss": mean(valid)} if valid else metrics
+        return {**metrics, "valid_loss": self.training.mean_loss("validation losses", valid)} if valid else metrics
 
     def values(self) -> np.ndarray:
-        return self.alphas.detach().cpu().double().numpy()
+        """The architecture parameters in float64; UserError where they have diverged."""
+        return self.training.finite("architecture parameters", self.alphas.detach().cpu().double().numpy())
 
     def state_dict(self) -> dict[str, Any]:
         return {"alphas": self.alphas.detach().clone(), "adam": self.adam.state_dict()}
@@ -370,8 +401,3 @@ def initial_alphas(task: SearchTask, spread: float) -> np.ndarray:
 def is_due(step: int, steps: int, times: int) -> bool:
     """Whether what happens `times` in `steps` steps, evenly, the last time at their end, happens after this one."""
     return (step + 1) * times // steps > step * times // steps
-
-
-def mean(losses: Sequence[Tensor]) -> float:
-    """Mean of losses kept on the device until now, so that an epoch never waits for it."""
-    return float(torch.stack(list(losses)).mean())

@@ -66,3 +66,6 @@ class PCDARTS(GradientSearcher):
 
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> None:
         """None: most channels pass by the operations, so that a cell alone says little."""
+
+    def one_shot_accuracies(self, candidates: Sequence[Cell], images: int) -> None:
+        """None, as `one_shot_losses`."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from searchers.base import Searcher, SearchTask, Step
-from searchers.multi_trial import BestSeen
+from searchers.multi_trial import BEST_QUERIED, BestSeen
 
 
 class RandomSearch(Searcher):
     name = "random"
     kind = "multi-trial"
+    answer_rule = BEST_QUERIED
 
     def __init__(self, task: SearchTask, config: Any):
         super().__init__(task, config)

@@ -15,7 +15,7 @@ import numpy as np
 from pydantic import Field
 
 from searchers.base import Searcher, SearchTask, Settings, Step
-from searchers.multi_trial import BestSeen
+from searchers.multi_trial import BEST_QUERIED, BestSeen
 
 
 class ReinforceSettings(Settings):
@@ -27,6 +27,7 @@ class ReinforceSettings(Settings):
 class Reinforce(Searcher):
     name = "reinforce"
     kind = "multi-trial"
+    answer_rule = BEST_QUERIED
     Config = ReinforceSettings
 
     def __init__(self, task: SearchTask, config: ReinforceSettings):

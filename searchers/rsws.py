@@ -24,6 +24,7 @@ class RSWSSettings(WeightSettings):
 
 class RandomSearchWithWeightSharing(OneShotSearcher):
     name = "rsws"
+    answer_rule = "the best by one-shot accuracy, on all validation images, of the cells drawn after the last epoch"
     Config = RSWSSettings
     reference_epochs = 250
 

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from searchers.base import SearchTask, Step
 from searchers.one_shot import (
+    ARG_MAX,
     PATH_ABLATIONS,
     AlphaDescent,
     AlphaSettings,
@@ -40,6 +41,7 @@ class ZeroOrderSettings(AlphaSettings, PathSettings):
 
 class ZeroOrder(OneShotSearcher):
     name = "zero-order"
+    answer_rule = ARG_MAX
     Config = ZeroOrderSettings
     ablations: ClassVar[dict[str, dict[str, Any]]] = PATH_ABLATIONS
     state = ("training", "alpha")

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmarks.base import STOPPING
 from harness import cli
 
 torch.set_num_threads(1)  # as runs do; several test processes share the cores
@@ -65,7 +66,7 @@ def harness(monkeypatch, capsys):
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
         code = 0
-        handlers = [(number, signal.getsignal(number)) for number in (signal.SIGINT, signal.SIGTERM)]
+        handlers = [(number, signal.getsignal(number)) for number in STOPPING]
         try:
             cli.main()
         except SystemExit as exit_:

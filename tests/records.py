@@ -1,8 +1,8 @@
-"""Records of a campaign without what no two runs share: times, and where they were made."""
+"""Records of a campaign without what no two runs share: times, where they were made, and from where they were begun."""
 
 from harness import store
 
-TIMES = ("search_seconds", "environment", "sha256", "trace")
+TIMES = ("search_seconds", "environment", "sha256", "trace", "notes")
 
 
 def records(folder):

@@ -289,13 +289,12 @@ def test_enas_logits_and_update_worked_out_again(monkeypatch):
 def test_one_shot_cmaes_minimises_the_error_and_answers_its_mean(monkeypatch):
     """Against the package driven by hand; the error is the share of edges that are no 3x3 convolution."""
     task, searcher = build("cmaes", generations=30)
-    inner = searcher.search
 
     def error(cell):
         return sum(op != 3 for op in cell) / 6
 
-    monkeypatch.setattr(inner.training, "errors", lambda cells, x, y: np.array([error(c) for c in cells]))
-    alphas, found = inner.evolve()
+    monkeypatch.setattr(searcher.training, "errors", lambda cells, x, y: np.array([error(c) for c in cells]))
+    alphas, found = searcher.evolve()
     cma = CMA(np.zeros(30), 1.3, population_size=14, seed=task.seed_of("cmaes") % 2**32)
     for _ in range(30):
         asked = [cma.ask() for _ in range(14)]
@@ -344,9 +343,9 @@ def test_zero_order_estimate_from_given_errors(monkeypatch):
 # ------------------------------------------------------------------------------------------ multi-trial
 
 
-def separable_task(seconds=1.0, budget=1000.0):
+def separable_task(seconds=1.0, budget=1000.0, seed=0):
     """Accuracy is a sum over edges: one optimum, cell (3, 3, 3, 3, 3, 3), no local ones."""
-    task = make_task(kind="multi-trial", seconds=budget)
+    task = make_task(seed, kind="multi-trial", seconds=budget)
     value = np.array([0.0, 3.0, 6.0, 10.0, 5.0])
     task.low_fidelity = low_fidelity(value[C.all_cells()].sum(1), np.full(15_625, seconds))
     return task
@@ -396,13 +395,16 @@ def test_reinforce_learns_the_separable_optimum():
 
 
 def test_cma_es_beats_random_search_on_the_separable_landscape_and_replays():
-    answers = {}
-    for name in ("cmaes-table", "random"):
-        searcher = searching(name, separable_task(budget=280.0))
-        while (step := searcher.step()) is not None:
-            answers[name] = step
-    accuracy = separable_task().low_fidelity
-    assert accuracy(answers["cmaes-table"].cell)[0] > accuracy(answers["random"].cell)[0]
+    """Over five seeds: rounding, which differs between processors, decides where a single search goes."""
+    total = dict.fromkeys(("cmaes-table", "random"), 0.0)
+    for name in total:
+        for seed in range(5):
+            task = separable_task(budget=280.0, seed=seed)
+            searcher = searching(name, task)
+            while (step := searcher.step()) is not None:
+                answer = step.cell
+            total[name] += task.low_fidelity(answer)[0]
+    assert total["cmaes-table"] > total["random"]
     one = Strategy(30, 1.3, 14, 5)
     for _ in range(3):
         samples = one.ask()

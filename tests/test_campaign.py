@@ -71,7 +71,7 @@ def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
     assert head == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
         "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
-        "iqm,iqm_low,iqm_high,relative_improvement,beaten"
+        "iqm,iqm_low,iqm_high,relative_improvement,beaten,benchmark,table_sha256,table_cells"
     )
     assert "query: 12 x epoch time, evaluation time is not recorded." in (out / "report" / "table.md").read_text()
     names = {"table.csv", "table.md", "table.tex", "comparisons.csv", "report.html", "convergence.png", "accuracy.svg"}
@@ -173,6 +173,7 @@ def test_a_campaign_of_supernets_takes_in_multi_trial_searchers_and_the_other_wa
             old = campaign.campaign_of(tmp_path, old, each, specs, [0])
         assert (old["precision"], old["threads"]) == ("bf16", 1)
         assert [row["label"] for row in old["searchers"]] == [specs[0].label for _, specs in orders]
+        assert [row["answer_rule"] for row in old["searchers"]] == [specs[0].answer_rule for _, specs in orders]
     with pytest.raises(UserError, match="another precision"):
         campaign.campaign_of(tmp_path, old, setting, nets, [0])
     alone = campaign.campaign_of(tmp_path, None, dataclasses.replace(on_gpu, threads=4), queries, [0])

@@ -106,6 +106,61 @@ def test_accepted_spellings(spelling):
     assert C.index(C.parse(spelling)) == 284
 
 
+GENOTYPE = (
+    "[(('avg_pool_3x3', 0),), (('nor_conv_1x1', 0), ('skip_connect', 1)), "
+    "(('nor_conv_1x1', 0), ('skip_connect', 1), ('skip_connect', 2))]"
+)
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        f"Structure(4 nodes with {ZERO})",
+        f"genotypes.Structure(4 nodes with {ZERO});",
+        f'"{ZERO}"',
+        f"'{ZERO}',",
+        f"{ZERO};\n",
+        f" `Structure(4 nodes with {ZERO})` ",
+        "0,",
+        '"0";',
+        "4,2,1,2,1,1,",
+        "421211",
+        "[421211]",
+        "'421211'",
+        "naslib:" + "".join(map(str, C.to_naslib(CELLS[0]))),
+        GENOTYPE,
+        f'"{GENOTYPE.translate(str.maketrans("[]", "()"))}"',
+        [(("avg_pool_3x3", 0),), (("skip_connect", 1), ("nor_conv_1x1", 0)), tuple(zip(
+            ("nor_conv_1x1", "skip_connect", "skip_connect"), range(3), strict=True))],
+    ],
+)  # fmt: skip
+def test_spellings_of_search_logs(spelling):
+    assert C.index(C.parse(spelling)) == 0
+
+
+def test_six_joined_digits_are_six_operations_or_have_two_readings():
+    """An index has at most five digits, so only one with a zero before it can be meant: as NATS-Bench's files are."""
+    ambiguous = 0
+    for cell in CELLS:
+        text = "".join(map(str, cell))
+        try:
+            assert C.parse(text) == cell
+        except UserError as error:
+            ambiguous += 1
+            assert f"six operations (write {','.join(text)}) or index {int(text)} with" in str(error)  # noqa: PT017
+    # a zero and five digits that make less than 15,625: 0, or 1 and then less than 5,625, where all of four are
+    assert ambiguous == 5**4 + 5**4
+    for spelled in ("033333", "044444", "100000", "444444"):
+        assert C.parse(spelled) == tuple(map(int, spelled))
+
+
+def test_code_in_a_genotype_is_not_run(tmp_path):
+    trap = tmp_path / "trap"
+    with pytest.raises(UserError, match="begins like a genotype"):
+        C.parse(f"[((__import__('pathlib').Path({str(trap)!r}).touch(), 0),)]")
+    assert not trap.exists()
+
+
 def test_white_space_and_swapped_inputs_are_normalised():
     swapped = "|avg_pool_3x3~0|+|skip_connect~1|nor_conv_1x1~0|+|skip_connect~2|nor_conv_1x1~0|skip_connect~1|"
     for text in (" " + ZERO, ZERO + "\n", ZERO.replace("+", " + "), swapped):
@@ -133,6 +188,21 @@ def test_white_space_and_swapped_inputs_are_normalised():
         ("naslib:1,1,9,0,2,0", "edge 0→3 is 9"),
         ("", "expected an architecture string"),
         ("abc", "expected an architecture string"),
+        ("{'edge': 1}", "expected an architecture string"),
+        ("64:64:64:64:64", "a cell of the size space (channels); this program has the topology space"),
+        ("8:16:24:32:40;", "size space"),
+        ("012104", "six operations (write 0,1,2,1,0,4) or index 12104 with zeros before it (write 12104)"),
+        ("000284", "an index has no leading zero; write 284"),
+        ("00284", "an index has no leading zero; write 284"),
+        ("421511", "outside 0 to 15624"),
+        (421211, "outside 0 to 15624"),
+        ("Structure(4 nodes with |none~0|)", "expected 3 nodes"),
+        ("[(('none', 0),), (('none', 0), ('none', 1))]", "expected 3 nodes"),
+        ("[(('none', 0),), (('none', 0), ('nine', 1)), (('none', 0),)]", "unknown operation 'nine' at edge 1→2"),
+        ("[(('none', 0),), 3, 4]", "a genotype is three nodes"),
+        (r"[(('no\ne', 0),), (('none', 0),)]", "expected an architecture string"),
+        ("(((" * 60, "begins like a genotype"),
+        ("((" + "9" * 3000, "3,002 characters are more than a cell has"),
     ],
 )
 def test_anything_else_is_an_error_that_names_the_place(spelling, named):

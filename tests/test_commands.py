@@ -1,7 +1,15 @@
 """What the commands say, also of bad input: one line and exit code 2."""
 
+import gzip
 import json
+import os
+import re
+import shlex
 import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +18,8 @@ import torch
 
 from benchmarks.base import UserError
 from benchmarks.nb201 import digits_training
-from benchmarks.nb201.benchmark import PRESETS, choose, open_nb201
+from benchmarks.nb201.benchmark import PRESETS, SCORES, choose, open_nb201
+from benchmarks.nb201.table_file import load_table, save_table
 
 HERE = Path(__file__).parent
 
@@ -45,6 +54,14 @@ def test_bad_input_is_one_line_and_exit_code_2(harness, table, tmp_path, argumen
     assert not (tmp_path / "out").exists()  # said before any work
 
 
+@pytest.mark.parametrize("command", [("report",), ("compare", "no-such-folder")])
+@pytest.mark.parametrize("margin", ["inf", "nan", "0", "200"])
+def test_a_margin_is_checked_before_any_work(harness, tmp_path, command, margin):
+    code, out, err = harness(command[0], tmp_path, *command[1:], "--margin", margin)
+    assert (code, out) == (2, "")
+    assert err == f"error: --margin {margin}: accuracy points above 0 and below 100, e.g. 0.5\n"
+
+
 def test_no_cuda_is_said(harness, table, tmp_path):
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
@@ -63,6 +80,9 @@ def test_no_table_anywhere(harness, tmp_path, monkeypatch):
     assert code == 2
     assert str(tmp_path) in err
     assert "harness data convert" in err
+    monkeypatch.delenv("HARNESS_DATA")
+    assert harness("best", "cifar10")[2].startswith("error: no NAS-Bench-201 table: Give --table PATH, or make one")
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
     (tmp_path / "nb201.npz").write_bytes(b"PK")
     code, _, err = harness("best", "cifar10")
     assert code == 2
@@ -79,6 +99,7 @@ def test_best(harness, table, dataset, answer):
     index, value = answer.split()
     assert out.split()[0] == index
     assert f"{value} %" in out
+    assert "Scored by nb201: CSV of published values, rounded to 6 decimals, sha256 " in out
 
 
 def test_show(harness, table, tmp_path):
@@ -86,6 +107,7 @@ def test_show(harness, table, tmp_path):
         code, out, _ = harness("show", spelling, "--table", table)
         assert code == 0
         assert "cell 284\n" in out
+        assert "Scored by nb201: CSV of published values, rounded to 6 decimals, sha256 " in out
         assert "0.101306 M parameters" in out
         assert out.count("→") >= 6
         assert "88.7900   mean of 3 trials" in out
@@ -133,6 +155,7 @@ def test_doctor(harness, table, cifar10_root, monkeypatch):
     assert code == 0
     assert "BAD" not in out
     assert out.count("trained again") == 3
+    assert re.search(r"^ok   processor .*(bf16 instructions|unknown flags)", out, re.MULTILINE)
     assert "802,426 parameters, 113,951,370 FLOPs; the table says the same" in out
     code, out, _ = harness("doctor", "--table", table, "--data", HERE)
     assert code == 1
@@ -186,7 +209,14 @@ def test_data_convert_and_info(harness, shared, table, tmp_path):
     assert "3 of 15,625 cells" in out
     assert "verified" in out
     assert sorted(p.name for p in tmp_path.iterdir()) == ["nb201.npz", "sample.npz"]
-    assert "; of the 3 cells that this table holds" in harness("best", "cifar10", "--table", tmp_path / "sample.npz")[2]
+    assert "; of the 3 cells that this table holds" in harness("best", "cifar10", "--table", tmp_path / "sample.npz")[1]
+    cells = tmp_path / "few.csv"
+    cells.write_text("seed,cell\n0,0\n1,284\n")
+    code, out, _ = harness("import", "few", cells, tmp_path / "few", "--table", tmp_path / "sample.npz")
+    assert (code, ", 3 of 15,625 cells, sha256 " in out.splitlines()[0]) == (0, True)
+    assert "| optimum (of 3 of 15,625 cells) |" in out
+    shutil.rmtree(tmp_path / "few")
+    cells.unlink()
     code, _, err = harness("data", "convert", table, tmp_path / "third.npz", "--verify")
     assert code == 2
     assert "leave --verify out" in err  # before any work: nothing is left behind
@@ -203,6 +233,65 @@ def test_data_convert_and_info(harness, shared, table, tmp_path):
     )
     assert code == 2
     assert "convert a complete archive" in err
+
+
+def test_data_info_ends_on_any_path(tmp_path):
+    """In processes of their own, which are ended after a minute: reading these would never end, or never begin."""
+    os.mkfifo(tmp_path / "pipe")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket"))
+    with open(tmp_path / "padded.csv.gz", "wb") as file:
+        file.write(gzip.compress(b"index,arch_str\n"))
+        file.truncate(2**40)
+    (tmp_path / "loop").symlink_to("loop")
+    expected = {
+        tmp_path / "pipe": "a pipe; expected a table",
+        Path("/dev/zero"): "a device; expected a table",
+        tmp_path / "socket": "a socket; expected a table",
+        tmp_path / "padded.csv.gz": "larger than 64 MB, not the CSV of published values",
+        tmp_path / "loop": "cannot be read",
+        tmp_path: "a folder without NATS-Bench files",
+    }
+    code = (
+        "import sys; from harness.cli import main\n"
+        "for path in sys.argv[1:]:\n"
+        "    sys.argv = ['harness', 'data', 'info', path]\n"
+        "    try: main()\n"
+        "    except SystemExit as end: print(end.code, file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", code, *map(str, expected)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    lines = done.stderr.splitlines()
+    assert lines[1::2] == ["2"] * len(expected)
+    for line, (path, message) in zip(lines[::2], expected.items(), strict=True):
+        assert line.startswith(f"error: {path}: {message}")
+
+
+def test_data_info_names_columns_and_a_command_that_works(harness, table, tmp_path):
+    folder = tmp_path / "with blank"
+    folder.mkdir()
+    whole = load_table(table)
+    proxy = ("cifar10-valid", "x-valid", 12)
+    small = {key: whole.columns[key] for key in (proxy, *SCORES.values())}
+    tables = {
+        "best": replace(whole, columns=small, train_seconds={}),
+        "show": replace(whole, columns={proxy: whole.columns[proxy]}),
+    }
+    for name, made in tables.items():
+        save_table(made, folder / f"{name}.npz")
+        code, out, _ = harness("data", "info", folder / f"{name}.npz")
+        assert code == 0
+        assert "    cifar10-valid  x-valid    12 epochs  15,625 cells with 2 trials; seeds 111, 777, means\n" in out
+        (line,) = (line for line in out.splitlines() if line.startswith(f"  next: harness {name} "))
+        assert harness(*shlex.split(line.removeprefix("  next: harness ").partition(" (not ")[0]))[0] == 0
+    out = harness("data", "info", table)[1]
+    assert f"  next: harness run --searchers random --seeds 3 --table {table}\n" in out
+    assert "cifar10        ori-test  200 epochs  7,456 cells with 2 trials, 8,169" in out
+
+
+def test_what_has_no_end_is_no_file_of_cells(harness, table, tmp_path):
+    code, _, err = harness("import", "mine", "/dev/zero", tmp_path / "c", "--table", table)
+    assert (code, "/dev/zero: more than such a file can have (64 MB)" in err) == (2, True)
 
 
 def test_debug_shows_the_traceback(harness, tmp_path):

@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
+from planned import plan_for
 from scipy import stats
 from test_searchers import build, make_task
 from test_tables import make_campaign, make_record
 
+from benchmarks.base import NetworkSize, UserError
 from benchmarks.nb201 import cell as C
-from harness import diagnostics, findings, remarks, runner, store, tables
+from benchmarks.nb201.benchmark import open_benchmark
+from harness import diagnostics, findings, remarks, runner, steps, store, tables
 from searchers import base
+from searchers.random_search import RandomSearch
 
 
 def test_entropy_of_undecided_decided_and_half_decided_edges():
@@ -127,6 +132,61 @@ def test_supernet_searchers_can_be_asked_and_the_others_say_none():
             assert losses[0] != losses[1]
 
 
+def test_one_shot_losses_that_are_not_finite_fail_the_run(monkeypatch):
+    """Of a supernet whose last weight step diverged, which no search looks at."""
+    monkeypatch.setattr(Knowing, "one_shot_losses", lambda self, cells, images: np.array([1.0, np.nan, np.inf]))
+    with pytest.raises(UserError, match="^one-shot losses of 2 in 3 cells are not finite after the last epoch"):
+        diagnostics.one_shot(Knowing(), Bench(), "digits")
+
+
+class Scoring:
+    """A supernet whose best cell has this accuracy."""
+
+    def __init__(self, best):
+        self.best = best
+
+    def one_shot_accuracies(self, candidates, images):
+        assert (len(candidates), images) == (2, 512)
+        return None if self.best is None else np.array([0.1, self.best])
+
+
+@pytest.mark.parametrize(
+    ("classes", "losses", "best", "train_loss", "guessing"),
+    [
+        # ln 10 = 2.303; 10 % of 512 images and five standard errors of 1.326 points are 16.63 %
+        (10, [2.4, 2.29], 16.6, None, True),
+        (10, [2.4, 2.29], 16.7, None, False),
+        (10, [250.0, 99.0], 10.9, 2.29, True),
+        (10, [2.7, 2.32], 10.9, 2.27, False),  # a mixture that learned
+        (10, [2.4, 2.29], None, None, False),  # no accuracies: losses alone may be those of a network too sure
+        (10, [2.4, 2.27], 10.0, None, False),  # 0.986 of a guess
+        (10, [2.4, 1.50], 60.0, 2.53, False),
+        (10, [2.4, 1.50], 60.0, 2.54, True),  # 1.1 times 2.303 is 2.533
+        (10, None, None, 2.54, True),
+        (10, None, None, 2.50, False),
+        (10, None, None, None, False),
+        # ln 120 = 4.787; 0.83 % and five standard errors of 0.402 points are 2.84 %
+        (120, [4.9, 4.75], 2.8, None, True),
+        (120, [4.9, 4.75], 2.9, None, False),
+    ],
+)
+def test_a_supernet_at_chance(classes, losses, best, train_loss, guessing):
+    task = make_task()
+    task.size, task.valid = NetworkSize(2, 1, 1, classes), range(600)
+    supernet = losses and {"cells": [284, 11], "losses": losses}
+    assert diagnostics.at_chance(Scoring(best), supernet, train_loss, task) is guessing
+
+
+def test_a_supernet_that_gives_every_image_one_class_is_at_chance():
+    task, searcher = build("rsws")
+    with torch.no_grad():
+        for parameter in searcher.training.net.classifier.parameters():
+            parameter.zero_()
+    supernet = diagnostics.one_shot(searcher, Bench(), "digits")
+    assert supernet["losses"] == [2.30259] * 200
+    assert diagnostics.at_chance(searcher, supernet, None, task)
+
+
 def test_the_table_of_diagnostics_by_hand():
     skips = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
     one_shot = {"cells": [], "losses": [], "spearman": 0.5, "spearman_good": None}
@@ -156,10 +216,48 @@ def test_alphas_are_traced_with_the_cell_without_none():
     assert line["alphas"] == alphas.tolist()
 
 
-def test_a_loss_that_diverged_is_left_out_of_the_trace(tmp_path):
+@pytest.mark.parametrize(
+    "metrics",
+    [
+        {"train_loss": float("nan")},
+        {"best_score": float("inf")},
+        {"Val-Accuracy": float("-inf")},
+        {"losses_of_epoch": [0.5, float("nan")]},
+    ],
+)
+def test_losses_and_scores_of_any_searcher_must_be_finite(metrics):
+    healthy = {"loss": 0.5, "gradient_norm": float("inf"), "lossless": float("nan"), "error": "none"}
+    cell = C.from_index(284)
+    steps.refuse_divergence(base.Step(cell, np.zeros((6, 5)), healthy), "epoch 3")
+    (name,) = metrics
+    with pytest.raises(UserError, match=f"^{name} is .* in epoch 3: diverged; try a lower learning rate$"):
+        steps.refuse_divergence(base.Step(cell, metrics=healthy | metrics), "epoch 3")
+    with pytest.raises(UserError, match="^architecture parameters are not finite in step 7: diverged"):
+        steps.refuse_divergence(base.Step(cell, np.full((6, 5), np.inf)), "step 7")
+
+
+class Diverging(RandomSearch):
+    """A searcher of somebody else's whose third score is no number."""
+
+    name = "diverging"
+
+    def step(self):
+        step = super().step()
+        return base.Step(step.cell, metrics={"score": np.nan if self.task.evaluations == 3 else 0.5})
+
+
+def test_a_run_whose_scores_diverge_is_failed_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setitem(base.SEARCHERS, "diverging", f"{__name__}:Diverging")
+    plan = plan_for(open_benchmark("digits201"), "digits201", "diverging")
+    record = runner.run(plan, tmp_path / "runs/diverging/seed-0")
+    assert (record["status"], record["cell"]) == ("failed", None)
+    assert record["error"] == "score is nan in step 3: diverged; try a lower learning rate"
+
+
+def test_a_metric_that_is_not_finite_is_left_out_of_the_trace(tmp_path):
     metrics = {
-        "train_loss": float("nan"),
-        "best_score": float("inf"),
+        "norm": float("nan"),
+        "ratio": float("inf"),
         "diversity": 0.5,
         "swarm_diversity": [0.5, float("nan")],
         "phase": "warm-up",

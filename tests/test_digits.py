@@ -338,3 +338,13 @@ def test_a_campaign_needs_no_file_of_anybody_else(harness, tmp_path, monkeypatch
     page = (out / "report/report.html").read_text()
     assert "digits201" in page
     assert "optimum" in (out / "report/table.md").read_text()
+
+
+def test_more_right_answers_than_images_are_no_counts(tmp_path):
+    with np.load(digits.FILE) as packed:
+        arrays = dict(packed)
+    arrays["right"] = arrays["right"].copy()
+    arrays["right"][7, 0, 0] = digits.images_of("valid") + 1
+    np.savez(tmp_path / "d.npz", **arrays)
+    with pytest.raises(UserError, match="counts of right answers above the images that there are"):
+        digits.load_counts(tmp_path / "d.npz")

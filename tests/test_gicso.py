@@ -52,8 +52,8 @@ def test_without_re_scoring_g_is_handed_over(handing_over, monkeypatch, rescore,
     searcher.config = searcher.config.model_copy(update={"rescore": rescore})
     searcher.answer = searcher.swarm.best()
     calls = scripted(monkeypatch, searcher.swarm, lambda i: float(i != 30))
-    searcher.phase, searcher.epoch = "exploration", searcher.exploration_end
-    searcher.switch()
+    searcher.phase = "exploration"
+    searcher.switch(searcher.exploration_end)
     assert (searcher.phase, C.index(space.derive(searcher.answer)), len(calls)) == ("stability", answer, int(rescore))
     np.testing.assert_allclose(searcher.descent.values(), position_of(answer).reshape(6, 5))
 
@@ -86,7 +86,7 @@ def test_scored_anew_everybody_and_g_have_the_new_images_scores(monkeypatch):
     assert [indices for indices, _ in calls] == [[*cells, 90]]
     found = np.array([scores[i] for i in cells])
     np.testing.assert_allclose(swarm.scored, found)
-    np.testing.assert_allclose(swarm.swarm.fitness, found - 0.3 * alpha_swarm.diversity(swarm.swarm.x))
+    np.testing.assert_allclose(swarm.swarm.fitness, found - 0.3 * alpha_swarm.relative_distances(swarm.particles))
     assert (C.index(space.derive(swarm.best())), swarm.swarm.best_value) == (20, 0.4)
 
 

@@ -26,6 +26,9 @@ def mine(tmp_path):
 def test_imported_cells_are_scored_marked_and_kept(harness, table, tmp_path, mine):
     code, out, err = harness("import", "mine", mine, tmp_path / "c", "--table", table)
     assert (code, err) == (0, "benchmark nb201: chosen by auto: --table is given\n")
+    scored = "Scored by nb201: CSV of published values, rounded to 6 decimals, sha256 "
+    assert out.startswith(f"mine: 3 imported from {mine}. {scored}")
+    assert "are replaced" not in out
     assert "| **imported** |" in out
     assert "Imported, found with other code" in out
     assert "Preset" not in out
@@ -39,15 +42,17 @@ def test_imported_cells_are_scored_marked_and_kept(harness, table, tmp_path, min
     assert set(frame["kind"]) == {"imported"}
     header = (tmp_path / "c/report/table.csv").read_text()
     assert "nan" not in header
-    # the same again changes nothing, another answer sets the old record aside
+    # the same again changes nothing, another CSV takes the place of the old one, whose runs are kept
     before = {p: p.read_bytes() for p in (tmp_path / "c").glob("runs/*/*/record.json")}
     assert harness("import", "mine", mine, tmp_path / "c", "--table", table)[0] == 0
     assert {p: p.read_bytes() for p in before} == before
     mine.write_text("seed,cell\n3,17\n")
-    assert harness("import", "mine", mine, tmp_path / "c", "--table", table)[0] == 0
-    (aside,) = (tmp_path / "c/aside").iterdir()
-    assert json.loads((aside / "record.json").read_text())["index"] == 9930
-    assert load(tmp_path / "c").query("seed == 3")["index"].unique() == [17]
+    code, out, _ = harness("import", "mine", mine, tmp_path / "c", "--table", table)
+    said = f"3 runs that were there under this name are replaced, and kept in {tmp_path / 'c/aside'}"
+    assert (code, said in out.splitlines()) == (0, True)
+    aside = sorted((tmp_path / "c/aside").iterdir())
+    assert [json.loads((run / "record.json").read_text())["index"] for run in aside] == [9930, 0, 9930]
+    assert load(tmp_path / "c")["index"].unique() == [17]  # the CSV is all that the name has
 
 
 def test_runs_join_a_folder_of_imported_cells(harness, tmp_path, mine):
@@ -106,6 +111,7 @@ def test_imported_cells_stand_beside_runs_and_are_tested_against_them(harness, t
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("seed,cell\n1000000000000000,1\n", "line 2: seed '1000000000000000': seeds are whole numbers from 0 to 9999"),
         ("seed,cel\n0,1\n", "unknown column 'cel'; did you mean 'cell'"),
         ("cell\n1\n", "no column 'seed'"),
         ("seed,cell\n", "no rows"),
@@ -117,6 +123,11 @@ def test_imported_cells_stand_beside_runs_and_are_tested_against_them(harness, t
         ("seed,cell\n0,4,2,1,2,1,1\n", "line 2: expected 2 values; a cell with commas needs quotes"),
         ("seed,cell,search_seconds\n0,1,soon\n", "line 2: search_seconds 'soon'"),
         ("seed,cell,search_seconds\n0,1,nan\n", "line 2: search_seconds 'nan'"),
+        ("seed,cell,search_seconds\n0,1,-5\n", "line 2: search_seconds '-5': expected seconds"),
+        ("seed,cell,search_seconds\n0,1,1764278511.3\n", "over 30 years: a time of day, counted from 1970?"),
+        ("seed,cell,search_seconds\n0,1,1764278511300\n", "over 30 years"),
+        ("seed,cell\n0,012104\n", "line 2: cell '012104': has two readings"),
+        ("seed,cell\n0,64:64:64:64:64\n", "a cell of the size space"),
         ("seed,cell,search_dataset\n0,1,cifar100\n", "line 2: searched on 'cifar100'"),
     ],
 )

@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from benchmarks.base import UserError
-from benchmarks.nb201 import official
+from benchmarks.nb201 import archives, digits, official
 from benchmarks.nb201.table import SPLITS, Table
-from benchmarks.nb201.table_file import load_table, official_strings, save_table
+from benchmarks.nb201.table_file import kind_of, load_table, official_strings, save_table
 from benchmarks.nb201.verify import verify
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -375,9 +375,72 @@ def test_info(nats_folder: Path, converted: Table, tmp_path: Path) -> None:
     assert len(known["columns"]) == 18
     by_name = {(c["record"], c["split"], c["epochs"]): c for c in known["columns"]}
     assert by_name["cifar10", "ori-test", 200]["cells_by_trials"] == {1: 1, 2: 1, 3: 2}
-    folder = official.info(nats_folder)
-    assert folder["cells"] == 4
-    assert folder["next"] == f"harness data convert {nats_folder}"
+    assert known["next"].startswith(f"harness show 3 --table {tmp_path / 't.npz'} (not in a campaign: the table lacks")
+    place = tar_of(nats_folder, tmp_path / "a.tar")
+    for archive in (nats_folder, place):
+        known = official.info(archive)
+        assert (known["cells"], known["columns of"]) == (4, "cell #3, the first")
+        by_name = {(c["record"], c["split"], c["epochs"]): c for c in known["columns"]}
+        assert len(by_name) == 18
+        assert by_name["cifar10", "ori-test", 200]["seeds"] == [777, 888]
+        assert known["next"] == f"harness data convert {archive}"
+
+
+def test_info_of_a_file_that_keeps_python_s_reader_busy_ends(copy: Path) -> None:
+    if sys.version_info >= (3, 14):
+        pytest.skip("tuples keep their hash from Python 3.14 on")
+    (copy / "000003.pickle.pbz2").write_bytes(bz2.compress(b"\x80\x04})" + b"2\x86" * 60 + b"Ns."))
+    with pytest.raises(UserError, match="given up"):
+        official.info(copy, patience=1)
+
+
+def test_a_look_at_files_of_all_cells(
+    pth: Path, pth_content: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Small ones are read; of large ones the first bytes are enough to recognise them."""
+    count, (index, results, _) = archives.sample(pth, "pth")
+    assert (count, index, set(results)) == (4, 3, {12, 200})
+    packed = tmp_path / "NATS.pickle.pbz2"
+    packed.write_bytes(bz2.compress(pickle.dumps(pth_content)))
+    monkeypatch.setattr(archives, "_PACKED", 0)  # now all of them are large
+    assert archives.sample(pth, "pth") is None
+    assert archives.sample(packed, "nats-file") is None
+    _write(packed, {"meta_archs": ["8:8:8:8:8"] * 15_625})
+    with pytest.raises(UserError, match="size space"):
+        archives.sample(packed, "nats-file")
+    _write(packed, {"state_dict": 1})
+    with pytest.raises(UserError, match="does not begin with meta_archs"):
+        archives.sample(packed, "nats-file")
+    packed.write_bytes(b"BZh9 is no bz2")
+    with pytest.raises(UserError, match="damaged"):
+        archives.sample(packed, "nats-file")
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "message"),
+    [
+        ("nats-file", {"12": {}, "200": {}}, "holds no arch2infos"),
+        ("nats-file", {"meta_archs": [], "arch2infos": None}, "holds no arch2infos"),
+        ("nats-tar", b"", "holds no meta.pickle.pbz2"),
+        ("nats-file", {"meta_archs": list(official_strings()), "arch2infos": {}}, "holds no cells"),
+    ],
+)
+def test_what_convert_would_refuse_is_not_recommended(tmp_path: Path, kind: str, content: Any, message: str) -> None:
+    place = tmp_path / "a"
+    if kind == "nats-tar":
+        (tmp_path / "notes").write_bytes(content)
+        tar_of(tmp_path / "notes", place)
+    else:
+        _write(place, content)
+    assert kind_of(place) == kind
+    with pytest.raises(UserError, match=message):
+        archives.sample(place, kind)
+
+
+def test_digits201_is_no_table_to_convert(tmp_path: Path) -> None:
+    for read in (load_table, lambda place: official.convert(place, tmp_path / "t.npz")):
+        with pytest.raises(UserError, match="a benchmark of its own: --benchmark digits201"):
+            read(digits.FILE)
 
 
 # ---- wrong files
@@ -463,6 +526,20 @@ def _cut_pickle(folder: Path) -> None:
 def test_damaged_folders(copy: Path, tmp_path: Path, damage: Any, message: str) -> None:
     assert official.convert(copy, tmp_path / "before.npz").present.sum() == 4
     damage(copy)
+    _refused(copy, tmp_path, message)
+
+
+@pytest.mark.parametrize(
+    ("factor", "message"),
+    [(0.01, "the largest of . accuracies is 0[.].* fractions. multiply by 100"), (-1, "is no percentage")],
+)
+def test_accuracies_in_another_unit(copy: Path, tmp_path: Path, factor: float, message: str) -> None:
+    for place in copy.glob("0*.pickle.pbz2"):
+        states = pickle.loads(bz2.decompress(place.read_bytes()))
+        for state in states.values():
+            for trial in state["all_results"].values():
+                trial["eval_acc1es"] = {key: factor * value for key, value in trial["eval_acc1es"].items()}
+        _write(place, states)
     _refused(copy, tmp_path, message)
 
 

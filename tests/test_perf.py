@@ -1,6 +1,8 @@
 """What `harness perf` counts, against numbers worked by hand; never how long anything takes."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import pytest
 import torch
@@ -44,6 +46,7 @@ def test_a_measurement_of_the_small_network(tmp_path):
         "table": {"look-up, µs": 0.5},
         "campaign": {"runs a second": 300.0},
         "one-shot run": {"all else, % of the search": 0.5},
+        "memory": [{"network": "small", "searcher": "darts", "peak_mb": 1640.2, "peak_device_mb": 70.0}],
         "peak memory, MB": 500.0,
     }
     text = perf.write(result, tmp_path / perf.slug(result["environment"], 2), "harness perf")
@@ -51,6 +54,7 @@ def test_a_measurement_of_the_small_network(tmp_path):
     assert json.loads((folder / "perf.json").read_text())["supernet"] == rows
     assert text.count("| small |") == 6
     assert "networks: small C 8, N 1, 16×16; paper C 16, N 5, 32×32." in text
+    assert "- memory of a run: small, darts 1,640 MB and 70 MB of the device's" in text
     assert "- one-shot run: all else, % of the search 0.5" in text
     assert "- table: look-up, µs 0.5" in (folder / "perf.md").read_text()
 
@@ -61,3 +65,9 @@ def test_both_sides_train_the_same_networks():
         assert set(side) == set(perf.CASES)
         for run in side.values():
             run()
+
+
+def test_a_child_s_peak_has_nothing_of_its_parent_in_it():
+    held = torch.ones(400 * 2**18)  # 400 MB
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        assert pool.submit(perf.own_peak).result() < perf.own_peak() - held.nbytes / 2**20 / 2

@@ -1,5 +1,7 @@
 """What is said of the time that is left."""
 
+import queue
+
 import pytest
 from planned import plans_for
 
@@ -34,14 +36,20 @@ def test_a_fresh_run_s_first_epoch_counts(clock):
     assert shown.left() == f"about {progress.duration(39 * 30)} left"
 
 
-def test_a_closed_pipe_ends_nothing(monkeypatch):
-    class Closed:
-        def write(self, text):
-            raise BrokenPipeError
+def test_until_something_is_over_what_is_waited_for_is_said_again_and_again(monkeypatch):
+    monkeypatch.setattr(progress, "WAITING_SECONDS", 0.001)
+    said = queue.Queue()
+    with progress.Waiting("loading", said.put) as waiting:
+        assert said.get(timeout=10) == said.get(timeout=10) == "loading, 0 s"
+    assert waiting.over.is_set()
 
-        flush = write
 
-    monkeypatch.setattr(progress.sys, "stderr", Closed())
-    progress.tell("nobody hears this")
-    progress.tell("nor this")
-    assert progress.sys.stderr.name == "/dev/null"
+@pytest.mark.parametrize("event", [{"line": {"step": 0, "index": 284}}, {"record": {"status": "done", "index": 284}}])
+def test_waiting_is_over_when_the_first_run_reports_and_that_is_told_at_once(capsys, event):
+    with progress.Progress(plans_for(digits.open_digits201(), "digits201", "gicso", [0, 1])) as shown:
+        shown.report(0, {"started": True})
+        assert not shown.waiting.over.is_set()
+        assert capsys.readouterr().err == ""
+        shown.report(0, event)
+        assert shown.waiting.over.is_set()
+    assert "gicso seed 0: " in capsys.readouterr().err

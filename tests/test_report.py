@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import html
+import io
 import re
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -16,7 +18,9 @@ from test_tables import failed, make_campaign, make_record, two_searchers
 
 from benchmarks.base import UserError
 from harness import drawing, figures, findings, readable, report, statistics, store, tables
+from harness.compare import compare
 
+REFERENCE = Path(__file__).parents[1] / "results/reference"
 HOSTILE = '<script>alert("x")</script> {{ 7*7 }} & $x$ "><img src=http://evil.example/x.png>'
 FILES = {
     *(
@@ -104,6 +108,16 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
     assert {r["searcher"] for r in rows} == {"gicso", "random"}
 
 
+def words_of(records, campaign, folder, asked=report.UNPAIRED):
+    """The page's text; its plots, which take seconds, are one empty drawing."""
+    (folder / "plot.svg").write_text("<svg/>")
+    frames = readable.frames_of(records, campaign, asked)
+    table = readable.readable_table(records, campaign, asked=asked, frames=frames)
+    more = (tables.ranks_table(records, campaign), tables.diagnostics(records, campaign))
+    plots = dict.fromkeys(report.PLOTS, folder / "plot.svg")
+    return Page(report.to_html(records, campaign, asked, table, frames, *more, plots)).words
+
+
 def said(records, campaign):
     return report.headline(
         records, campaign, readable.frames_of(records, campaign), tables.ranks_table(records, campaign)
@@ -120,6 +134,54 @@ def test_headline_says_not_distinguishable_with_p_and_n():
     assert sentence.startswith("gicso against random (one-shot against multi-trial): not distinguishable on cifar10 ")
     assert sentence.count(f"({p}, A = 0.22, n = 5)") == 3
     assert "better" not in sentence
+
+
+def test_headline_of_equivalent_searchers_quotes_the_test_of_equivalence(tmp_path):
+    """The same values at eight seeds: the test of a difference has p = 1; each of two one-sided ones 1 / C(16, 8)."""
+    records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
+    campaign, asked = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8))), report.Asked(margin=0.5)
+    frames = readable.frames_of(records, campaign, asked)
+    (sentence,) = report.headline(records, campaign, frames, tables.ranks_table(records, campaign))
+    numbers = "(p < 0.001 after Holm, two one-sided tests, n = 8)"  # 3 / 12870
+    named = f"cifar10 {numbers}, cifar100 {numbers} and ImageNet16-120 {numbers}"
+    assert sentence == f"a against b: equivalent within 0.5 points on {named}."
+    words = words_of(records, campaign, tmp_path, asked)
+    assert "equivalent within 0.5 points: two one-sided tests, p ≤ 0.05 after Holm in a family of their own." in words
+    assert "p of equivalence within 0.5 points, after Holm" in words
+
+
+def test_every_part_of_a_report_says_that_the_table_holds_some_cells(tmp_path):
+    records, campaign = two_searchers()
+    campaign["cloud"] = {"width": 0.5, "bins": {d: [[160, 170, 3]] for d in campaign["space"]}}
+    drawings = (figures.convergence, figures.accuracy, findings.space)
+
+    def legends():
+        return [{text.get_text() for text in draw(records, campaign).legends[0].texts} for draw in drawings]
+
+    whole = [{"optimum of all cells"}, {"optimum of all cells", "quartiles of all cells"}, {"all cells"}]
+    assert all(names <= legend for names, legend in zip(whole, legends(), strict=True))
+    assert figures.regret(records, campaign).axes[0].get_ylabel() == "regret, points"
+    for column in (column for splits in campaign["space"].values() for column in splits.values()):
+        column["cells"] = 1000
+    assert not any("all cells" in name for legend in legends() for name in legend)
+    held = [{name for name in legend if "1,000 of 15,625 cells" in name} for legend in legends()]
+    assert [len(names) for names in held] == [1, 2, 1]
+    assert figures.regret(records, campaign).axes[0].get_ylabel().endswith("against the best of 1,000 of 15,625 cells")
+    words = words_of(records, campaign, tmp_path)
+    assert "of 1,000 of 15,625 cells beaten, %" in words
+    assert "all cells" not in words
+    (sentence,) = said(records[:5], make_campaign({"gicso": "one-shot"}, range(5), space=campaign["space"]))
+    assert "92.00 on cifar10 (regret 2.37 against the best of 1,000 of 15,625 cells)" in sentence
+
+
+def test_compared_campaigns_with_one_seed_in_common_are_not_tested(tmp_path):
+    folders = [write_campaign(tmp_path / name, [make_record("a", s, 93.0) for s in seeds],
+                              make_campaign({"a": "one-shot"}, seeds))
+               for name, seeds in (("one", [0, 1]), ("two", [1, 2]))]  # fmt: skip
+    text = compare(*folders, 0.5)
+    assert "Scored by nb201: table.npz, sha256 abababababab\n" in text
+    assert text.count("; n = 1, +0.00, not tested\n") == 2
+    assert text.endswith("; n = 1, +0.00, not tested")
 
 
 def test_headline_follows_each_data_set():
@@ -145,8 +207,9 @@ def test_constant_single_and_failed_runs_still_make_a_report(tmp_path):
     report.write_report([folder])
     words = Page((folder / "report" / "report.html").read_text(encoding="utf-8")).words
     assert "flat against same: constant on cifar10 (p = 1, A = 0.50, n = 5)" in words
-    assert "flat against once: not distinguishable on cifar10 (not tested, n = 5 and 1)" in words
-    assert "flat against never: not distinguishable on cifar10 (not tested, n = 5 and 0)" in words
+    assert "flat against once: not tested on cifar10 (n = 5 and 1)" in words
+    assert "flat against never: not tested on cifar10 (n = 5 and 0)" in words
+    assert "not distinguishable" not in words
     assert "never: 0 of 5 seeds: 5 failed (boom)" in words
     assert "Not finished: once 1 of 5 seeds" in words
     assert "(collapsed, × in the dots): flat 5 of 5; same 5 of 5 runs." in words
@@ -441,3 +504,52 @@ def test_bars_join_what_the_test_cannot_tell_apart():
     assert findings._cliques(same, order) == [(0, 2)]
     apart = found._replace(nemenyi_p=np.zeros((3, 3)))
     assert findings._cliques(apart, order) == []
+
+
+def test_every_csv_names_searchers_by_spec_and_folders_keep_their_labels(tmp_path):
+    labels, spec = ["gicso", "darts-e43851f9"], "darts[order=2]"
+    values = {"gicso": [90.0, 91.0, 92.0, 93.0], "darts-e43851f9": [80.0, 81.5, 82.0, 83.0]}
+    campaign = make_campaign(dict.fromkeys(labels, "one-shot"), [0, 1, 2, 3])
+    campaign["searchers"][1]["spec"] = spec
+    campaign["ablations"] = {"of": "gicso", "rows": {"darts-e43851f9": "second order"}}
+    records = [make_record(label, s, v) for label in labels for s, v in enumerate(values[label])]
+    records = [r | {"spec": spec} if r["label"] == labels[1] else r for r in records]
+    for ablations in (campaign["ablations"], None):
+        folder = write_campaign(tmp_path / str(bool(ablations)), records, campaign | {"ablations": ablations})
+        report.write_report([folder])
+        for path in (folder / "report").glob("*.csv"):
+            text = path.read_text()
+            assert "e43851f9" not in text, path
+            assert spec in text or (ablations and path.name == "comparisons.csv"), path
+        assert (folder / "runs/darts-e43851f9/seed-3").is_dir()
+    assert f',{spec},4,4,"Mann-Whitney' in (folder / "report/comparisons.csv").read_text()
+
+
+@pytest.mark.parametrize("columns", [40, 80, 120])
+def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_lines(monkeypatch, columns):
+    folder = REFERENCE / "nb201-small"
+    shown = io.StringIO()
+    shown.isatty = lambda: True
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    report.show(folder)
+    text = re.sub(r"\x1b\[\d*m", "", shown.getvalue())  # bold
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert lines[-1] == f"report: {folder / 'report/report.html'}"
+    rows = lines[next(k for k, line in enumerate(lines) if line.startswith("method")) : -1]
+    assert len(rows) == 1 + 3 + 13 + 2  # headings, kinds, searchers, the space's bounds
+    assert max(map(len, rows)) <= columns
+    caption = next(line for line in lines if "mean ± std over seeds" in line)
+    assert len(caption) // columns + 1 + 1 + len(rows) + 2 <= 30  # the first line of the headings; the page's two
+    assert [line.split()[0] for line in rows][1:3] == ["one-shot", "gicso"]
+    assert ("cifar100" in text.split("mean ± std")[1]) is (columns > 40)
+
+
+def test_elsewhere_the_notes_stand_before_the_whole_table(capsys):
+    report.show(REFERENCE / "digits201-small")
+    out, err = capsys.readouterr()
+    lines = out.rstrip().splitlines()
+    assert lines[0].startswith("- **Warning:**")
+    assert lines[-1].startswith("| mean of all cells |")
+    assert err.endswith("report/report.html\n")

@@ -22,6 +22,7 @@ from benchmarks.nb201.supernet import Supernet
 from searchers import alpha_swarm, base, one_shot
 from searchers.base import Budget, SearchTask
 from searchers.gicso import GICSO
+from searchers.multi_trial import BEST_QUERIED
 
 SPECS = {
     "random": {},
@@ -181,6 +182,64 @@ def test_answers_and_counters(name):
         assert task.train_images == task.eval_images == 0
 
 
+@pytest.mark.parametrize("name", [name for name in SPECS if kind(name) == "one-shot"])
+def test_a_search_that_diverges_ends_and_says_when_and_what_to_change(name):
+    _, searcher = build(name, lr=1e30)
+    said = r"^(training losses|validation losses|one-shot scores) are (NaN|infinite) in epoch \d+ of 10: diverged; "
+    with pytest.raises(UserError, match=said + r"try a lower lr \(1e\+30\)( or alpha_lr \([\d.]+\))?$"):
+        list(iter(searcher.step, None))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_scores_losses_and_alphas_that_are_not_finite_are_refused(value):
+    """Whatever passes from the supernet to a searcher; accuracies too, though there is an arg-max of NaN."""
+    _, searcher = build("darts")
+    training = searcher.training
+    list(training.batches(4))  # the fifth epoch
+    said = "NaN" if np.isnan(value) else "infinite"
+    with pytest.raises(UserError, match=f"^training losses are {said} in epoch 5 of 10: diverged"):
+        training.mean_loss("training losses", [torch.tensor(1.0), torch.tensor(value)])
+    with torch.no_grad():
+        searcher.alpha.alphas[2, 3] = value
+    with pytest.raises(UserError, match=f"^architecture parameters are {said} in epoch 5 of 10: diverged"):
+        searcher.alpha.values()
+    cells, (x, y) = [C.from_index(k) for k in (284, 11)], training.stored(32)
+    healthy = training.accuracies(cells, x, y)
+    assert np.isfinite(healthy).all()
+    with torch.no_grad():
+        training.net.classifier.weight[0, 0] = value
+    for score in (training.losses, training.accuracies, training.errors):
+        with pytest.raises(UserError, match=r"^one-shot scores are (NaN|infinite) in epoch 5 of 10: diverged"):
+            score(cells, x, y)
+
+
+def test_one_broken_candidate_is_the_one_without_an_accuracy():
+    """Convolutions of edge 0→1 alone are broken: cell 284 begins with one, six skip connections have none."""
+    _, searcher = build("rsws")
+    net, (x, y) = searcher.training.net, searcher.training.stored(32)
+    with torch.no_grad():
+        for stage in net.stages:
+            for part in stage:
+                if hasattr(part, "conv3"):
+                    part.conv3[0].fill_(torch.nan)
+    broken, whole = net.accuracies([(C.CONV3,) * 6, (C.SKIP,) * 6], x, y)
+    assert np.isnan(broken)
+    assert 0 <= whole <= 100
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_declared_rule_is_how_a_search_chose_its_answer(name):
+    rule, steps = base.find(name.partition("[")[0]).answer_rule, played(name)
+    if rule == one_shot.ARG_MAX:
+        assert all(space.derive(alphas) == tuple(cell) for cell, alphas, *_ in steps)
+    elif rule == BEST_QUERIED:
+        best = max((metrics for _, _, metrics, *_ in steps), key=lambda metrics: metrics["accuracy"])
+        assert C.index(tuple(steps[-1][0])) == best["queried"]
+    else:
+        assert (name in ("rsws", "enas"), "best by one-shot accuracy" in rule) == (True, True)
+        assert {alphas for _, alphas, *_ in steps} == {None}
+
+
 def test_unknown_names_and_settings_are_named():
     with pytest.raises(UserError, match="unknown searcher 'dart'; did you mean 'darts'"):
         base.find("dart")
@@ -215,6 +274,14 @@ def test_a_query_that_would_overrun_is_not_made_and_repeats_pay_again():
     assert task.simulated_seconds == 30.0
     assert task.evaluations == 3
     assert task.proxy(cell) is None
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 1e-13])  # 10,000 and the last is 10,000
+def test_a_search_whose_queries_cost_nothing_ends(seconds):
+    task = proxy_task(seconds, 12_000)
+    task.simulated_seconds = 10_000.0
+    with pytest.raises(UserError, match="the budget never ends"):
+        task.proxy(C.from_index(5))
 
 
 def test_ten_queries_of_cell_284():
@@ -291,7 +358,7 @@ def test_weight_step_against_torch_written_out():
     """Two steps of SGD with Nesterov momentum, decay and clipping, worked with the formulas of the reference."""
     task, searcher = build("darts", clip=0.5, lr=0.1, lr_min=0.1, weight_decay=0.01)
     training = searcher.training
-    reference = Supernet(task.space, task.seed_of("supernet") % 2**32)
+    reference = Supernet(task.size, task.seed_of("supernet") % 2**32)
     momentum = [torch.zeros_like(p) for p in reference.parameters()]
     cell = C.from_index(11)
     batches = list(training.batches(0))[:2]
@@ -331,9 +398,9 @@ def test_diversity_by_hand():
     positions[2, 0, 0] = positions[2, 4, 3] = np.log(6)
     positions = positions.reshape(3, 30)
     d = np.sqrt(0.2 + 0.2)
-    np.testing.assert_allclose(alpha_swarm.distances(positions), [d / 2, d / 2, d])
-    np.testing.assert_allclose(alpha_swarm.diversity(positions), [0.5, 0.5, 1.0])
-    assert (alpha_swarm.diversity(np.zeros((3, 30))) == 0).all()
+    np.testing.assert_allclose(alpha_swarm.distances(positions.reshape(-1, 6, 5)), [d / 2, d / 2, d])
+    np.testing.assert_allclose(alpha_swarm.relative_distances(positions.reshape(-1, 6, 5)), [0.5, 0.5, 1.0])
+    assert (alpha_swarm.relative_distances(np.zeros((3, 6, 5))) == 0).all()
 
 
 def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
@@ -349,7 +416,9 @@ def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
     with torch.no_grad():
         losses = [np.mean([entropy(swarm.training.net(x, cell), y).item() for x, y in batches]) for cell in cells]
     np.testing.assert_allclose(swarm.scored, losses, rtol=1e-5)
-    np.testing.assert_allclose(swarm.swarm.fitness, np.array(losses) - 0.5 * alpha_swarm.diversity(swarm.swarm.x))
+    np.testing.assert_allclose(
+        swarm.swarm.fitness, np.array(losses) - 0.5 * alpha_swarm.relative_distances(swarm.particles)
+    )
     assert swarm.swarm.best_value == swarm.scored.min()
     assert task.evaluations == 6
 

@@ -143,8 +143,8 @@ def test_of_very_many_pairs_the_signed_ranks_are_scipy_s_approximation():
 
 def test_fewer_than_two_values_are_not_tested():
     assert s.compare([93.0], [94.0, 95.0]) == s.UNTESTED
-    assert s.verdict([93.0], [94.0, 95.0], s.UNTESTED, None) == "not distinguishable"
-    assert s.verdict([], [94.0, 95.0], s.UNTESTED, None) == "not distinguishable"
+    assert s.verdict([93.0], [94.0, 95.0], s.UNTESTED, None) == "not tested"
+    assert s.verdict([], [94.0, 95.0], s.UNTESTED, None) == "not tested"
 
 
 def test_overlapping_groups_are_not_distinguishable():

@@ -5,14 +5,19 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
+from test_report import write_campaign
+from test_tables import make_campaign, make_record
 
+import harness as package
 from benchmarks.base import UserError
 from harness import store
 
@@ -159,10 +164,10 @@ def test_a_disk_that_does_not_answer_says_nothing_against_a_record(tmp_path, mon
     folder.mkdir(parents=True)
     (folder / "record.json").write_bytes(b"{}")
 
-    def stale(path):
+    def stale(path, mode):
         raise OSError(errno.ESTALE, "Stale file handle", str(path))
 
-    monkeypatch.setattr(Path, "read_bytes", stale)
+    monkeypatch.setattr(Path, "open", stale)
     with pytest.raises(OSError, match="Stale"):
         store.record_of(folder, "key")
 
@@ -183,3 +188,111 @@ def test_a_folder_is_in_use_as_long_as_a_command_works_on_it(tmp_path):
     with store.in_use(tmp_path), store.in_use(tmp_path):
         assert store.is_in_use(tmp_path)
     assert not store.is_in_use(tmp_path)
+
+
+@pytest.fixture
+def three_seeds(tmp_path):
+    """A campaign of two searchers at seeds 0 to 2."""
+    records = [make_record(k, s, 90.0 + s + i) for i, k in enumerate(("darts", "random")) for s in range(3)]
+    searchers = {"darts": "one-shot", "random": "one-shot"}
+    return write_campaign(tmp_path / "c", records, make_campaign(searchers, [0, 1, 2]))
+
+
+def _linked(runs):
+    (runs / "random.bak").symlink_to(runs / "random")
+
+
+COPIES = {  # how people and programs copy, the entry of `runs` that is named, and one of the records in it
+    "backup": (lambda runs: shutil.copytree(runs / "random", runs / "random.bak"), "random.bak", "seed-0/record.json"),
+    "link": (_linked, "random.bak", "seed-2/record.json"),
+    "copied again": (
+        lambda runs: shutil.copytree(runs / "random/seed-0", runs / "random/seed-0 (1)"),
+        *("random", "seed-0 (1)/record.json"),
+    ),
+    "another seed": (
+        lambda runs: shutil.copytree(runs / "random/seed-0", runs / "random/seed-7"),
+        *("random", "seed-7/record.json"),
+    ),
+    "a seed spelled otherwise": (
+        lambda runs: shutil.copytree(runs / "random/seed-0", runs / "random/seed-00"),
+        *("random", "seed-00/record.json"),
+    ),
+    "conflict": (
+        lambda runs: shutil.copy(runs / "random/seed-0/record.json", runs / "random/seed-0/record (conflict).json"),
+        *("random", "seed-0/record (conflict).json"),
+    ),
+    "sync conflict": (
+        lambda runs: shutil.copy(
+            runs / "random/seed-0/record.json", runs / "random/seed-0/record.sync-conflict-1.json"
+        ),
+        *("random", "seed-0/record.sync-conflict-1.json"),
+    ),
+    "a level too high": (
+        lambda runs: shutil.copy(runs / "random/seed-0/record.json", runs / "record.json"),
+        *("record.json", "record.json"),
+    ),
+    "a level too deep": (
+        lambda runs: shutil.copytree(runs / "random", runs / "old/random"),
+        *("old", "random/seed-1/record.json"),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_record_counts_only_in_the_folder_of_its_own_label_and_seed(three_seeds, how):
+    copy, entry, name = COPIES[how]
+    before, wrong = store.load_records(three_seeds)
+    assert ([(r["label"], r["seed"]) for r in before], wrong) == (
+        [(k, s) for k in ("darts", "random") for s in range(3)],
+        {},
+    )
+    copy(three_seeds / "runs")
+    records, wrong = store.load_records(three_seeds)
+    assert records == before
+    (text,) = wrong.values()
+    assert text.startswith(f"{three_seeds / 'runs' / entry}: copies are left out")
+    assert name in text
+
+
+def test_files_that_are_being_written_and_checkpoints_are_no_copies(three_seeds):
+    seed = three_seeds / "runs/random/seed-0"
+    for name in ("record.json.host.12.tmp", "trace.jsonl", "checkpoint.pt", "error.txt"):
+        (seed / name).write_bytes(b"x")
+    shutil.copytree(seed, seed.with_name("seed-9"))
+    (seed.with_name("seed-9") / "record.json").unlink()  # a run that is not finished
+    assert store.load_records(three_seeds)[1] == {}
+
+
+def test_every_command_names_copies_and_leaves_them_out(three_seeds, harness, tmp_path):
+    clean = tmp_path / "clean"
+    shutil.copytree(three_seeds, clean)
+    shutil.copytree(three_seeds / "runs/random", three_seeds / "runs/random.bak")
+    shutil.copytree(three_seeds / "runs/random/seed-0", three_seeds / "runs/random/seed-7")
+    warned = [f"{three_seeds}/runs/random.bak: copies", f"{three_seeds}/runs/random: copies"]
+    for arguments in (("table",), ("table", "--format", "csv"), ("report",), ("status",), ("compare", clean)):
+        code, out, err = harness(arguments[0], three_seeds, *arguments[1:])
+        assert code == 0
+        assert all(text in out + err for text in warned)
+    assert harness("table", three_seeds, "--format", "csv")[1] == harness("table", clean, "--format", "csv")[1]
+    *_, out, _ = harness("status", three_seeds)
+    assert "random        3        0        0        0\n" in out
+    assert "imported" not in out
+    assert "random: n = 3 | 3;" in harness("compare", three_seeds, clean)[1]
+    assert len((three_seeds / "report/runs.csv").read_text().splitlines()) == 1 + 6
+    with pytest.warns(UserWarning, match="copies are left out") as caught:
+        frame = package.load(three_seeds)
+    assert len(caught) == 2
+    with warnings.catch_warnings(action="error"):
+        assert frame.equals(package.load(clean))
+
+
+def test_a_copy_in_the_place_of_a_planned_run_is_no_run(three_seeds, harness):
+    """Seed 3 is planned, and its folder holds a copy of seed 0: it is still to be made."""
+    campaign = make_campaign({"darts": "one-shot", "random": "one-shot"}, [0, 1, 2, 3])
+    store.write_sealed(three_seeds / "campaign.json", campaign)
+    seed = three_seeds / "runs/random/seed-3"
+    shutil.copytree(three_seeds / "runs/random/seed-0", seed)
+    with pytest.raises(store.Misplaced, match=r"seed-3/record.json: the record of random seed 0"):
+        store.load_record(seed)
+    assert store.record_of(seed, "random-0") is None
+    assert "random        3        0        0        1\n" in harness("status", three_seeds)[1]

@@ -2,9 +2,11 @@
 
 import ast
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,35 @@ def test_an_installed_copy_names_its_source_and_not_the_git_around_it(tmp_path):
     for path in sorted(path for package in packages for path in (ROOT / package).rglob("*.py")):
         text += f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0"
     assert done.stdout.split() == ["''", hashlib.sha256(text).hexdigest()[:12]]
+
+
+def test_what_messages_say_to_install_is_in_a_registry():
+    """Of our own dependencies, so not this project itself, which no registry has."""
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    known = [*about["dependencies"], *(name for more in about["optional-dependencies"].values() for name in more)]
+    known = {re.match(r"[\w-]+", name)[0] for name in known}
+    advised = set()
+    for path in (path for top in (*FORBIDDEN, "harness") for path in (ROOT / top).rglob("*.py")):
+        advised |= set(re.findall(r"pip install ['\"]?([\w-]+)", path.read_text(encoding="utf-8")))
+    assert {"ray", "submitit"} <= advised <= known
+
+
+def test_the_command_begins_with_few_imports_as_until_then_ctrl_c_shows_a_traceback():
+    code = "import sys, harness.__main__; print([m for m in ('typing', 'pathlib', 're', 'typer') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "[]\n"
+
+
+def test_the_first_line_is_told_before_slow_libraries_are_loaded(tmp_path):
+    code = (
+        "import sys\n"
+        "from harness import output, conduct\n"
+        "def first(text, stream='stderr'):\n"
+        "    print(text, [m for m in ('torch', 'pandas', 'matplotlib', 'sklearn') if m in sys.modules])\n"
+        "    raise SystemExit\n"
+        "conduct.tell = first\n"
+        "sys.argv = ['harness', 'run', '--searchers', 'darts', '--seeds', '2']\n"
+        "from harness.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == "loading libraries, table and images []\n"

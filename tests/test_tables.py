@@ -123,7 +123,7 @@ def test_results_table_is_the_contract_with_hand_worked_numbers():
     assert ",".join(frame.columns) == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
         "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
-        "iqm,iqm_low,iqm_high,relative_improvement,beaten"
+        "iqm,iqm_low,iqm_high,relative_improvement,beaten,benchmark,table_sha256,table_cells"
     )
     assert len(frame) == 2 * 3 * 2
     row = frame.query("label == 'gicso' and dataset == 'cifar10' and split == 'test'").iloc[0]
@@ -141,6 +141,7 @@ def test_results_table_is_the_contract_with_hand_worked_numbers():
     assert row["beaten"] == pytest.approx(100 * (92 - 10) / (94.37 - 10))  # of cells spread evenly from 10 to 94.37
     assert np.isnan(row["iqm_low"])  # five values: no bootstrap
     assert (row["search_dataset"], row["epochs"]) == ("cifar10", 200)
+    assert (row["benchmark"], row["table_sha256"], row["table_cells"]) == ("nb201", "ab" * 32, 15625)
     assert (row["search_seconds"], row["simulated_seconds"], row["evaluations"]) == (302.0, 0.0, 1500)
     valid = frame.query("label == 'gicso' and dataset == 'ImageNet16-120' and split == 'valid'").iloc[0]
     assert valid["mean"] == pytest.approx(92 - 47 - 2)
@@ -192,7 +193,7 @@ def test_constant_single_and_missing_groups_have_no_zero_and_no_nan_words():
     assert (same["p"], same["p_holm"], same["effect"], same["verdict"]) == (1.0, 1.0, 0.5, "constant")
     for other, n in (("c", 1), ("d", 0)):
         row = frame.loc[(other, "cifar10")]
-        assert (row["n_b"], row["verdict"]) == (n, "not distinguishable")
+        assert (row["n_b"], row["verdict"]) == (n, "not tested")
         assert np.isnan([row["p"], row["p_holm"], row["effect"]]).all()
     text = tables.to_csv(frame.reset_index()[tables.COMPARISON_COLUMNS])
     assert "nan" not in text.lower()
@@ -209,8 +210,35 @@ def test_margin_makes_equivalence_possible():
         np.full(3, 3 / math.comb(16, 8))
     )  # all apart; Holm over 3
     table = readable.readable_table(records, campaign, asked=Asked(margin=0.5))
-    assert any("≈ those equivalent within 0.5 points" in note for note in table.footnotes)
+    said = "≈ those equivalent within 0.5 points (two one-sided tests, p ≤ 0.05 after Holm in a family of their own)."
+    assert any(note.endswith(said) for note in table.footnotes)
     assert cells_of(table, "b")["cifar10 test"].text.endswith(" ≈")
+
+
+def test_what_could_not_be_tested_is_not_called_alike():
+    """No seed in common: no pair, no test."""
+    records = [make_record("a", s, 93 + s / 10) for s in range(6)]
+    records += [make_record("b", s, 93 + s / 10) for s in (6, 7, 8)]
+    frame = tables.comparisons(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0]), Asked(True, 0.5))
+    assert set(frame["verdict"]) == {"not tested"}
+    assert frame[["p", "p_holm", "p_equivalence"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(("counts", "held"), [((1000,) * 6, "1,000"), ((1000, 980, *(1000,) * 4), "980 to 1,000")])
+def test_a_table_of_some_cells_says_so(counts, held):
+    records, campaign = two_searchers()
+    columns = [column for splits in campaign["space"].values() for column in splits.values()]
+    for column, count in zip(columns, counts, strict=True):
+        column["cells"] = count
+    table = readable.readable_table(records, campaign)
+    said = f"{held} of 15,625 cells"
+    assert cells_of(table, f"optimum (of {said})")["ImageNet16-120 test"].text == "47.31"
+    assert cells_of(table, f"mean of {said}")["ImageNet16-120 test"].text == "33.59"
+    (warning,) = table.warnings
+    assert warning.startswith(f"The table holds {said}: optimum, mean, regret and the share beaten are of these")
+    assert any(f"Scored by nb201: table.npz, {said}, sha256 {'ab' * 32}." in note for note in table.footnotes)
+    assert list(tables.results_table(records, campaign)["table_cells"]) == [*counts, *counts]
+    assert "all cells" not in readable.to_markdown(table) + readable.to_latex(table)
 
 
 def cells_of(table: readable.ReadableTable, method: str) -> dict[str, readable.Cell]:
@@ -225,7 +253,7 @@ def test_readable_table_groups_by_kind_and_marks_the_best():
     gicso, rand = cells_of(table, "gicso"), cells_of(table, "random")
     assert gicso["cifar10 test"] == readable.Cell("92.00 ± 1.58", second=True)
     assert rand["cifar10 test"] == readable.Cell("93.34 ± 0.88", True)
-    assert (gicso["n"].text, gicso["search s (days)"].text, rand["simulated s"].text) == ("5", "302 (0.0035)", "12,000")
+    assert (gicso["n"].text, gicso["search s"].text, rand["simulated s"].text) == ("5", "302", "12,000")
     assert cells_of(table, "optimum (of each column)")["ImageNet16-120 test"].text == "47.31"
     notes = " ".join(table.footnotes)
     assert "gicso (one-shot) against random" in notes
@@ -318,12 +346,12 @@ def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
     assert all(re.fullmatch(r"published \[\d+\]", r.note) for r in group.rows)
     assert not any(c.bold for r in group.rows for c in r.cells)
     darts, rea = cells_of(table, "DARTS-V1"), cells_of(table, "REA")
-    assert (darts["cifar10 test"].text, darts["search s (days)"].text, darts["n"].text) == (
+    assert (darts["cifar10 test"].text, darts["search s"].text, darts["n"].text) == (
         "54.30 ± 0.00",
-        "10,890 (0.13)",
+        "10,890",
         "3",
     )
-    assert (rea["search s (days)"].text, rea["simulated s"].text) == (readable.EMPTY, "12,000")
+    assert (rea["search s"].text, rea["simulated s"].text) == (readable.EMPTY, "12,000")
     assert rea["ImageNet16-120 valid"].text == "45.15 ± 0.89"
     assert len(table.sources) == len({r["source"] for r in readable.published_rows()})
     assert set(tables.comparisons(records, campaign)["b"]) == {"random"}
@@ -336,7 +364,7 @@ def test_imported_cells_join_as_a_group():
     clocks = dict.fromkeys(["search_seconds", "simulated_seconds", "evaluations"])
     records += [make_record("mine", s, 93.0, "imported", trajectory=[], **clocks) for s in range(2)]
     table = readable.readable_table(records, campaign)
-    assert cells_of(table, "mine")["search s (days)"].text == readable.EMPTY
+    assert cells_of(table, "mine")["search s"].text == readable.EMPTY
     assert cells_of(table, "mine")["n"].text == "2"
     assert "imported" in [g.title for g in table.groups]
     assert set(tables.comparisons(records, campaign)["b"]) == {"random", "mine"}
@@ -468,6 +496,35 @@ def test_a_row_that_is_not_complete_is_not_the_best():
     table = readable.readable_table(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0, 1, 2]))
     assert cells_of(table, "a")["cifar10 test"].bold
     assert cells_of(table, "b")["cifar10 test"] == readable.Cell("94.00")
+
+
+@pytest.mark.parametrize("sign", [{"at_chance": True}, {"one_shot": {"losses": [2.0, math.nan]}}])
+def test_a_row_with_a_supernet_at_chance_is_warned_of_and_not_the_best(sign):
+    """Records of older versions say it by losses that are NaN."""
+    records = [make_record(name, s, v) for name, v in (("a", 94.0), ("b", 93.0), ("c", 92.0)) for s in range(2)]
+    records[1] |= sign
+    campaign = make_campaign(dict.fromkeys("abc", "one-shot"), [0, 1])
+    table = readable.readable_table(records, campaign)
+    assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [False, True, False]
+    assert [cells_of(table, m)["cifar10 test"].second for m in "abc"] == [False, False, True]
+    assert any(re.match(r"The supernet ended at chance, .*: a 1 of 2 runs; what", w) for w in table.warnings)
+    records[1]["status"] = "failed"
+    assert "at chance" not in " ".join(readable.readable_table(records, campaign).warnings)
+
+
+def test_how_each_searcher_chose_its_cell_is_said_where_the_campaign_says_it():
+    names = ["darts", "darts-0", "cso", "cso-1", "random", "imp"]
+    campaign = make_campaign(dict.fromkeys(names, "one-shot") | {"imp": "imported"}, [0])
+    records = [make_record(name, 0, 93.0) for name in names]
+    notes = readable.readable_table(records, campaign).footnotes
+    assert "The answered cell is that of the last step (darts, cso, random)." in notes
+    for k, row in enumerate(campaign["searchers"][:5]):
+        row["answer_rule"] = "the arg-max" if k < 3 else "the best"
+    notes = readable.readable_table(records, campaign).footnotes
+    assert "The answered cell is the arg-max (darts, cso); the best (cso-1, random)." in notes
+    alone = readable.readable_table(records[-1:], campaign | {"searchers": campaign["searchers"][-1:]}).footnotes
+    assert "answered cell" not in " ".join(alone)
+    assert "batch statistics" not in " ".join(alone)
 
 
 def test_nearly_equal_alphas_and_disconnected_answers_are_warned_of():

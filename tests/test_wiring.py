@@ -180,7 +180,7 @@ def test_a_swarm_has_its_settings():
     swarm = searcher.swarm.swarm
     assert (swarm.phi, swarm.low, swarm.high, swarm.rule) == (0.7, -0.5, 0.5, "icso")
     assert (swarm.x - searcher.answer.reshape(-1)).std() == pytest.approx(0.2, rel=0.03)
-    assert build("cso")[1].search.alphas.swarm.rule == "cso"
+    assert build("cso")[1].alphas.swarm.rule == "cso"
     assert build("gicso", swarm="random")[1].swarm.swarm.rule == "random"
 
 
@@ -211,7 +211,7 @@ def test_an_exploring_swarm_answers_g():
             answers.append(step.cell)
     assert len(answers) == 4
     _, searcher = build("cso")
-    swarm, leaders = searcher.search.alphas, set()
+    swarm, leaders = searcher.alphas, set()
     for _ in range(10):
         step = searcher.step()
         np.testing.assert_array_equal(step.alphas, swarm.best())
@@ -222,10 +222,10 @@ def test_an_exploring_swarm_answers_g():
 def test_cmaes_answers_what_it_evolved(monkeypatch):
     _, searcher = build("cmaes")
     alphas = np.eye(6, 5)
-    monkeypatch.setattr(searcher.search, "evolve", lambda: (alphas, {}))
+    monkeypatch.setattr(searcher, "evolve", lambda: (alphas, {}))
     steps = [searcher.step() for _ in range(10)]
     assert steps[-1].alphas is alphas
-    assert all(step.alphas is searcher.search.start for step in steps[:-1])
+    assert all(step.alphas is searcher.start for step in steps[:-1])
 
 
 def test_enas_answers_the_best_of_its_candidates(monkeypatch):

@@ -14,6 +14,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
@@ -27,6 +28,7 @@ META = "meta.pickle.pbz2"
 _CELL_FILE = re.compile(r"(\d{1,6})\.pickle\.pbz2")
 _SCHEDULES = {"12": 12, "200": 200, "less": 12, "full": 200}  # NATS-Bench and NAS-Bench-201 names
 _PACKED, _UNPACKED = 16 * 2**20, 64 * 2**20  # bytes of one file; the real ones have 84 KB and 326 KB
+_FIRST = 2**16  # bytes, unpacked, in which a file of all cells says what it is
 _HEADERS = 64  # MB that the names in a tar may take
 _TORCH_MAGIC, _TORCH_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # first two pickles of a pre-1.6 torch file
 
@@ -38,6 +40,7 @@ LAYOUTS = {
     "pth": "NAS-Bench-201 file",
 }
 WHOLE = ("nats-file", "pth")  # one pickle of all cells
+_FACTORS = {"nats-file": 24, "pth": 6}  # times its size: the memory that its objects take
 
 
 def read_cells(place: Path, kind: str) -> Iterator[Read]:
@@ -96,7 +99,13 @@ def _unpack(data: bytes, where: str) -> Any:
 
 
 def _from_tar(place: Path) -> Iterator[Read]:
-    """Stream a tar; names inside are matched by their last part only and nothing is unpacked to disk."""
+    """Stream a tar; nothing is unpacked to disk."""
+    for index, data, where in _tar_cells(place):
+        yield index, _schedules(_unpack(data, where), where), where
+
+
+def _tar_cells(place: Path) -> Iterator[tuple[int, bytes, str]]:
+    """Index, packed results and origin of the cells in a tar; names are matched by their last part only."""
     meta_seen = False
     seen: set[int] = set()
     for name, data in tar_files(place):
@@ -109,7 +118,7 @@ def _from_tar(place: Path) -> Iterator[Read]:
         if index in seen:
             raise UserError(f"{where}: this cell is in the archive twice")
         seen.add(index)
-        yield index, _schedules(_unpack(data, where), where), where
+        yield index, data, where
     if not meta_seen:
         raise UserError(
             f"{place}: holds no {META}; not the NATS-Bench topology archive, or one piece of a split one "
@@ -174,10 +183,57 @@ def _from_whole(place: Path) -> Iterator[Read]:
         yield index, _schedules(infos.pop(index), where), where
 
 
+def sample(place: Path, kind: str) -> tuple[int, Read] | None:
+    """How many cells an archive has, and its first one; None for one pickle of all that is too large for a look.
+
+    UserError where reading it all is sure to end in one, as far as that shows without it.
+    """
+    if kind == "nats-folder":
+        count, cells = len(folder_files(place)), _from_folder(place)
+    elif kind == "nats-tar":
+        members = _tar_cells(place)
+        first = [(i, _schedules(_unpack(data, where), where), where) for i, data, where in islice(members, 1)]
+        count, cells = len(first) + sum(1 for _ in members), iter(first)
+    elif place.stat().st_size > _PACKED:
+        _look(place, kind)
+        return None
+    else:
+        count, cells = len(read_whole(place)["arch2infos"]), _from_whole(place)
+    read = next(cells, None)
+    if read is None:
+        raise UserError(f"{place}: holds no cells; not a whole archive")
+    return count, read
+
+
+def _look(place: Path, kind: str) -> None:
+    """UserError where the first bytes of a large file are not those of all cells of the topology space."""
+    _check_memory(place, _FACTORS[kind])
+    try:
+        if kind == "nats-file":
+            with open(place, "rb") as file:
+                head = bz2.BZ2Decompressor().decompress(file.read(2**21), _FIRST)
+        elif zipfile.is_zipfile(place):
+            with zipfile.ZipFile(place) as archive:
+                name = next(n for n in archive.namelist() if n.endswith("/data.pkl"))
+                with archive.open(name) as member:
+                    head = member.read(_FIRST)
+        else:
+            with open(place, "rb") as file:
+                head = file.read(_FIRST)
+    except (zipfile.BadZipFile, StopIteration, OSError, RuntimeError) as error:
+        raise UserError(f"{place}: truncated or damaged ({error}); get it again") from None
+    if b"meta_archs" not in head and b"arch2infos" not in head:
+        raise UserError(
+            f"{place}: does not begin with meta_archs or arch2infos; not a NAS-Bench-201 or NATS-Bench file"
+        )
+    if b"~0|" not in head:
+        raise size_space(place)
+
+
 def read_whole(place: Path) -> dict[str, Any]:
     """The object in a file of all cells, its meta part checked."""
     packed = kind_of(place) == "nats-file"
-    megabytes = _check_memory(place, 24 if packed else 6)
+    megabytes = _check_memory(place, _FACTORS["nats-file" if packed else "pth"])
     if packed:
         with bz2.open(place) as file:
             whole = safe_pickle.load(file, str(place), allowed=safe_pickle.ARCHIVE, megabytes=megabytes)

@@ -180,9 +180,9 @@ def find_table(table: Path | None, places: list[Path]) -> Path:
         for name in names:
             if (place / name).is_file():
                 return place / name
-    looked = ", ".join(str(p) for p in places) or "nowhere: no --data given"
+    looked = f"looked for {' or '.join(names[:2])} in {', '.join(map(str, places))}. "
     raise UserError(
-        f"no NAS-Bench-201 table: looked for {' or '.join(names[:2])} in {looked}. "
+        f"no NAS-Bench-201 table: {looked if places else ''}"
         "Give --table PATH, or make one with: harness data convert NATS-tss-v1_0-3ffb9-simple.tar"
     )
 

@@ -9,6 +9,7 @@ the canonical form is the one of their `Structure.to_unique_str`.
 
 from __future__ import annotations
 
+import ast
 import random
 import re
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import Cell, UserError
+from benchmarks.base import Cell, UserError, quoted
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
@@ -145,34 +146,99 @@ def to_naslib(cell: Cell) -> Cell:
     return tuple(NASLIB_OPERATIONS.index(by_edge[edge]) for edge in NASLIB_EDGES)
 
 
-def parse(spelling: Any) -> Cell:
-    """A cell from any spelling: architecture string, official index, six numbers, or text of these.
+def from_genotype(nodes: Sequence[Any]) -> Cell:
+    """A cell from a genotype, `[(('nor_conv_3x3', 0),), (('none', 0), ('skip_connect', 1)), …]`: a tuple for each of
+    the nodes 1, 2, 3, in it a pair of operation and source node for each input.
+    """
+    try:
+        parts = ["|".join(f"{name}~{source}" for name, source in node) for node in nodes]
+    except (TypeError, ValueError):
+        message = f"cell {quoted(str(nodes))}: a genotype is three nodes, each of (operation, source) pairs"
+        raise UserError(message) from None
+    return from_string("+".join(f"|{part}|" for part in parts))
 
-    Text is `|…|+|…|`, `284`, `4,2,1,2,1,1` or `naslib:4,0,3,1,4,3`. NASLib's tuple has to be marked, since
-    six bare numbers are read in the string's order. Raises UserError for anything else.
+
+def parse(spelling: Any) -> Cell:
+    """A cell from any spelling: architecture string, official index, six numbers, genotype, or text of these.
+
+    Text is `|…|+|…|`, `284`, `4,2,1,2,1,1`, `421211` or `naslib:4,0,3,1,4,3`, also as logs print it: in quotes, as
+    `Structure(4 nodes with |…|)`, followed by `;` or `,`. NASLib's tuple has to be marked, since six bare numbers are
+    read in the string's order. Raises UserError for anything else, and where a text has two readings.
     """
     if isinstance(spelling, str):
-        text = spelling.strip()
-        if "|" in text or "~" in text:
-            return from_string(text)
-        dialect, mark, rest = text.rpartition(":")
-        if mark and dialect.strip().lower() != "naslib":
-            raise UserError(f"cell {spelling!r}: unknown dialect {dialect.strip()!r}; only 'naslib:' is known")
-        parts = rest.strip().strip("()[]").replace(",", " ").split()
-        if not parts or not all(re.fullmatch(r"-?[0-9]{1,9}", p) for p in parts):
-            raise UserError(
-                f"cell {spelling!r}: expected an architecture string, an index (0-{NUM_CELLS - 1}), "
-                "six operation numbers, or naslib:six numbers"
-            )
-        numbers = [int(p) for p in parts]
-        if mark:
-            return from_naslib(numbers)
-        return from_index(numbers[0]) if len(numbers) == 1 else from_numbers(numbers)
+        return _from_text(spelling)
     if isinstance(spelling, np.ndarray) and spelling.ndim == 0:
         return from_index(spelling.item())
     if isinstance(spelling, (Sequence, np.ndarray)):
-        return from_numbers(list(spelling))
+        parts = list(spelling)
+        return from_genotype(parts) if any(isinstance(part, (list, tuple)) for part in parts) else from_numbers(parts)
     return from_index(spelling)
+
+
+_LONGEST = 2000  # characters of a cell; the longest real spelling, a genotype, has 200
+
+
+def _from_text(spelling: str) -> Cell:
+    text = _bare(spelling)
+    if len(text) > _LONGEST:
+        raise UserError(f"cell {quoted(text)}…: {len(text):,} characters are more than a cell has")
+    if re.match(r"[(\[]\s*[(\[]\s*[(\[]", text) and "\\" not in text:  # Python warns of some escapes
+        try:
+            return from_genotype(ast.literal_eval(text))
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise UserError(f"cell {spelling!r}: begins like a genotype, but is not a list of one") from None
+    if "|" in text or "~" in text:
+        return from_string(text)
+    if re.fullmatch(r"\d+(:\d+)+", text):
+        raise UserError(f"cell {spelling!r}: a cell of the size space (channels); this program has the topology space")
+    dialect, mark, rest = re.fullmatch(r"(?s)(?:([^\W\d][\w-]*)\s*(:))?(.*)", text).groups()  # type: ignore[union-attr]
+    if mark and dialect.lower() != "naslib":
+        raise UserError(f"cell {spelling!r}: unknown dialect {dialect!r}; only 'naslib:' is known")
+    parts = rest.strip().strip("()[]").replace(",", " ").split()
+    if not parts or not all(re.fullmatch(r"-?[0-9]{1,9}", p) for p in parts):
+        raise UserError(
+            f"cell {spelling!r}: expected an architecture string, an index (0-{NUM_CELLS - 1}), "
+            "six operation numbers, or naslib:six numbers"
+        )
+    if len(parts) == 1:
+        joined = re.fullmatch("[0-4]{6}", parts[0]) is not None
+        if not mark:
+            _refuse_leading_zero(spelling, parts[0], joined)
+        if joined:
+            parts = list(parts[0])
+    numbers = [int(p) for p in parts]
+    if mark:
+        return from_naslib(numbers)
+    return from_index(numbers[0]) if len(numbers) == 1 else from_numbers(numbers)
+
+
+def _bare(text: str) -> str:
+    """A spelling without what logs put around it: blanks, quotes, separators behind it, `Structure(… with …)`."""
+    before = None
+    while text != before:
+        before, text = text, text.strip().rstrip(";,")
+        inside = re.fullmatch(r"(?s)([\"'`])(.*)\1|(?:\w+\.)*Structure\(\s*\d+ nodes with (.*)\)", text)
+        if inside:
+            text = inside[2] if inside[1] else inside[3]
+    return text
+
+
+def _refuse_leading_zero(spelling: str, digits: str, joined: bool) -> None:
+    """UserError for a number that an index is not written as.
+
+    NATS-Bench names its files by the index with zeros before it, so that 012104 may be index 12104 as well as the six
+    operations 0,1,2,1,0,4.
+    """
+    if not re.fullmatch("0[0-9]+", digits):
+        return
+    padded = int(digits)
+    if joined and padded < NUM_CELLS:
+        raise UserError(
+            f"cell {spelling!r}: has two readings: six operations (write {','.join(digits)}) or index {padded} with "
+            f"zeros before it (write {padded})"
+        )
+    if not joined:
+        raise UserError(f"cell {spelling!r}: an index has no leading zero; write {padded} if that is the index")
 
 
 def canonical(cell: Cell, zero: bool = True) -> str:

@@ -39,6 +39,8 @@ class _Csv:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.stat().st_size > _CSV_BYTES:  # packed, they may be mostly nothing, at which gzip reads for hours
+            raise UserError(f"{path}: larger than {_CSV_BYTES >> 20} MB, not the CSV of published values")
         opened = gzip.open(path) if _is_gzip(path) else open(path, "rb")  # noqa: SIM115
         with damage(path, "CSV"), opened as file:
             data = file.read(_CSV_BYTES + 1)
@@ -65,6 +67,12 @@ class _Csv:
             return np.array([float(t) if t else np.nan for t in texts])
         except ValueError as error:
             raise UserError(f"{self.path}: column {name}: {error}") from None
+
+    def counts(self, name: str, most: int) -> np.ndarray:
+        values = np.nan_to_num(self.numbers(name), nan=0, posinf=np.inf)
+        for row in np.flatnonzero(~((values >= 0) & (values <= most) & (values == np.round(values)))):
+            raise UserError(f"{self.path}: column {name}, row {row}: {values[row]:g}; expected a count, 0 to {most}")
+        return values
 
 
 def _is_gzip(path: Path) -> bool:
@@ -107,14 +115,15 @@ def _csv_200(data: _Csv, prefix: str, key: Key) -> Column:
     Where the CSV only infers which seed gave which value (c10_test_seed_labels_sure = 0), the labels are
     dropped: the mean stands, asking for a trial is an error.
     """
-    count = data.numbers("n_seeds")
+    count = data.counts("n_seeds", len(_CSV_SEEDS))
     name = f"{prefix}_acc_s777"
     per_trial = None
     if name in data.columns:
         per_trial = np.stack([data.numbers(f"{prefix}_acc_s{seed}") for seed in _CSV_SEEDS], axis=1)
     if prefix.endswith("valtest"):
-        assert per_trial is not None
-        mean = np.nansum(per_trial, axis=1) / count  # the CSV has no column of this mean
+        assert per_trial is not None  # the CSV has no column of this mean
+        count = np.count_nonzero(~np.isnan(per_trial), axis=1)
+        mean = np.divide(np.nansum(per_trial, axis=1), count, out=np.full(cell.NUM_CELLS, np.nan), where=count > 0)
     else:
         mean = data.numbers(f"{prefix}_acc")
     if per_trial is not None and prefix == "c10_test":

@@ -11,7 +11,6 @@ seconds are a linear model in the numbers of operations, fitted on timed cells.
 from __future__ import annotations
 
 import json
-import zipfile
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -88,14 +87,6 @@ class Counts:
         return np.where(right == UNKNOWN, np.nan, 100 * right / images_of(COLUMNS[column][0]))
 
 
-def is_counts(path: Path) -> bool:
-    """Whether a file is what a build leaves, finished or not."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return {"right.npy", "class_of.npy"} <= set(archive.namelist())
-
-
 def load_counts(path: Path = FILE) -> Counts:
     """A build's file, finished or not. Raises UserError where it is not there, damaged or of another task."""
     if not path.is_file():
@@ -107,6 +98,9 @@ def load_counts(path: Path = FILE) -> Counts:
         shape = (len(np.unique(counts.class_of)), len(SEEDS), len(COLUMNS))
         if counts.right.shape != shape or counts.right.dtype != np.uint16:
             raise ValueError(f"counts {counts.right.dtype} {counts.right.shape}, expected uint16 {shape}")
+        most = [images_of(split) for split, _ in COLUMNS]
+        if ((counts.right > most) & (counts.right != UNKNOWN)).any():
+            raise ValueError(f"counts of right answers above the images that there are, {most}")
     if counts.about.get("task") != json.loads(json.dumps(TASK)):
         raise UserError(f"{path}: counts of another task than this version's; give another file or delete it")
     return counts

@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import sha256
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.base import UserError, end_with_parent
+from benchmarks.base import TERMINAL, UserError, end_with_parent, uninterrupted
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import digits
@@ -224,9 +224,10 @@ def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -
     done = counts.done
     left = [int(k) for k in order if not done[k]]
     start = saved = time.monotonic()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
     try:
-        waiting = {pool.submit(_count_right_of, int(first[k])): k for k in left}
+        with uninterrupted():  # this starts the processes
+            pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
+            waiting = {pool.submit(_count_right_of, int(first[k])): k for k in left}
         for finished, future in enumerate(as_completed(waiting), 1):
             counts.right[waiting[future]] = future.result()
             now = time.monotonic()
@@ -234,6 +235,10 @@ def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -
                 save(counts, path)
                 saved = now
             report(len(first) - len(left) + finished, len(first), (now - start) / finished * (len(left) - finished))
+    except KeyboardInterrupt:
+        for process in active_children():  # or Python would wait for the cells that they are at
+            process.terminate()
+        raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
         save(counts, path)
@@ -249,7 +254,8 @@ def save(counts: Counts, path: Path) -> None:
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the parent saves
+    for number in TERMINAL:  # the parent saves
+        signal.signal(number, signal.SIG_IGN)
     end_with_parent()
     torch.set_num_threads(1)
     gc.disable()  # a tenth of the time of such small steps; _count_right_of collects

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import multiprocessing
 import os
+import shlex
 import signal
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -20,9 +21,10 @@ import numpy as np
 
 from benchmarks.base import UserError, end_with_parent, uninterrupted
 from benchmarks.nb201 import cell
-from benchmarks.nb201.archives import LAYOUTS, WHOLE, folder_files, read_cells, size_space
-from benchmarks.nb201.benchmark import PROXIES
+from benchmarks.nb201.archives import LAYOUTS, WHOLE, folder_files, read_cells, sample, size_space
+from benchmarks.nb201.benchmark import PROXIES, Benchmark, open_nb201
 from benchmarks.nb201.table import SPLITS, Column, Key, Table
+from benchmarks.nb201.table_check import check
 from benchmarks.nb201.table_file import KINDS, kind_of, load_table, official_strings, save_table
 
 Path_ = str | os.PathLike[str]
@@ -47,7 +49,7 @@ def convert(source: Path_, dest: Path_, progress: Callable[[int, int], None] | N
     if kind == "table":
         raise UserError(f"{place}: is a table already; use it as it is")
     _check_dest(place, target)
-    if kind == "csv":
+    if kind in ("csv", "counts"):
         table = load_table(place)
     else:
         gathered = _Gathered()
@@ -56,6 +58,7 @@ def convert(source: Path_, dest: Path_, progress: Callable[[int, int], None] | N
             if progress is not None:
                 progress(done, cell.NUM_CELLS)
         table = gathered.table(f"{LAYOUTS[kind]} ({place.name})", place)
+        check(table, place)
     save_table(table, target)
     return table
 
@@ -70,65 +73,107 @@ def convert_apart(
     """
     place, target = Path(source), Path(dest)
     limit = patience + (place.stat().st_size >> 20 if kind_of(place) in WHOLE else 0)
+    _apart(_convert, (place, target), limit, progress)
+    return load_table(target)
+
+
+def _convert(place: Path, target: Path, tell: Callable[[int, int], None]) -> None:
+    convert(place, target, tell)
+
+
+def _apart(work: Callable[..., Any], paths: tuple[Path, ...], limit: int, progress: Callable[[int, int], None]) -> Any:
+    """The result of `work(*paths, tell)` in a process of its own; what it tells goes to `progress`.
+
+    UserError naming the first path where the process ends or tells nothing for `limit` seconds. Unfinished files beside
+    the last path are removed.
+    """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_convert_and_tell, args=(place, target, limit, theirs))
+    process = context.Process(target=_work_and_tell, args=(work, paths, limit, theirs))
     with uninterrupted():
         process.start()
         theirs.close()
     try:
-        while (said := ours.recv()) is not None:
-            if isinstance(said, Exception):
+        while True:
+            what, said = ours.recv()
+            if what == "raised":
                 raise said
+            if what == "result":
+                return said
             progress(*said)
-        return load_table(target)
     except EOFError:
         process.join()
         if process.exitcode == -signal.SIGALRM:
             reason = f"given up: its next cell was not read in {limit} s; not an official file, perhaps"
         else:
             reason = f"the process that read it was ended from outside (exit code {process.exitcode}); out of memory?"
-        raise UserError(f"{place}: {reason}") from None
+        raise UserError(f"{paths[0]}: {reason}") from None
     finally:
         process.kill()
         process.join()
-        for unfinished in target.parent.glob(f"{glob.escape(target.name)}.*.{process.pid}.tmp"):
+        for unfinished in paths[-1].parent.glob(f"{glob.escape(paths[-1].name)}.*.{process.pid}.tmp"):
             unfinished.unlink(missing_ok=True)
 
 
-def _convert_and_tell(place: Path, target: Path, limit: int, parent: Connection) -> None:
-    """Sends (done, total) after every cell and None at the end, or what was raised."""
+def _work_and_tell(work: Callable[..., Any], paths: tuple[Path, ...], limit: int, parent: Connection) -> None:
+    """Sends what `work` tells, and at the end its result, or what was raised."""
 
     def tell(done: int, total: int) -> None:
         signal.alarm(limit)
-        parent.send((done, total))
+        parent.send(("told", (done, total)))
 
     end_with_parent()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(limit)
     try:
-        convert(place, target, tell)
-        parent.send(None)
+        parent.send(("result", work(*paths, tell)))
     except Exception as error:  # raised again by the parent
-        parent.send(error)
+        parent.send(("raised", error))
 
 
-def info(path: Path_) -> dict[str, Any]:
-    """What a benchmark file holds: kind, bytes, cells, and for tables source, checksum, columns, costs."""
+def info(path: Path_, patience: int = 60) -> dict[str, Any]:
+    """What a benchmark file holds: kind, bytes, cells, columns, and which command takes it as it is.
+
+    Of an archive the first cell is read, as far as that is possible within `patience` seconds. UserError for a file
+    that no command takes.
+    """
     place = Path(path)
     kind = kind_of(place)
     known: dict[str, Any] = {"path": str(place), "kind": KINDS[kind]}
-    if kind == "nats-folder":
-        files = folder_files(place)
-        known["bytes"] = sum(file.stat().st_size for file in files.values())
-        known["cells"] = len(files)
-    else:
-        known["bytes"] = place.stat().st_size
-    if kind in ("table", "csv"):
-        known.update(_describe(load_table(place)))
-    else:
-        known["next"] = f"harness data convert {place}"
-    return known
+    files = folder_files(place).values() if kind == "nats-folder" else [place]
+    known["bytes"] = sum(file.stat().st_size for file in files)
+    if kind in LAYOUTS:
+        known |= _apart(_sample, (place,), patience, lambda done, total: None)
+        return known | {"next": f"harness data convert {shlex.quote(str(place))}"}
+    bench = open_nb201(place, ())
+    return known | _describe(bench.table) | {"next": _next(bench, place)}
+
+
+def _sample(place: Path, tell: Callable[[int, int], None]) -> dict[str, Any]:
+    found = sample(place, kind_of(place))
+    if found is None:
+        return {}
+    count, (index, results, where) = found
+    gathered = _Gathered()
+    gathered.add(index, results, where)
+    table = gathered.table("", place)
+    check(table, place)
+    columns = [_describe_column(column) for column in table.columns.values()]
+    return {"cells": count, "columns of": f"cell #{index}, the first", "columns": columns}
+
+
+def _next(bench: Benchmark, place: Path) -> str:
+    """A command that works with a table, and why another would not."""
+    option = f"--table {shlex.quote(str(place))}"
+    try:
+        bench.require_scores()
+    except UserError as error:
+        return f"harness show {int(bench.table.present.argmax())} {option} (not in a campaign: {error})"
+    try:
+        bench.proxy(bench.datasets[0])
+    except UserError as error:
+        return f"harness best {bench.datasets[0]} {option} (not with searchers that query it: {error})"
+    return f"harness run --searchers random --seeds 3 {option}"
 
 
 def _describe(table: Table) -> dict[str, Any]:

@@ -10,7 +10,8 @@ nothing. `plain.py` is the same network written the obvious way, and its oracle.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -32,6 +33,15 @@ def edge_slices(edge: int, channels: int) -> tuple[int, slice]:
     return node, slice(k * channels, (k + 1) * channels)
 
 
+def needed_edges(cell: Cell, node: int = 3) -> tuple[int, ...]:
+    """Edges on which a node's value depends, each after those that its start node needs; `none` leads nowhere.
+
+    Depth first, since autograd adds up gradients in the reverse order, and sums of floats depend on theirs.
+    """
+    entering = [e for e, (_, j) in enumerate(EDGES) if j == node and cell[e] != NONE]
+    return tuple(dict.fromkeys(k for e in entering for k in (*needed_edges(cell, EDGES[e][0]), e)))
+
+
 def stacked(out: int, c_in: int, kernel: int) -> nn.Parameter:
     weight = torch.empty(out, c_in, kernel, kernel)
     nn.init.kaiming_uniform_(weight, a=5**0.5)  # nn.Conv2d's default
@@ -47,7 +57,7 @@ class MixedCell(nn.Module):
         self.conv1 = nn.ParameterList(stacked(len(e) * channels, channels, 1) for e in LEAVING)
         self.conv3 = nn.ParameterList(stacked(len(e) * channels, channels, 3) for e in LEAVING)
 
-    def forward(self, x: Tensor, choice: Choice, *memo: dict[Hashable, Tensor | None]) -> Tensor:
+    def forward(self, x: Tensor, choice: Choice, *memo: dict[Hashable, Tensor]) -> Tensor:
         if isinstance(choice, Tensor):
             return self.mixture(x, choice)
         if isinstance(choice, Sampled):
@@ -98,44 +108,38 @@ class MixedCell(nn.Module):
             nodes.append(total)
         return nodes[3]
 
-    def path(self, x: Tensor, cell: Cell, memo: dict[Hashable, Tensor | None] | None = None) -> Tensor:
+    def path(self, x: Tensor, cell: Cell, memo: dict[Hashable, Tensor] | None = None) -> Tensor:
         """One operation an edge; what leads to no output is not computed.
 
         `memo` keeps what cells with the same first operations share: everything up to the edges leaving node 1.
         """
-        known: dict[Hashable, Tensor | None] = {} if memo is None else memo
+        shared: dict[Hashable, Tensor] = {} if memo is None else memo
+        inputs: list[list[Tensor]] = [[x], [], [], []]  # of each node, in the edges' order
+        for edge in needed_edges(cell):
+            i, j = EDGES[edge]
+            if inputs[i]:  # else no path leads here from the cell's input
+                h = reduce(torch.add, inputs[i])  # once a node: an edge alone enters node 1, and one leaves node 2
+                inputs[j].append(self.output(h, edge, cell, shared if i < 2 else {}))
+        return reduce(torch.add, inputs[3]) if inputs[3] else torch.zeros_like(x)
 
-        def recall(key: Hashable, source: int, compute: Callable[[], Tensor | None]) -> Tensor | None:
-            if key in known:
-                return known[key]
-            value = compute()
-            if memo is None or source < 2:
-                known[key] = value
-            return value
-
-        def node(n: int) -> Tensor | None:
-            return x if n == 0 else recall(("node", n, cell[: n * (n + 1) // 2]), n, lambda: total(n))
-
-        def total(n: int) -> Tensor | None:
-            found = (output(e) for e, (_, j) in enumerate(EDGES) if j == n and cell[e] != NONE)
-            inputs = [value for value in found if value is not None]
-            return sum(inputs[1:], inputs[0]) if inputs else None
-
-        def output(edge: int) -> Tensor | None:
-            i, op = EDGES[edge][0], cell[edge]
-            h = node(i)
-            if h is None or op == SKIP:
-                return h
-            before = cell[: i * (i + 1) // 2]  # the operations that h depends on
+    def output(self, h: Tensor, edge: int, cell: Cell, memo: dict[Hashable, Tensor]) -> Tensor:
+        """What an edge of a path makes of its start node's value h, out of the memo where it is there."""
+        i, op = EDGES[edge][0], cell[edge]
+        if op == SKIP:
+            return h
+        before = cell[: i * (i + 1) // 2]  # the operations that h depends on
+        key = ("pool", i, before) if op == POOL else ("conv", edge, op, before)
+        if key not in memo:
             if op == POOL:
-                return recall(("pool", i, before), i, lambda: average_pool(h))
-            active = recall(("relu", i, before), i, lambda: F.relu(h))
-            return recall(("conv", edge, op, before), i, lambda: self.convolve(active, edge, op))
+                memo[key] = average_pool(h)
+            else:
+                relu = ("relu", i, before)
+                if relu not in memo:
+                    memo[relu] = F.relu(h)
+                memo[key] = self.convolve(memo[relu], edge, op)
+        return memo[key]
 
-        out = node(3)
-        return torch.zeros_like(x) if out is None else out
-
-    def convolve(self, active: Tensor | None, edge: int, op: int) -> Tensor:
+    def convolve(self, active: Tensor, edge: int, op: int) -> Tensor:
         node, rows = edge_slices(edge, self.channels)
         weight = (self.conv1 if op == CONV1 else self.conv3)[node][rows]
         return batch_norm(F.conv2d(active, weight, padding=weight.shape[-1] // 2))
@@ -203,7 +207,7 @@ class Supernet(Skeleton):
     def logits(self, choices: Sequence[Tensor | Cell], x: Tensor) -> list[Tensor]:
         """Logits (B, classes) of each cell or mixture for one batch, with the batch's statistics."""
         stem = self.stem(x)  # the same for every candidate, and so is the start of the first cell
-        first, memo = self.stages[0][0], dict[Hashable, Tensor | None]()
+        first, memo = self.stages[0][0], dict[Hashable, Tensor]()
         found: dict[Hashable, Tensor] = {}
         for choice in choices:
             if choice not in found:
@@ -216,6 +220,8 @@ class Supernet(Skeleton):
         return torch.stack([cross_entropy(logits, y) for logits in self.logits(choices, x)]).tolist()
 
     def accuracies(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
-        """Percent of one batch that each classifies rightly."""
-        right = [(logits.argmax(1) == y).float().mean() for logits in self.logits(choices, x)]
-        return (100 * torch.stack(right)).tolist()
+        """Percent of one batch that each classifies rightly; NaN where its logits are not finite."""
+        logits = self.logits(choices, x)
+        right = [(of_one.argmax(1) == y).float().mean() for of_one in logits]  # of NaN too there is an arg-max
+        finite = torch.stack(logits).isfinite().flatten(1).all(1)
+        return (100 * torch.stack(right)).masked_fill(~finite, torch.nan).tolist()

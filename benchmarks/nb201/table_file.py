@@ -7,10 +7,12 @@ Official archives are recognised here and converted by `benchmarks.nb201.officia
 from __future__ import annotations
 
 import contextlib
-import gzip
 import json
 import os
+import shlex
+import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +23,7 @@ import numpy as np
 from benchmarks.base import UserError, bounded_memory, quoted, written_whole
 from benchmarks.nb201 import cell
 from benchmarks.nb201.table import Table, arrays_of, from_arrays
+from benchmarks.nb201.table_check import check
 
 SOURCES = (
     "a table (.npz) written by `harness data convert`, or the CSV of published values (nb201.csv.gz); "
@@ -35,17 +38,23 @@ def load_table(path: str | os.PathLike[str]) -> Table:
     """A table from our .npz (its checksum is verified) or from the CSV, plain or gzipped.
 
     Raises UserError for everything else: official archives (naming the command that converts them), missing,
-    damaged or foreign files.
+    damaged or foreign files, values that `table_check` refuses.
     """
     place = Path(path)
     kind = kind_of(place)
     if kind == "table":
-        return _load_npz(place)
-    if kind == "csv":
+        table = _load_npz(place)
+    elif kind == "csv":
         from benchmarks.nb201.csv_table import load_csv  # which imports this module
 
-        return load_csv(place)
-    raise UserError(f"{place}: {KINDS[kind]}; convert it once: harness data convert {place}")
+        table = load_csv(place)
+    elif kind == "counts":
+        raise UserError(f"{place}: {KINDS[kind]}, which is a benchmark of its own: --benchmark digits201")
+    else:
+        command = f"harness data convert {shlex.quote(str(place))}"
+        raise UserError(f"{place}: {KINDS[kind]}; convert it once: {command}")
+    check(table, place)
+    return table
 
 
 def save_table(table: Table, path: str | os.PathLike[str]) -> None:
@@ -67,6 +76,7 @@ def write_npz(place: Path, **arrays: np.ndarray) -> None:
 KINDS = {
     "table": "a table of this program",
     "csv": "a CSV of published values",
+    "counts": "a table of digits201",
     "nats-folder": "a NATS-Bench topology folder",
     "nats-tar": "a tar file, read as a NATS-Bench topology archive",
     "nats-file": "a bz2 file, read as a whole NATS-Bench archive",
@@ -75,21 +85,28 @@ KINDS = {
 
 
 def kind_of(path: Path) -> str:
-    """What a path is by its content, a key of KINDS; UserError for what is none of them."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder; expected {SOURCES}")
+    """What a path is by its content, a key of KINDS; UserError for what is none of them.
+
+    Reads the first kilobytes of a file and the list of a zip, and nothing of what may have no end or never begin.
+    """
     try:
-        if path.is_dir():
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
             return _kind_of_folder(path)
+        if not stat.S_ISREG(status.st_mode):
+            what = next((name for name, is_it in _NO_FILES.items() if is_it(status.st_mode)), "no file")
+            raise UserError(f"{path}: {what}; expected {SOURCES}")
+        if not status.st_size:  # as what the kernel writes while it is read
+            raise UserError(f"{path}: an empty file; expected {SOURCES}")
         with open(path, "rb") as file:
-            head = file.read(1024)
+            head = file.read(_HEAD)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{path}: no such file or folder; expected {SOURCES}") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    if not head:
-        raise UserError(f"{path}: an empty file; expected {SOURCES}")
     if head[:2] == b"\x1f\x8b":
-        with damage(path, "gzip file"), gzip.open(path) as unpacked:
-            head = unpacked.read(1024)
+        with damage(path, "gzip file"):
+            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD)
     if head[:4] == b"PK\x03\x04":
         return _kind_of_zip(path)
     if head[257:262] == b"ustar":
@@ -103,6 +120,14 @@ def kind_of(path: Path) -> str:
         return "csv"
     hint = "; the pieces of a split archive must be joined first (cat)" if ".tar" in path.name else ""
     raise UserError(f"{path}: not a benchmark file{hint}; expected {SOURCES}")
+
+
+_HEAD = 2**16  # bytes that tell what a file is
+_NO_FILES = {
+    "a pipe": stat.S_ISFIFO,
+    "a device": lambda mode: stat.S_ISCHR(mode) or stat.S_ISBLK(mode),
+    "a socket": stat.S_ISSOCK,
+}
 
 
 def _kind_of_folder(path: Path) -> str:
@@ -119,6 +144,8 @@ def _kind_of_zip(path: Path) -> str:
         return "pth"
     if "meta.npy" in names and any(name.startswith("accuracy/") for name in names):
         return "table"
+    if {"right.npy", "class_of.npy"} <= set(names):
+        return "counts"
     found = ", ".join(name.removesuffix(".npy") for name in names[:3])
     raise UserError(f"{path}: an .npz or zip of something else (it holds {found}, …); expected {SOURCES}")
 

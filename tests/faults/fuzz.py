@@ -198,7 +198,9 @@ def _written(write: Callable[[Path], object], name: str) -> bytes:
 def _cells() -> list[bytes]:
     from benchmarks.nb201 import cell as cells
 
-    texts = [cells.to_string(cells.from_index(284)), "284", "4,2,1,2,1,1", "naslib:4,0,3,1,4,3"]
+    string = cells.to_string(cells.from_index(284))
+    texts = [string, "284", "4,2,1,2,1,1", "naslib:4,0,3,1,4,3", f"'Structure(4 nodes with {string})';", "421211"]
+    texts.append("[(('none', 0),), (('none', 0), ('none', 1)), (('none', 0), ('none', 1), ('none', 2))]")
     return [text.encode() for text in texts]
 
 
@@ -373,8 +375,10 @@ def _record() -> list[bytes]:
 def _read_record(data: bytes, folder: Path) -> object:
     from harness import store
 
-    (folder / "record.json").write_bytes(data)
-    return store.load_record(folder)
+    run = store.run_folder(folder, "random", 0)
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "record.json").write_bytes(data)
+    return store.load_record(run)
 
 
 def _campaign() -> list[bytes]:

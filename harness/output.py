@@ -1,0 +1,55 @@
+"""stdout and stderr that never end a campaign: what they cannot show is replaced, what nobody reads is dropped."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from typing import Any, Literal
+
+
+class Unread(io.FileIO):
+    """A file descriptor whose reader may go away: a closed pipe (`| head`), the terminal of a session that ended.
+
+    Other errors, as of a full disk, are raised once where the output matters, and dropped elsewhere.
+    """
+
+    matters = True
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            if self.matters and error.errno not in (errno.EPIPE, errno.EIO):
+                self.matters = False  # or what is still buffered would raise again when Python ends
+                raise
+            return memoryview(data).nbytes
+
+
+def open_streams() -> None:
+    """Put such streams in the place of sys.stdout and sys.stderr; one that was closed at the start leads nowhere.
+
+    All that is printed goes through them, also by libraries. Streams without a descriptor, as tests have, stay.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the end
+            continue
+        try:
+            raw = Unread(stream.fileno(), "w", closefd=False)
+        except (OSError, ValueError):
+            continue
+        raw.matters = name == "stdout"
+        stream.flush()
+        lines = stream.line_buffering
+        new = io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, errors="replace", line_buffering=lines)
+        setattr(sys, name, new)
+
+
+def tell(text: object, stream: Literal["stderr", "stdout"] = "stderr") -> None:
+    """Print a text and a line's end at once. Results go to stdout, all else to stderr."""
+    file = getattr(sys, stream)
+    file.write(f"{text}\n")
+    file.flush()

@@ -1,0 +1,49 @@
+"""What a seed, a count, a margin of equivalence and a label may be: one rule each, for options, files and records.
+
+A value that one reader takes and another refuses makes records that cannot be read, or imports that cannot be repeated
+as runs; so every reader asks here, and every message names the limit.
+"""
+
+from __future__ import annotations
+
+import re
+
+from benchmarks.base import UserError
+
+LARGEST_SEED = 10**15 - 1  # a JSON number of this size is exact in every program
+LARGEST_COUNT = 100_000  # of seeds, workers, threads, parts, repetitions that a command may ask for
+LABEL = "[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"  # what is a folder's name on every system
+SEEDS = f"whole numbers from 0 to {LARGEST_SEED}"
+
+
+def seed(text: str, where: str) -> int:
+    """A seed from text; UserError that begins with `where`."""
+    if not re.fullmatch("0*[0-9]{1,15}", text):
+        raise UserError(f"{where}: seed {text!r}: seeds are {SEEDS}")
+    return int(text)
+
+
+def count(number: int, where: str) -> int:
+    """A number of things to make or use; UserError that begins with `where`."""
+    if not 1 <= number <= LARGEST_COUNT:
+        raise UserError(f"{where}: a count from 1 to {LARGEST_COUNT}")
+    return number
+
+
+def margin(points: float | None) -> float | None:
+    """A margin of equivalence in accuracy points, or None for none; UserError for nan, and for what all or no two
+    accuracies keep.
+    """
+    if points is not None and not 0 < points < 100:
+        raise UserError(f"--margin {points:g}: accuracy points above 0 and below 100, e.g. 0.5")
+    return points
+
+
+def label(text: str, what: str) -> str:
+    """A name that rows, files and folders of results have; UserError that begins with `what`."""
+    if not re.fullmatch(LABEL, text):
+        raise UserError(
+            f"{what} {text!r}: as it names a folder, it has at most 64 letters, digits and . _ + -, the first a letter "
+            "or digit"
+        )
+    return text

@@ -1,0 +1,146 @@
+"""What a searcher's step gave, checked where it is given; and how many steps a search may make."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from benchmarks.base import UserError, quoted
+from benchmarks.nb201 import cell as cells
+from searchers.base import SearchTask, Step
+
+IDLE = 1000  # steps in a row that query nothing
+SHAPE = (len(cells.EDGES), len(cells.OPERATIONS))
+OURS = (  # names of a trace line
+    *("step", "index", "search_seconds", "simulated_seconds", "evaluations", "train_images", "operations"),
+    *("alphas", "alpha_entropy", "index_without_none"),
+)
+
+
+def checked(step: Any) -> Step:
+    """A step with its cell as a tuple of ints, alphas as an array, metrics as JSON knows them.
+
+    UserError that says what is wrong and what it must be.
+    """
+    if not isinstance(step, Step):
+        raise UserError(f"step() gave {_shown(step)}; it gives a searchers.base.Step, or None when finished")
+    try:
+        cell = cells.from_numbers(step.cell)
+    except (UserError, TypeError):
+        needed = "it must be a tuple of six whole numbers from 0 to 4, the operation on each edge"
+        raise UserError(f"Step.cell is {_shown(step.cell)}; {needed}") from None
+    if not isinstance(step.metrics, Mapping):
+        raise UserError(f"Step.metrics is {_shown(step.metrics)}; it must be a dict")
+    return Step(cell, _alphas(step.alphas), {name: _metric(name, value) for name, value in step.metrics.items()})
+
+
+def _alphas(value: Any) -> np.ndarray | None:
+    if value is None:
+        return None
+    try:
+        alphas = np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor with a gradient
+        alphas = np.empty(0)
+    if alphas.shape != SHAPE:
+        shape = getattr(value, "shape", None)
+        found = _shown(value) if shape is None else f"a {type(value).__name__} of shape {tuple(shape)}"
+        raise UserError(
+            f"Step.alphas is {found}; it must be None or an array of {SHAPE[0]} edges × {SHAPE[1]} operations"
+        )
+    return alphas
+
+
+def _metric(name: Any, value: Any) -> Any:
+    where = f"Step.metrics[{name!r}]"
+    if not isinstance(name, str):
+        raise UserError(f"{where}: the name of a metric must be a string")
+    if name in OURS:
+        raise UserError(f"{where}: each line of the trace has a {name!r} of its own; give the metric another name")
+    if isinstance(value, (np.generic, np.ndarray)):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        value = [item.item() if isinstance(item, np.generic) else item for item in value]
+    fits, needed = READ.get(name, (lambda v: _is_text(v) or _is_number(v) or _are_numbers(v),
+                                   "a number, a string or a list of numbers, as JSON has them"))  # fmt: skip
+    if not fits(value):
+        raise UserError(f"{where} is {_shown(value)}; it must be {needed}")
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) < 2**63)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_number, value))
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < cells.NUM_CELLS
+
+
+# Metrics that have a meaning to progress, records and plots.
+READ: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "phase": (_is_text, "a string, the name of a phase of the search"),
+    "queried": (_is_index, "the index of the cell that was queried"),
+    "swarm_diversity": (_are_numbers, "a list of numbers, one a generation"),
+    "train_loss": (_is_number, "a number"),
+}
+
+
+def _shown(value: Any) -> str:
+    """A value in a few words."""
+    if isinstance(value, (list, tuple)) and len(value) < 10:
+        return repr(value)[:200]
+    return quoted(value)
+
+
+def finite(value: float | str | list[float]) -> bool:
+    """Whether JSON has a number for it: a loss that diverged is left out of the trace."""
+    if isinstance(value, str):
+        return True
+    return all(map(math.isfinite, value)) if isinstance(value, list) else math.isfinite(value)
+
+
+JUDGEMENTS = {
+    *("loss", "losses", "score", "scores", "accuracy", "accuracies", "error", "errors"),
+    *("reward", "rewards", "fitness"),
+}
+
+
+def refuse_divergence(step: Step, when: str) -> None:
+    """UserError where architecture parameters, or a metric with one of the `JUDGEMENTS` in its name, are not finite."""
+    for name, value in step.metrics.items():
+        if JUDGEMENTS.intersection(re.split("[^a-z]+", name.lower())) and not finite(value):
+            raise UserError(f"{name} is {value} in {when}: diverged; try a lower learning rate")
+    if step.alphas is not None and not np.isfinite(step.alphas).all():
+        raise UserError(f"architecture parameters are not finite in {when}: diverged; try a lower learning rate")
+
+
+class Limit:
+    """How many steps a search may make; `made` raises UserError after one too many."""
+
+    def __init__(self, kind: str, task: SearchTask):
+        self.kind, self.task = kind, task
+        self.idle, self.clock = 0, task.simulated_seconds
+
+    def made(self, steps: int) -> None:
+        """After a step; `steps` is the number of all so far."""
+        epochs = self.task.budget.epochs
+        if self.kind == "one-shot" and steps > epochs:
+            raise UserError(f"step() must give None after {epochs} steps: a step is an epoch, task.budget.epochs many")
+        self.idle = 0 if self.task.simulated_seconds > self.clock else self.idle + 1
+        self.clock = self.task.simulated_seconds
+        if self.kind == "multi-trial" and self.idle == IDLE:
+            raise UserError(
+                f"step() must give None when the search is over: {IDLE:,} steps in a row have queried nothing "
+                "(task.proxy() gives None when the budget is spent)"
+            )

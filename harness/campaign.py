@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.base import UserError
 from benchmarks.nb201.benchmark import Benchmark
 from harness import scoring, store
-from harness.remarks import power, trains
+from harness.report.notes import power, trains
 from harness.runner import Plan, other_code
 from harness.specs import Spec, digest, train_supernets
 from searchers import base

@@ -250,8 +250,8 @@ def report(
     margin: MarginOption = None,
 ) -> None:
     """Tables, tests, plots and report.html from what is stored; needs no table and no images."""
-    from harness.report import write_report
-    from harness.tables import Asked
+    from harness.report.frames import Asked
+    from harness.report.page import write_report
 
     if len(folders) > 1 and out is None:
         raise UserError("several campaigns: say with --out where the joint report goes")
@@ -266,18 +266,18 @@ def table(
     published: Annotated[bool, typer.Option("--published", help="Add the literature's rows, marked.")] = False,
 ) -> None:
     """Print a campaign's table."""
-    from harness import readable, tables
-    from harness.report import load
+    from harness.report import frames, markup
+    from harness.report.page import load
 
     campaign, records = load([folder])
     if format is Format.csv:
         if published:
             raise UserError("--published: the CSV has our own rows alone; take --format md or tex")
-        frame = tables.with_specs(tables.results_table(records, campaign), records, campaign)
-        tell(tables.to_csv(frame).removesuffix("\n"), "stdout")
+        frame = frames.with_specs(frames.results_table(records, campaign), records, campaign)
+        tell(frames.to_csv(frame).removesuffix("\n"), "stdout")
     else:
-        write = readable.to_markdown if format is Format.md else readable.to_latex
-        tell(write(readable.readable_table(records, campaign, published)), "stdout")
+        write = markup.to_markdown if format is Format.md else markup.to_latex
+        tell(write(markup.readable_table(records, campaign, published)), "stdout")
 
 
 @app.command()

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
-from harness import quantities, readable, statistics, store, tables
-from harness.remarks import (
+from harness import quantities, store
+from harness.report import frames, inference, markup
+from harness.report.notes import (
     EQUIVALENCE,
     Campaign,
     Record,
@@ -85,33 +86,33 @@ def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: floa
     rows, tests, equivalences = [], [], []
     for spec, (a, b) in pairs.items():
         for dataset, split in columns:
-            values = [tables.group_scores_by_seed(runs, dataset, split) for runs in (a, b)]
+            values = [frames.group_scores_by_seed(runs, dataset, split) for runs in (a, b)]
             seeds = sorted(values[0].keys() & values[1].keys())
             differences = [values[1][s] - values[0][s] for s in seeds]
-            found = statistics.summary(differences)
-            means = [statistics.summary(list(v.values())).mean for v in values]
+            found = inference.summary(differences)
+            means = [inference.summary(list(v.values())).mean for v in values]
             rows.append((f"{spec}, {dataset}: {_number(means[0])} | {_number(means[1])}", found))
-            tests.append(statistics.signed_rank(differences))
-            equivalences.append(None if margin is None else statistics.paired_equivalence_p(differences, margin))
+            tests.append(inference.signed_rank(differences))
+            equivalences.append(None if margin is None else inference.paired_equivalence_p(differences, margin))
     lines = [
         "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean, p after Holm"
         + ("" if margin is None else f"; equivalent: {EQUIVALENCE}")
     ]
-    adjusted = zip(statistics.holm(tests), statistics.holm(equivalences), strict=True)
+    adjusted = zip(inference.holm(tests), inference.holm(equivalences), strict=True)
     for (what, found), (p, equal) in zip(rows, adjusted, strict=True):
         line = f"  {what}; n = {found.n}"
         if found.median is not None and found.mean is not None:
-            line += f", {statistics.signed(found.median)}"
+            line += f", {inference.signed(found.median)}"
             if found.ci_low is not None and found.ci_high is not None:
-                bounds = f"{statistics.signed(found.ci_low)}, {statistics.signed(found.ci_high)}"
-                line += f" [{bounds}; {found.ci_level:.3f}], {statistics.signed(found.mean)}"
-        line += ", not tested" if p is None else f", {statistics.p_text(p)}"
+                bounds = f"{inference.signed(found.ci_low)}, {inference.signed(found.ci_high)}"
+                line += f" [{bounds}; {found.ci_level:.3f}], {inference.signed(found.mean)}"
+        line += ", not tested" if p is None else f", {inference.p_text(p)}"
         if equal is not None:
-            verdict = "equivalent" if equal <= statistics.ALPHA else "not shown equivalent"
-            line += f"; {verdict} within {margin:g} points ({statistics.p_text(equal)})"
+            verdict = "equivalent" if equal <= inference.ALPHA else "not shown equivalent"
+            line += f"; {verdict} within {margin:g} points ({inference.p_text(equal)})"
         lines.append(line)
     return lines
 
 
 def _number(value: float | None) -> str:
-    return readable.EMPTY if value is None else f"{value:.2f}"
+    return markup.EMPTY if value is None else f"{value:.2f}"

@@ -16,9 +16,10 @@ from benchmarks.base import UserError, interrupt, on_stop
 from benchmarks.nb201 import benchmark as benchmarks
 from benchmarks.nb201.benchmark import Benchmark
 from benchmarks.processor import cpu_has_bf16, cpu_name
-from harness import executors, on_ray, quantities, runner, store
+from harness import executors, quantities, runner, store
 from harness.campaign import Order, Setting, left_to_do, places_for, plans, prepare, resolve_preset, shard
-from harness.executors import Execution
+from harness.executors import ray
+from harness.executors.base import Execution
 from harness.output import tell
 from harness.progress import Progress, Waiting
 from harness.runner import Plan
@@ -77,20 +78,20 @@ def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], ex
     tell(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
     jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
     if jobs and execution.executor == "slurm" and not execution.wait:
-        from harness import on_slurm
+        from harness.executors import slurm
 
-        tell(f"job {on_slurm.submit(jobs, execution)} is queued; harness status {folder}, then harness report {folder}")
+        tell(f"job {slurm.submit(jobs, execution)} is queued; harness status {folder}, then harness report {folder}")
         return 0
     with Progress(left) as progress:
         if jobs:
             executors.execute(jobs, execution, progress.report)
     if any(folder.glob("runs/*/*/record.json")):
         on_stop(_end)
-        from harness import report  # and matplotlib
+        from harness.report import page  # and matplotlib
 
         with store.campaign_lock(folder), Waiting("drawing the report"):
-            report.write_report([folder], folder / "report")
-        report.show(folder)
+            page.write_report([folder], folder / "report")
+        page.show(folder)
     if progress.failed:
         tell(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
         return 1
@@ -205,7 +206,7 @@ def _belongs(asked: Mapping[str, Any]) -> None:
 def _execution(asked: Mapping[str, Any], on: str) -> Execution:
     executor, workers, on_gpu = str(asked["executor"]), asked["workers"], on.startswith("cuda")
     if asked["address"] is not None:
-        on_ray.reach(asked["address"])
+        ray.reach(asked["address"])
     if executor == "local" and workers is None:
         workers = 1 if on_gpu else cores()
     gpus = asked["gpus"] if asked["gpus"] is not None else float(on_gpu)

@@ -17,8 +17,8 @@ from benchmarks.nb201.benchmark import Benchmark
 from harness import conduct, diagnostics, quantities, scoring, store
 from harness.campaign import Setting, campaign_of
 from harness.progress import tell
-from harness.remarks import scored_by
-from harness.report import write_report
+from harness.report.notes import scored_by
+from harness.report.page import write_report
 from harness.specs import digest
 from searchers import base
 from searchers.base import suggestion

@@ -20,7 +20,7 @@ from benchmarks.processor import cpu_has_bf16, kernels_in_words, processor_in_wo
 from harness import campaign, runner
 from harness.output import tell
 from harness.progress import duration
-from harness.remarks import scored_by
+from harness.report.notes import scored_by
 from harness.specs import show_settings, show_value
 from searchers import base, plugins
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from harness import store
-from harness.remarks import planned_seeds, scored_by, searchers_of
+from harness.report.notes import planned_seeds, scored_by, searchers_of
 
 
 def status(folder: Path) -> str:

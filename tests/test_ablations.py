@@ -8,8 +8,8 @@ from scipy import stats
 
 from benchmarks.base import UserError
 from benchmarks.nb201 import cell
-from harness import readable, statistics
-from harness.ablations import ablation_table, sentences
+from harness.report import inference, markup
+from harness.report.ablations import ablation_table, sentences
 from harness.specs import parse_ablations
 from searchers import base
 
@@ -18,7 +18,7 @@ def test_signed_rank_is_scipy_s_without_ties():
     rng = np.random.default_rng(0)
     for n in (2, 5, 9, 20):
         d = rng.normal(0.4, 1, n)
-        assert statistics.signed_rank(d) == pytest.approx(stats.wilcoxon(d, method="exact").pvalue)
+        assert inference.signed_rank(d) == pytest.approx(stats.wilcoxon(d, method="exact").pvalue)
 
 
 @pytest.mark.parametrize("d", [[1, 1, -2, 3, 0, 3], [0, 0, 5, 5, 5], [2, -2], [0.1 + 0.2, 0.3, -0.3, 4]])
@@ -31,17 +31,17 @@ def test_signed_rank_with_ties_and_zeros_over_all_signs(d):
         [sum(r for r, s in zip(ranks, p, strict=True) if s) for p in itertools.product((0, 1), repeat=len(ranks))]
     )
     expected = min(1.0, 2 * min((sums <= observed).mean(), (sums >= observed).mean()))
-    assert statistics.signed_rank(d) == pytest.approx(expected)
+    assert inference.signed_rank(d) == pytest.approx(expected)
 
 
 def test_signed_rank_of_nothing_and_of_many():
-    assert statistics.signed_rank([]) is None
-    assert statistics.signed_rank([1.0]) is None
-    assert statistics.signed_rank([0.0, 0.0, 0.0]) == 1.0
-    assert statistics.signed_rank([1.0] * 5) == 2 / 32
-    assert statistics.signed_rank(np.ones(500)) == 2.0**-499
+    assert inference.signed_rank([]) is None
+    assert inference.signed_rank([1.0]) is None
+    assert inference.signed_rank([0.0, 0.0, 0.0]) == 1.0
+    assert inference.signed_rank([1.0] * 5) == 2 / 32
+    assert inference.signed_rank(np.ones(500)) == 2.0**-499
     big = np.random.default_rng(1).normal(0.1, 1, 300)
-    assert statistics.signed_rank(big) == pytest.approx(stats.wilcoxon(big, method="exact").pvalue, rel=1e-9)
+    assert inference.signed_rank(big) == pytest.approx(stats.wilcoxon(big, method="exact").pvalue, rel=1e-9)
 
 
 def test_every_declared_ablation_is_a_valid_and_different_setting():
@@ -100,7 +100,7 @@ def test_differences_are_of_the_same_seed():
     assert first["p"] == pytest.approx(2 / 64)
     assert first["p_holm"] == pytest.approx(4 / 64)  # the smaller of two
     assert (second["n"], second["difference"], second["p"], second["p_holm"]) == (4, 0, 1, 1)
-    text = readable.to_markdown(readable.readable_ablations(frame))
+    text = markup.to_markdown(markup.readable_ablations(frame))
     assert "| part | n | d median difference | d mean difference | d p | d same answer |" in text
     assert "| no x ([x=1]) | 6 | −3.50 [−6.00, −1.00; 0.969] | −3.50 | 0.062 | 1 of 6 |" in text
     assert "Below 7 pairs no p can reach that" in text  # 2 / 2^7 x 2 tests = 0.031
@@ -113,7 +113,7 @@ def test_an_ablation_that_differs_is_said_in_words_and_in_bold():
     records += [record("s-2", k, 90.0) for k in range(10)]
     frame = ablation_table(records, ABOUT)
     assert list(frame["verdict"]) == ["worse", "constant"]
-    text = readable.to_markdown(readable.readable_ablations(frame))
+    text = markup.to_markdown(markup.readable_ablations(frame))
     assert "| no x ([x=1]) | 10 | **−5.50 [−9.00, −2.00]** | −5.50 | **0.0039** | 10 of 10 |" in text
     assert "order-statistic interval of level 0.979" in text
     assert sentences(frame) == [

@@ -20,7 +20,8 @@ from records import records, timeless
 from benchmarks.base import UserError
 from benchmarks.nb201 import digits
 from benchmarks.nb201.benchmark import open_nb201
-from harness import campaign, executors, runner, store
+from harness import campaign, runner, store
+from harness.executors import local
 from harness.specs import parse_specs
 
 HERE = Path(__file__).parent
@@ -296,7 +297,7 @@ def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
     events = []
     with store.claim(jobs[0][1]) as mine:
         assert mine
-        executors.here(jobs, lambda number, event: events.append((number, *event)), patient=False)
+        local.here(jobs, lambda number, event: events.append((number, *event)), patient=False)
     assert events == [(0, "elsewhere"), (1, "elsewhere"), (2, "started"), (2, "record")]
 
 

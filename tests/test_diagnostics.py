@@ -11,7 +11,8 @@ from test_tables import make_campaign, make_record
 from benchmarks.base import NetworkSize, UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201.benchmark import open_benchmark
-from harness import diagnostics, findings, remarks, runner, steps, store, tables
+from harness import diagnostics, runner, steps, store
+from harness.report import frames, notes, plots_search
 from searchers import base
 from searchers.random_search import RandomSearch
 
@@ -56,9 +57,9 @@ def test_swarm_diversity_is_kept_a_generation_each_and_drawn_over_epochs():
     records = [make_record("gicso", 0, 93.0, swarm_diversity=watch.found()["swarm_diversity"])]
     records.append(make_record("gicso", 1, 93.0, swarm_diversity=[[1.5, 4.0], [2.0, 2.5]]))  # switched earlier
     campaign = make_campaign({"gicso": "one-shot", "darts": "one-shot"}, [0, 1])
-    (line,) = findings.diversity(records, campaign).axes[0].lines
+    (line,) = plots_search.diversity(records, campaign).axes[0].lines
     assert line.get_xydata().tolist() == [[1.5, 3.0], [2.0, 2.0], [2.5, 1.0], [3.0, 0.5]]
-    assert findings.diversity([make_record("darts", 0, 93.0)], campaign) is None
+    assert plots_search.diversity([make_record("darts", 0, 93.0)], campaign) is None
 
 
 def test_a_swarm_tells_its_diversity_after_every_generation(monkeypatch):
@@ -195,17 +196,17 @@ def test_the_table_of_diagnostics_by_hand():
     records[1]["one_shot"] = one_shot | {"spearman": 0.7, "spearman_good": 0.1}
     records[2] |= {"cell": skips, "collapsed": True}
     campaign = make_campaign({"a": "one-shot"}, [0, 1, 2])
-    (row,) = tables.diagnostics(records, campaign).to_dict("records")
+    (row,) = frames.diagnostics(records, campaign).to_dict("records")
     assert (row["n"], row["collapsed"], row["distinct_cells"], row["modal_share"]) == (3, 1, 2, pytest.approx(2 / 3))
     assert row["modal_cell"] == records[0]["cell"]
     # twice (2 none, 1 skip, 3 convolutions 3×3), once six skips
     assert (row["none"], row["skip_connect"], row["nor_conv_3x3"]) == (pytest.approx(4 / 3), pytest.approx(8 / 3), 2)
     assert (row["answer_changes"], row["alpha_entropy"], row["alpha_change"]) == (1, 0.5, pytest.approx(2 / 3))
     assert (row["one_shot_spearman"], row["one_shot_spearman_good"]) == (pytest.approx(0.6), pytest.approx(0.1))
-    said = "\n".join(remarks.warnings(records, campaign))
+    said = "\n".join(notes.warnings(records, campaign))
     assert "The architecture parameters did not move: a 1 of 3 runs" in said
     of_queries = [r | {"kind": "multi-trial"} for r in records]  # α of the best cell seen
-    assert "did not move" not in "\n".join(remarks.warnings(of_queries, campaign))
+    assert "did not move" not in "\n".join(notes.warnings(of_queries, campaign))
 
 
 def test_alphas_are_traced_with_the_cell_without_none():

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from test_report import two_searchers, write_campaign
 
-from harness import report
+from harness.report.page import write_report
 
 PROBE = """<script>
 const runs = document.getElementById("filter").closest("details").querySelector("table");
@@ -37,7 +37,7 @@ def page(tmp_path_factory):
         pytest.skip("no Chromium on this machine")
     records, campaign = two_searchers()
     folder = write_campaign(tmp_path_factory.mktemp("page") / "c", records, campaign)
-    report.write_report([folder])
+    write_report([folder])
     html = folder / "report" / "probed.html"
     text = (folder / "report" / "report.html").read_text(encoding="utf-8")
     html.write_text(text.replace("</body>", PROBE + "</body>"), encoding="utf-8")

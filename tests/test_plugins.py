@@ -1,5 +1,6 @@
 """Searchers of other packages: a broken one costs a line, a changed one makes new runs, a mistake is named."""
 
+import multiprocessing
 import re
 import sys
 import textwrap
@@ -15,7 +16,10 @@ from planned import plan_for, plans_for
 
 from benchmarks.base import Space, UserError
 from benchmarks.nb201 import digits
-from harness import campaign, executors, remarks, report, runner, show, state, steps, store
+from harness import campaign, runner, show, state, steps, store
+from harness.executors import local
+from harness.executors.base import unseen
+from harness.report import notes, page
 from harness.specs import parse_specs
 from searchers import base, plugins
 from searchers.base import Budget, SearchTask, Step
@@ -186,7 +190,7 @@ def test_the_lists_name_what_is_broken_and_keep_the_others(harness, site):
 
 
 def test_a_name_that_is_taken_is_said(harness, site, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "write_report", lambda folders, out: None)
+    monkeypatch.setattr(page, "write_report", lambda folders, out: None)
     twice = {"a": "taken_plugin:Mine"}
     site.install("first", {"taken_plugin.py": GOOD.replace('"mine"', '"a"')}, twice | {"random": "taken_plugin:Mine"})
     site.install("second", {}, twice)
@@ -248,7 +252,7 @@ def test_the_code_of_a_single_module_and_below_a_namespace_is_found(site):
 
 
 def test_a_changed_package_makes_its_runs_new_ones(harness, site, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "write_report", lambda folders, out: None)
+    monkeypatch.setattr(page, "write_report", lambda folders, out: None)
     out = tmp_path / "c"
     command = ("run", *SMOKE, "--searchers", "random,mine", "--out", out, "--seeds")
     site.mine(GOOD)
@@ -303,8 +307,8 @@ def test_reports_name_the_packages_and_warn_of_several_versions():
         environment = {"harness": "0.1.0", "git": "abc", "plugin": f"my-package {version}", "plugin_source": source}
         return {"status": "done", "environment": environment}
 
-    assert remarks.revisions([record("aaa")]) == ["abc", "my-package 1.0 (source aaa)"]
-    assert remarks._revisions([record("aaa"), record("bbb", "1.1")]) == {
+    assert notes.revisions([record("aaa")]) == ["abc", "my-package 1.0 (source aaa)"]
+    assert notes._revisions([record("aaa"), record("bbb", "1.1")]) == {
         "the program": ["abc"],
         "my-package": ["my-package 1.0 (source aaa)", "my-package 1.1 (source bbb)"],
     }
@@ -583,7 +587,7 @@ def test_a_run_that_begins_anew_says_so_also_in_its_record(site, tmp_path):
     folder.mkdir(parents=True)
     older = {"plugin": "mine-plugin 0.9", "plugin_source": "0" * 12}
     (folder / "checkpoint.pt").write_bytes(store.checkpoint_bytes({"key": "older", "environment": older}))
-    record = runner.run(plan, folder, executors.unseen)
+    record = runner.run(plan, folder, unseen)
     (note,) = record["notes"]
     assert "checkpoint.pt: made with other code of mine: mine-plugin 0.9 (source 000000000000), now mine-plug" in note
     assert note.endswith("; set aside, the run begins anew")
@@ -608,8 +612,8 @@ def test_an_exit_costs_its_run_and_not_the_worker(site, tmp_path, monkeypatch):
         if "record" in event:
             ended[planned[number].seed] = event["record"]["error"]
 
-    context = executors.multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("spawn")
     monkeypatch.setattr(context, "Process", lambda **how: started.append(1) or type(context).Process(**how))
-    executors.processes(jobs, 2, report)
+    local.processes(jobs, 2, page)
     assert ended == {0: None, 1: "SystemExit: 3", 2: None}
     assert len(started) == 2

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness import power
-from harness import statistics as s
+from harness.report import inference as s
+from harness.report import power
 
 
 def test_power_note_says_what_can_be_reached_before_anything_runs():

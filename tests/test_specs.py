@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 from benchmarks.base import UserError
 from harness import quantities, schema
 from harness.compare import compare
-from harness.remarks import Asked
+from harness.report.notes import Asked
 from harness.specs import parse_seeds, parse_specs
 from searchers import base
 

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from harness import statistics as s
+from harness.report import inference as s
 
 
 def brute_force_p(a: list[float], b: list[float]) -> float:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness import power, readable, remarks, statistics, tables
-from harness.remarks import Asked
+from harness.report import frames, inference, markup, notes, power
+from harness.report.notes import Asked
 
 SPACE = {
     "cifar10": (91.61, 94.37, 87.06),
@@ -119,7 +119,7 @@ def two_searchers() -> tuple[list[dict], dict]:
 
 def test_results_table_is_the_contract_with_hand_worked_numbers():
     records, campaign = two_searchers()
-    frame = tables.results_table(records, campaign)
+    frame = frames.results_table(records, campaign)
     assert ",".join(frame.columns) == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
         "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
@@ -151,24 +151,24 @@ def test_results_table_is_the_contract_with_hand_worked_numbers():
 
 def test_columns_without_none_are_apart():
     records = [make_record("gicso", s, 90.0, scores=make_scores(90.0, without=93.0 + s)) for s in range(2)]
-    frame = tables.results_table(records, make_campaign({"gicso": "one-shot"}, [0, 1]))
+    frame = frames.results_table(records, make_campaign({"gicso": "one-shot"}, [0, 1]))
     row = frame.query("dataset == 'cifar10' and split == 'test'").iloc[0]
     assert (row["mean"], row["std"], row["mean_without_none"]) == (90.0, 0.0, 93.5)
     assert row["std_without_none"] == pytest.approx(0.5**0.5)
 
 
 def test_csv_leaves_empty_what_is_not_known():
-    frame = tables.results_table([make_record("gicso", 0, 93.1)], make_campaign({"gicso": "one-shot"}, [0]))
-    row = next(csv.DictReader(io.StringIO(tables.to_csv(frame))))
+    frame = frames.results_table([make_record("gicso", 0, 93.1)], make_campaign({"gicso": "one-shot"}, [0]))
+    row = next(csv.DictReader(io.StringIO(frames.to_csv(frame))))
     assert (row["n"], row["epochs"], row["mean"]) == ("1", "200", "91.1")
     assert [row[c] for c in ("std", "ci_low", "ci_high", "ci_level", "std_without_none")] == [""] * 5
-    assert "nan" not in tables.to_csv(frame).lower()
+    assert "nan" not in frames.to_csv(frame).lower()
 
 
 def test_comparisons_are_one_family_of_searchers_times_datasets():
     values = {"gicso": 94.0, "darts": 54.0, "random": 93.0}
     records = [make_record(k, s, v + s / 10) for k, v in values.items() for s in range(5)]
-    frame = tables.comparisons(records, make_campaign(dict.fromkeys(values, "one-shot"), list(range(5))))
+    frame = frames.comparisons(records, make_campaign(dict.fromkeys(values, "one-shot"), list(range(5))))
     assert ",".join(frame.columns) == (
         "dataset,split,a,b,n_a,n_b,test,p,p_holm,effect,effect_low,effect_high,margin,p_equivalence,verdict"
     )
@@ -180,7 +180,7 @@ def test_comparisons_are_one_family_of_searchers_times_datasets():
     assert set(frame["verdict"]) == {"better"}
     assert set(frame["split"]) == {"test"}
     assert (frame["effect_low"] < 1).all()  # 5 seeds of 5 leave some doubt
-    reverse = tables.comparisons(records, make_campaign({"darts": "one-shot", "gicso": "one-shot"}, list(range(5))))
+    reverse = frames.comparisons(records, make_campaign({"darts": "one-shot", "gicso": "one-shot"}, list(range(5))))
     assert list(reverse.query("b == 'gicso'")["verdict"]) == ["worse"] * 3
 
 
@@ -188,14 +188,14 @@ def test_constant_single_and_missing_groups_have_no_zero_and_no_nan_words():
     records = [make_record("a", s, 54.3) for s in range(5)] + [make_record("b", s, 54.3) for s in range(5)]
     campaign = make_campaign({"a": "one-shot", "b": "one-shot", "c": "one-shot", "d": "one-shot"}, list(range(5)))
     records += [make_record("c", 0, 93.0)] + [failed("d", s, "boom") for s in range(5)]
-    frame = tables.comparisons(records, campaign).set_index(["b", "dataset"])
+    frame = frames.comparisons(records, campaign).set_index(["b", "dataset"])
     same = frame.loc[("b", "cifar10")]
     assert (same["p"], same["p_holm"], same["effect"], same["verdict"]) == (1.0, 1.0, 0.5, "constant")
     for other, n in (("c", 1), ("d", 0)):
         row = frame.loc[(other, "cifar10")]
         assert (row["n_b"], row["verdict"]) == (n, "not tested")
         assert np.isnan([row["p"], row["p_holm"], row["effect"]]).all()
-    text = tables.to_csv(frame.reset_index()[tables.COMPARISON_COLUMNS])
+    text = frames.to_csv(frame.reset_index()[frames.COMPARISON_COLUMNS])
     assert "nan" not in text.lower()
     assert "None" not in text
 
@@ -203,13 +203,13 @@ def test_constant_single_and_missing_groups_have_no_zero_and_no_nan_words():
 def test_margin_makes_equivalence_possible():
     records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
     campaign = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8)))
-    assert set(tables.comparisons(records, campaign)["verdict"]) == {"not distinguishable"}
-    frame = tables.comparisons(records, campaign, Asked(margin=0.5))
+    assert set(frames.comparisons(records, campaign)["verdict"]) == {"not distinguishable"}
+    frame = frames.comparisons(records, campaign, Asked(margin=0.5))
     assert set(frame["verdict"]) == {"equivalent"}
     assert frame["p_equivalence"].to_numpy() == pytest.approx(
         np.full(3, 3 / math.comb(16, 8))
     )  # all apart; Holm over 3
-    table = readable.readable_table(records, campaign, asked=Asked(margin=0.5))
+    table = markup.readable_table(records, campaign, asked=Asked(margin=0.5))
     said = "≈ those equivalent within 0.5 points (two one-sided tests, p ≤ 0.05 after Holm in a family of their own)."
     assert any(note.endswith(said) for note in table.footnotes)
     assert cells_of(table, "b")["cifar10 test"].text.endswith(" ≈")
@@ -219,7 +219,7 @@ def test_what_could_not_be_tested_is_not_called_alike():
     """No seed in common: no pair, no test."""
     records = [make_record("a", s, 93 + s / 10) for s in range(6)]
     records += [make_record("b", s, 93 + s / 10) for s in (6, 7, 8)]
-    frame = tables.comparisons(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0]), Asked(True, 0.5))
+    frame = frames.comparisons(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0]), Asked(True, 0.5))
     assert set(frame["verdict"]) == {"not tested"}
     assert frame[["p", "p_holm", "p_equivalence"]].isna().all(axis=None)
 
@@ -230,29 +230,29 @@ def test_a_table_of_some_cells_says_so(counts, held):
     columns = [column for splits in campaign["space"].values() for column in splits.values()]
     for column, count in zip(columns, counts, strict=True):
         column["cells"] = count
-    table = readable.readable_table(records, campaign)
+    table = markup.readable_table(records, campaign)
     said = f"{held} of 15,625 cells"
     assert cells_of(table, f"optimum (of {said})")["ImageNet16-120 test"].text == "47.31"
     assert cells_of(table, f"mean of {said}")["ImageNet16-120 test"].text == "33.59"
     (warning,) = table.warnings
     assert warning.startswith(f"The table holds {said}: optimum, mean, regret and the share beaten are of these")
     assert any(f"Scored by nb201: table.npz, {said}, sha256 {'ab' * 32}." in note for note in table.footnotes)
-    assert list(tables.results_table(records, campaign)["table_cells"]) == [*counts, *counts]
-    assert "all cells" not in readable.to_markdown(table) + readable.to_latex(table)
+    assert list(frames.results_table(records, campaign)["table_cells"]) == [*counts, *counts]
+    assert "all cells" not in markup.to_markdown(table) + markup.to_latex(table)
 
 
-def cells_of(table: readable.ReadableTable, method: str) -> dict[str, readable.Cell]:
+def cells_of(table: markup.ReadableTable, method: str) -> dict[str, markup.Cell]:
     row = next(r for g in table.groups for r in g.rows if r.method == method)
     return dict(zip(table.headings[1:], row.cells, strict=True))
 
 
 def test_readable_table_groups_by_kind_and_marks_the_best():
     records, campaign = two_searchers()
-    table = readable.readable_table(records, campaign)
+    table = markup.readable_table(records, campaign)
     assert [g.title for g in table.groups] == ["one-shot", "multi-trial", "the space"]
     gicso, rand = cells_of(table, "gicso"), cells_of(table, "random")
-    assert gicso["cifar10 test"] == readable.Cell("92.00 ± 1.58", second=True)
-    assert rand["cifar10 test"] == readable.Cell("93.34 ± 0.88", True)
+    assert gicso["cifar10 test"] == markup.Cell("92.00 ± 1.58", second=True)
+    assert rand["cifar10 test"] == markup.Cell("93.34 ± 0.88", True)
     assert (gicso["n"].text, gicso["search s"].text, rand["simulated s"].text) == ("5", "302", "12,000")
     assert cells_of(table, "optimum (of each column)")["ImageNet16-120 test"].text == "47.31"
     notes = " ".join(table.footnotes)
@@ -271,7 +271,7 @@ def test_runs_of_other_revisions_are_named_and_warned_of():
     records[0]["environment"] = records[0]["environment"] | {"git": "352f11100000-dirty", "source": "0123456789ab"}
     records[1]["environment"] = records[1]["environment"] | {"git": ""}  # an installed copy
     named = "352f11100000; source 0123456789ab; source a49f42c77202"
-    table = readable.readable_table(records, campaign)
+    table = markup.readable_table(records, campaign)
     assert any(note.endswith(f"Revision of the program: {named}.") for note in table.footnotes)
     assert table.warnings == [f"The runs come from several revisions of the program: {named}."]
 
@@ -279,7 +279,7 @@ def test_runs_of_other_revisions_are_named_and_warned_of():
 def test_a_run_resumed_by_another_revision_names_both():
     records, campaign = two_searchers()
     records[2]["begun_in"] = records[2]["environment"] | {"git": "a923c9f00000", "cpu": "Older CPU"}
-    table = readable.readable_table(records, campaign)
+    table = markup.readable_table(records, campaign)
     assert "The runs come from several revisions of the program: 352f11100000; a923c9f00000." in table.warnings
     assert any("several machines" in warning for warning in table.warnings)
 
@@ -292,9 +292,9 @@ def machines(*changes: dict[str, Any]) -> list[str]:
     records, campaign = two_searchers()
     for record, change in zip(records, changes, strict=False):
         record["environment"] = record["environment"] | change
-    warned = any("several machines" in text for text in readable.readable_table(records, campaign).warnings)
-    named = remarks.hardware(records[: len(changes)])
-    assert warned == (len(remarks.hardware(records)) > 1)
+    warned = any("several machines" in text for text in markup.readable_table(records, campaign).warnings)
+    named = notes.hardware(records[: len(changes)])
+    assert warned == (len(notes.hardware(records)) > 1)
     return named
 
 
@@ -318,19 +318,19 @@ def test_runs_made_without_torch_are_of_no_other_machine():
 
 def test_rows_that_read_the_same_are_both_bold():
     records = [make_record(k, 0, v) for k, v in (("a", 93.001), ("b", 93.0), ("c", 92.9))]
-    table = readable.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0]))
+    table = markup.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0]))
     assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [True, True, False]
 
 
 def test_one_seed_has_no_spread_and_says_so():
-    table = readable.readable_table([make_record("gicso", 0, 93.0)], make_campaign({"gicso": "one-shot"}, [0]))
+    table = markup.readable_table([make_record("gicso", 0, 93.0)], make_campaign({"gicso": "one-shot"}, [0]))
     assert cells_of(table, "gicso")["cifar10 test"].text == "93.00"
     assert "n = 1: no ± and no test (gicso)." in table.footnotes
 
 
 def test_failed_collapsed_and_missing_random_are_warned_of():
     records = [make_record("gicso", s, 93.0, collapsed=s < 2) for s in range(4)] + [failed("gicso", 4, "out\nof")]
-    table = readable.readable_table(records, make_campaign({"gicso": "one-shot"}, list(range(5))))
+    table = markup.readable_table(records, make_campaign({"gicso": "one-shot"}, list(range(5))))
     assert cells_of(table, "gicso")["n"].text == "4/5"
     assert any("gicso: 4 of 5 seeds: 1 failed (out)" in w for w in table.warnings)
     assert any("(collapsed, × in the dots): gicso 2 of 4 runs." in w for w in table.warnings)
@@ -340,9 +340,9 @@ def test_failed_collapsed_and_missing_random_are_warned_of():
 
 def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
     records, campaign = two_searchers()
-    table = readable.readable_table(records, campaign, published=True)
+    table = markup.readable_table(records, campaign, published=True)
     group = table.groups[-1]
-    assert len(group.rows) == len(readable.published_rows()) == 59
+    assert len(group.rows) == len(markup.published_rows()) == 59
     assert all(re.fullmatch(r"published \[\d+\]", r.note) for r in group.rows)
     assert not any(c.bold for r in group.rows for c in r.cells)
     darts, rea = cells_of(table, "DARTS-V1"), cells_of(table, "REA")
@@ -351,11 +351,11 @@ def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
         "10,890",
         "3",
     )
-    assert (rea["search s"].text, rea["simulated s"].text) == (readable.EMPTY, "12,000")
+    assert (rea["search s"].text, rea["simulated s"].text) == (markup.EMPTY, "12,000")
     assert rea["ImageNet16-120 valid"].text == "45.15 ± 0.89"
-    assert len(table.sources) == len({r["source"] for r in readable.published_rows()})
-    assert set(tables.comparisons(records, campaign)["b"]) == {"random"}
-    other = readable.readable_table(records, campaign | {"benchmark": "digits201"}, published=True)
+    assert len(table.sources) == len({r["source"] for r in markup.published_rows()})
+    assert set(frames.comparisons(records, campaign)["b"]) == {"random"}
+    other = markup.readable_table(records, campaign | {"benchmark": "digits201"}, published=True)
     assert other.groups[-1].title == "the space"
 
 
@@ -363,11 +363,11 @@ def test_imported_cells_join_as_a_group():
     records, campaign = two_searchers()
     clocks = dict.fromkeys(["search_seconds", "simulated_seconds", "evaluations"])
     records += [make_record("mine", s, 93.0, "imported", trajectory=[], **clocks) for s in range(2)]
-    table = readable.readable_table(records, campaign)
-    assert cells_of(table, "mine")["search s"].text == readable.EMPTY
+    table = markup.readable_table(records, campaign)
+    assert cells_of(table, "mine")["search s"].text == markup.EMPTY
     assert cells_of(table, "mine")["n"].text == "2"
     assert "imported" in [g.title for g in table.groups]
-    assert set(tables.comparisons(records, campaign)["b"]) == {"random", "mine"}
+    assert set(frames.comparisons(records, campaign)["b"]) == {"random", "mine"}
 
 
 HOSTILE = "a|b*c_d`e<script>alert(1)</script>$x^2$&{\\input{/etc/passwd}}%#~"
@@ -377,13 +377,13 @@ def test_hostile_text_stays_text():
     records = [failed("gicso", 0, HOSTILE), *(make_record("gicso", s, 93.0, spec=HOSTILE) for s in (1, 2))]
     campaign = make_campaign({"gicso": "one-shot"}, [0, 1, 2])
     campaign["searchers"][0]["spec"] = HOSTILE
-    table = readable.readable_table(records, campaign)
-    markdown = readable.to_markdown(table)
+    table = markup.readable_table(records, campaign)
+    markdown = markup.to_markdown(table)
     assert "<script>" not in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
     bars = {len(re.findall(r"(?<!\\)\|", line)) for line in rows}
     assert bars == {len(table.headings) + 1}  # no row gained a cell
-    latex = readable.to_latex(table)
+    latex = markup.to_latex(table)
     assert r"\textbackslash{}input\{/etc/passwd\}" in latex
     assert r"\input{" not in latex
     assert r"\$x\textasciicircum{}2\$\&" in latex
@@ -392,7 +392,7 @@ def test_hostile_text_stays_text():
 
 def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
     records = [make_record("gicso", 0, 93.0), failed("gicso", 1, "no `x` in {a|b} [c](d) __e__")]
-    markdown = readable.to_markdown(readable.readable_table(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
+    markdown = markup.to_markdown(markup.readable_table(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
     assert "- **Warning:** No random searcher in this campaign" in markdown
     assert (
         r"- **Warning:** gicso: 1 of 2 seeds: 1 failed (no \`x\` in {a\|b} [c]\(d) \_\_e\_\_); the rest is reported."
@@ -402,7 +402,7 @@ def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
 
 def test_latex_is_a_booktabs_table_of_equal_rows():
     records, campaign = two_searchers()
-    latex = readable.to_latex(readable.readable_table(records, campaign))
+    latex = markup.to_latex(markup.readable_table(records, campaign))
     for word in (r"\toprule", r"\midrule", r"\bottomrule", r"\cmidrule(lr){3-4}", r"\cmidrule(lr){7-8}"):
         assert word in latex
     assert r"\textbf{93.34 $\pm$ 0.88}" in latex
@@ -414,13 +414,13 @@ def test_latex_is_a_booktabs_table_of_equal_rows():
 
 def test_significance_is_marked_in_the_row_that_is_not_the_first():
     records = [make_record(k, s, v + s / 10) for k, v in {"a": 93.0, "b": 54.0, "c": 94.0}.items() for s in range(8)]
-    table = readable.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), list(range(8))))
+    table = markup.readable_table(records, make_campaign(dict.fromkeys("abc", "one-shot"), list(range(8))))
     assert cells_of(table, "a")["cifar10 test"].text == "93.35 ± 0.24"
     assert cells_of(table, "b")["cifar10 test"].text == "54.35 ± 0.24 ↓"
     assert cells_of(table, "c")["cifar10 test"].text == "94.35 ± 0.24 ↑"
     assert cells_of(table, "c")["cifar10 valid"].text == "92.35 ± 0.24"  # the validation columns are not tested
-    assert r"\underline{93.35 $\pm$ 0.24}" in readable.to_latex(table)
-    assert "*93.35 ± 0.24*" in readable.to_markdown(table)
+    assert r"\underline{93.35 $\pm$ 0.24}" in markup.to_latex(table)
+    assert "*93.35 ± 0.24*" in markup.to_markdown(table)
 
 
 def test_paired_comparisons_meet_at_the_same_seed():
@@ -429,27 +429,27 @@ def test_paired_comparisons_meet_at_the_same_seed():
     records = [make_record("a", s, v + 0.1) for s, v in enumerate(base)]
     records += [make_record("b", s, v) for s, v in enumerate(base)] + [make_record("b", 9, 10.0)]
     campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(7)))
-    paired = tables.comparisons(records, campaign, Asked(paired=True)).iloc[0]
-    assert (paired["n_a"], paired["n_b"], paired["effect"], paired["test"]) == (7, 7, 1.0, statistics.PAIRED)
+    paired = frames.comparisons(records, campaign, Asked(paired=True)).iloc[0]
+    assert (paired["n_a"], paired["n_b"], paired["effect"], paired["test"]) == (7, 7, 1.0, inference.PAIRED)
     assert paired["p"] == pytest.approx(2 / 2**7)
     assert (paired["p_holm"], paired["verdict"]) == (pytest.approx(6 / 2**7), "better")
-    assert tables.comparisons(records, campaign).iloc[0]["verdict"] == "not distinguishable"
-    within = tables.comparisons(records, campaign, Asked(paired=True, margin=0.5)).iloc[0]
+    assert frames.comparisons(records, campaign).iloc[0]["verdict"] == "not distinguishable"
+    within = frames.comparisons(records, campaign, Asked(paired=True, margin=0.5)).iloc[0]
     assert within["verdict"] == "equivalent"
 
 
 def test_imported_cells_are_never_paired_and_were_planned_by_nobody():
     records, campaign = two_searchers()
     records += [make_record("mine", s, 93.0 + s / 10, "imported", trajectory=[]) for s in range(2)]
-    frame = tables.comparisons(records, campaign, Asked(paired=True)).set_index(["b", "dataset"])
-    assert frame.loc[("random", "cifar10"), "test"] == statistics.PAIRED
-    assert frame.loc[("mine", "cifar10"), "test"] == statistics.EXACT
+    frame = frames.comparisons(records, campaign, Asked(paired=True)).set_index(["b", "dataset"])
+    assert frame.loc[("random", "cifar10"), "test"] == inference.PAIRED
+    assert frame.loc[("mine", "cifar10"), "test"] == inference.EXACT
     assert tuple(frame.loc[("mine", "cifar10"), ["n_a", "n_b"]]) == (5, 2)
-    notes = readable.readable_table(records, campaign).footnotes
+    notes = markup.readable_table(records, campaign).footnotes
     assert f"Power: {power.power_note(5, 5, 6)}." in notes
     assert not any("With the runs there are" in note for note in notes)
     records = [r for r in records if (r["label"], r["seed"]) != ("random", 4)]
-    notes = readable.readable_table(records, campaign).footnotes
+    notes = markup.readable_table(records, campaign).footnotes
     assert f"With the runs there are (fewest: random): {power.power_note(5, 4, 6)}." in notes
 
 
@@ -458,17 +458,17 @@ def test_imported_cells_are_no_blocks_of_the_ranks():
     searchers = dict.fromkeys("abc", "one-shot")
     records = [make_record(k, s, 90.0 + s + i) for i, k in enumerate(searchers) for s in range(5)]
     campaign = make_campaign(searchers, list(range(5)))
-    alone = tables.ranks_table(records, campaign)
+    alone = frames.ranks_table(records, campaign)
     assert len(alone) == 9
     for seeds in (range(5), range(777, 780)):
         imported = [make_record("mine", s, 99.0, "imported", trajectory=[]) for s in seeds]
-        assert tables.ranks_table(records + imported, campaign).equals(alone)
+        assert frames.ranks_table(records + imported, campaign).equals(alone)
 
 
 def test_the_power_of_pairs_counts_the_seeds_that_both_have():
     records = [make_record("a", s, 90.0 + s) for s in range(5, 15)] + [make_record("b", s, 91.0) for s in range(12, 22)]
     campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(5, 22)))
-    notes = readable.readable_table(records, campaign, asked=Asked(paired=True)).footnotes
+    notes = markup.readable_table(records, campaign, asked=Asked(paired=True)).footnotes
     assert f"With the runs there are (fewest: b): {power.power_note(3, 3, 3, paired=True)}." in notes
 
 
@@ -478,24 +478,24 @@ def test_ablations_are_tested_in_their_own_table_and_marked_in_the_main_one():
     records = [make_record(k, s, v + s / 10) for k, v in values.items() for s in range(12)]
     campaign = make_campaign(dict.fromkeys(values, "one-shot"), list(range(12)))
     campaign["ablations"] = {"of": "gicso", "rows": {"gicso-1": "no p"}}
-    assert set(tables.comparisons(records, campaign)["b"]) == {"darts"}
-    table = readable.readable_table(records, campaign)
+    assert set(frames.comparisons(records, campaign)["b"]) == {"darts"}
+    table = markup.readable_table(records, campaign)
     assert cells_of(table, "gicso-1")["cifar10 test"].text.endswith(" ↓")
     assert not cells_of(table, "darts")["cifar10 test"].text.endswith(("↑", "↓"))
     assert any(", for ablations gicso (signed ranks" in note for note in table.footnotes)
     assert f"Power: {power.power_note(12, 12, 3)}." in table.footnotes
     alone = [r for r in records if r["label"] != "darts"]
     campaign["searchers"] = [s for s in campaign["searchers"] if s["label"] != "darts"]
-    table = readable.readable_table(alone, campaign)
+    table = markup.readable_table(alone, campaign)
     assert f"Power: {power.power_note(12, 12, 3, paired=True)}." in table.footnotes
     assert table.warnings == []  # no random searcher is missed
 
 
 def test_a_row_that_is_not_complete_is_not_the_best():
     records = [make_record("a", s, 93.0) for s in range(3)] + [make_record("b", 0, 94.0)]
-    table = readable.readable_table(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0, 1, 2]))
+    table = markup.readable_table(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0, 1, 2]))
     assert cells_of(table, "a")["cifar10 test"].bold
-    assert cells_of(table, "b")["cifar10 test"] == readable.Cell("94.00")
+    assert cells_of(table, "b")["cifar10 test"] == markup.Cell("94.00")
 
 
 @pytest.mark.parametrize("sign", [{"at_chance": True}, {"one_shot": {"losses": [2.0, math.nan]}}])
@@ -504,25 +504,25 @@ def test_a_row_with_a_supernet_at_chance_is_warned_of_and_not_the_best(sign):
     records = [make_record(name, s, v) for name, v in (("a", 94.0), ("b", 93.0), ("c", 92.0)) for s in range(2)]
     records[1] |= sign
     campaign = make_campaign(dict.fromkeys("abc", "one-shot"), [0, 1])
-    table = readable.readable_table(records, campaign)
+    table = markup.readable_table(records, campaign)
     assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [False, True, False]
     assert [cells_of(table, m)["cifar10 test"].second for m in "abc"] == [False, False, True]
     assert any(re.match(r"The supernet ended at chance, .*: a 1 of 2 runs; what", w) for w in table.warnings)
     records[1]["status"] = "failed"
-    assert "at chance" not in " ".join(readable.readable_table(records, campaign).warnings)
+    assert "at chance" not in " ".join(markup.readable_table(records, campaign).warnings)
 
 
 def test_how_each_searcher_chose_its_cell_is_said_where_the_campaign_says_it():
     names = ["darts", "darts-0", "cso", "cso-1", "random", "imp"]
     campaign = make_campaign(dict.fromkeys(names, "one-shot") | {"imp": "imported"}, [0])
     records = [make_record(name, 0, 93.0) for name in names]
-    notes = readable.readable_table(records, campaign).footnotes
+    notes = markup.readable_table(records, campaign).footnotes
     assert "The answered cell is that of the last step (darts, cso, random)." in notes
     for k, row in enumerate(campaign["searchers"][:5]):
         row["answer_rule"] = "the arg-max" if k < 3 else "the best"
-    notes = readable.readable_table(records, campaign).footnotes
+    notes = markup.readable_table(records, campaign).footnotes
     assert "The answered cell is the arg-max (darts, cso); the best (cso-1, random)." in notes
-    alone = readable.readable_table(records[-1:], campaign | {"searchers": campaign["searchers"][-1:]}).footnotes
+    alone = markup.readable_table(records[-1:], campaign | {"searchers": campaign["searchers"][-1:]}).footnotes
     assert "answered cell" not in " ".join(alone)
     assert "batch statistics" not in " ".join(alone)
 
@@ -530,7 +530,7 @@ def test_how_each_searcher_chose_its_cell_is_said_where_the_campaign_says_it():
 def test_nearly_equal_alphas_and_disconnected_answers_are_warned_of():
     changes = [{"alpha_entropy": 0.9996, "alpha_change": 0.05}, {"alpha_entropy": 0.9, "disconnected": True}]
     records = [make_record("darts", s, 93.0, **change) for s, change in enumerate(changes)]
-    text = " ".join(readable.readable_table(records, make_campaign({"darts": "one-shot"}, [0, 1])).warnings)
+    text = " ".join(markup.readable_table(records, make_campaign({"darts": "one-shot"}, [0, 1])).warnings)
     assert "ended nearly equal (softmax entropy above 0.999 of 1): darts 1 of 2 runs;" in text
     assert "depends on no input (disconnected): darts 1 of 2 runs." in text
 
@@ -541,7 +541,7 @@ def test_ranks_are_over_the_seeds_that_all_have():
     records.append(make_record("a", 7, 10.0))
     records += [failed("d", s, "boom") for s in range(3)]  # who never finished is not ranked
     campaign = make_campaign(dict.fromkeys("abcd", "one-shot"), [0, 1, 2, 7])
-    ranked, found = tables.rank_tests(records, campaign)
+    ranked, found = frames.rank_tests(records, campaign)
     ranks = found["cifar10"]
     assert ([s["label"] for s in ranked], ranks.blocks) == (["a", "b", "c"], 3)
     # seed 0: 1 2 3; seed 1: a and c share 1 and 2; seed 2: a and b share 1 and 2
@@ -549,17 +549,17 @@ def test_ranks_are_over_the_seeds_that_all_have():
 
 
 def test_published_rows_cite_entries_that_there_are():
-    known = set(re.findall(r"^@\w+\{([^,]+),", readable.published_bibtex(), re.MULTILINE))
-    cited = {row["bibkey"] for row in readable.published_rows()} - {""}
+    known = set(re.findall(r"^@\w+\{([^,]+),", markup.published_bibtex(), re.MULTILINE))
+    cited = {row["bibkey"] for row in markup.published_rows()} - {""}
     assert cited <= known
     assert known - cited == {"dong2021natsbench"}
-    latex = readable.to_latex(readable.readable_table(*two_searchers(), published=True))
+    latex = markup.to_latex(markup.readable_table(*two_searchers(), published=True))
     assert r"~\cite{liu2019darts} & 3 &" in latex
 
 
 def test_runs_table_has_a_row_a_run():
     records = [make_record("a", 3, 93.0), failed("a", 4, "boom")]
-    first, second = tables.to_csv(tables.runs_table(records, make_campaign({"a": "one-shot"}, [3, 4]))).splitlines()[1:]
+    first, second = frames.to_csv(frames.runs_table(records, make_campaign({"a": "one-shot"}, [3, 4]))).splitlines()[1:]
     assert first.startswith("a,a,a,one-shot,3,done,9930,|nor_conv_3x3~0|")
     assert first.endswith(",91,93,71,73,44,46")
     assert second.startswith("a,a,a,one-shot,4,failed,,")

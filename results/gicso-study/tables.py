@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import statistics
+from harness.report import inference
 from harness.store import load_record, read_trace
 
 
 def interval(values: list[float], digits: int) -> str:
-    found = statistics.summary(values)
+    found = inference.summary(values)
     if found.median is None:
         return "–"
     if found.ci_low is None or found.ci_high is None:
@@ -34,7 +34,7 @@ def interval(values: list[float], digits: int) -> str:
 
 def compared(values: pd.Series, reference: pd.Series) -> str:
     """Three cells of a row, from values by seed: n, mean ± std, and the differences to the reference by seed."""
-    found = statistics.summary(values)
+    found = inference.summary(values)
     spread = "" if found.std is None else f" ± {found.std:.1f}"
     return f"{found.n} | {found.mean:.1f}{spread} | {interval((values - reference).dropna().tolist(), 1)}"
 

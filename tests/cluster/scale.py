@@ -21,9 +21,10 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from harness import campaign, conduct, executors, runner, store  # noqa: E402
+from harness import campaign, conduct, runner, store  # noqa: E402
 from harness.campaign import Order  # noqa: E402
-from harness.report import write_report  # noqa: E402
+from harness.executors import local  # noqa: E402
+from harness.report.page import write_report  # noqa: E402
 from harness.specs import parse_specs  # noqa: E402
 from harness.status import status  # noqa: E402
 from searchers import base  # noqa: E402
@@ -65,7 +66,7 @@ def measure(runs: int, table: Path | None, data: Path | None) -> dict[str, float
         campaign.prepare(folder, setting, specs, seeds, about, Order(print), ExitStack())
         left = timed("looking for what is left", lambda: campaign.left_to_do(folder, planned, print))
         jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
-        timed("claiming and making", lambda: executors.here(jobs, lambda number, event: None))
+        timed("claiming and making", lambda: local.here(jobs, lambda number, event: None))
         timed("looking again", lambda: campaign.left_to_do(folder, planned, print))
         timed("status", lambda: status(folder))
         timed("report", lambda: write_report([folder], folder / "report"))

@@ -12,10 +12,10 @@ import pandas as pd
 
 from benchmarks.nb201.cell import from_index
 from benchmarks.nb201.functions import function_name
-from harness import statistics
-from harness.power import pairs_needed
-from harness.remarks import Campaign, Record, ablated, done, score_columns
-from harness.tables import group_scores_by_seed
+from harness.report import inference
+from harness.report.frames import group_scores_by_seed
+from harness.report.notes import Campaign, Record, ablated, done, score_columns
+from harness.report.power import pairs_needed
 
 # fmt: off
 COLUMNS = [
@@ -46,8 +46,8 @@ def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFram
             )
             seeds = sorted(with_it.keys() & without_it.keys())
             a, b = [without_it[s] for s in seeds], [with_it[s] for s in seeds]
-            found = statistics.summary([x - y for x, y in zip(a, b, strict=True)])
-            test = statistics.compare_paired(a, b) if split == "test" else statistics.UNTESTED
+            found = inference.summary([x - y for x, y in zip(a, b, strict=True)])
+            test = inference.compare_paired(a, b) if split == "test" else inference.UNTESTED
             rows.append(
                 {"searcher": specs[default], "ablation": name, "label": label, "spec": specs[label]}
                 | {"dataset": dataset, "split": split, "n": found.n, "same_answer": same}
@@ -56,8 +56,8 @@ def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFram
                 | {"p": test.p, "test": test, "a": a, "b": b}
             )
     tested = [row for row in rows if row["split"] == "test"]
-    for row, p in zip(tested, statistics.holm([row["p"] for row in tested]), strict=True):
-        row |= {"p_holm": p, "verdict": statistics.verdict(row["a"], row["b"], row["test"], p)}
+    for row, p in zip(tested, inference.holm([row["p"] for row in tested]), strict=True):
+        row |= {"p_holm": p, "verdict": inference.verdict(row["a"], row["b"], row["test"], p)}
     return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(NUMBERS, "float64"))
 
 
@@ -79,8 +79,8 @@ def sentences(frame: pd.DataFrame) -> list[str]:
     for name, part in tested.groupby("ablation", sort=False):
         told = [row for row in part.to_dict("records") if row["verdict"] in ("better", "worse")]
         said = [
-            f"{row['verdict']} on {row['dataset']} (median {statistics.signed(row['difference'])} points, mean "
-            f"{statistics.signed(row['mean_difference'])}, {statistics.p_text(row['p_holm'])}, n = {row['n']})"
+            f"{row['verdict']} on {row['dataset']} (median {inference.signed(row['difference'])} points, mean "
+            f"{inference.signed(row['mean_difference'])}, {inference.p_text(row['p_holm'])}, n = {row['n']})"
             for row in told
         ]
         if told:

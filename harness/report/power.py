@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from harness.statistics import ALPHA, exact, mann_whitney, rank_sum_ways, signed_rank_chances
+from harness.report.inference import ALPHA, exact, mann_whitney, rank_sum_ways, signed_rank_chances
 
 POWER = 0.8
 MANY = 500  # seeds beyond which none is advised, and the detectable shift is the asymptotic one

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
-from harness import executors, store
-from harness.executors import Execution, Job, Report
+from harness import store
+from harness.executors import base, local
+from harness.executors.base import Execution, Job, Report
 from harness.output import tell
 from harness.progress import Progress
 from harness.runner import Plan
@@ -39,7 +40,7 @@ def submit(jobs: Sequence[Job], how: Execution) -> str:
     for command in ("sbatch", "srun"):
         if shutil.which(command) is None:
             raise UserError(f"--executor slurm: no {command} on this machine; start it where Slurm's commands are")
-    folder = executors.campaign_folder(jobs) / "slurm"
+    folder = base.campaign_folder(jobs) / "slurm"
     folder.mkdir(exist_ok=True)
     listing = folder / f"jobs-{datetime.now():%Y%m%d-%H%M%S-%f}.json"
     store.write_json(listing, [[plan._asdict(), str(place)] for plan, place in jobs])
@@ -78,7 +79,7 @@ class Task:
         start = len(jobs) * task // self.tasks  # or all of them would try to claim the first run first
         jobs = [*jobs[start:], *jobs[:start]]
         with Progress([plan for plan, _ in jobs]) as progress:  # for the task's log
-            executors.here(jobs, progress.report, patient=False)
+            local.here(jobs, progress.report, patient=False)
 
     def checkpoint(self, task: int) -> Any:
         """Called by submitit before the time limit: queue this task again; claims and checkpoints do the rest."""
@@ -98,11 +99,11 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
                 record = store.record_of(jobs[number][1], jobs[number][0].key)
                 event: dict[str, Any] = {"record": record}
                 if record is None and over >= 2:  # files may be seen late from another machine
-                    event = executors.lost(jobs[number], f"Slurm's job {job} ended without it; see slurm/")
+                    event = base.lost(jobs[number], f"Slurm's job {job} ended without it; see slurm/")
                 if event.get("record") is not None:
                     report(number, event)
                     left.remove(number)
-            executors.look(jobs, sorted(left), report)
+            base.look(jobs, sorted(left), report)
             over = 0 if _queued(job) else over + 1
     except KeyboardInterrupt:
         if job:

@@ -12,7 +12,10 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from benchmarks.nb201.cell import EDGES, OPERATIONS, from_index
-from harness.drawing import (
+from harness.report.frames import rank_tests
+from harness.report.inference import ALPHA, Ranks, number, p_text
+from harness.report.notes import Campaign, Record, done, runs_of, searchers_of, space_held
+from harness.report.plot_style import (
     GREY,
     INK,
     RASTER_FROM,
@@ -28,10 +31,7 @@ from harness.drawing import (
     short_name,
     style,
 )
-from harness.figures import GRID, held_entries, phase_changes
-from harness.remarks import Campaign, Record, done, runs_of, searchers_of, space_held
-from harness.statistics import ALPHA, Ranks, number, p_text
-from harness.tables import rank_tests
+from harness.report.plots_scores import GRID, held_entries, phase_changes
 
 OPERATION_COLOURS = dict(zip(OPERATIONS, ("#D9D9D9", "#E69F00", "#56B4E9", "#0072B2", "#009E73"), strict=True))
 

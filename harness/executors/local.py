@@ -1,10 +1,4 @@
-"""Where runs execute: in this process, in local worker processes, on Ray (on_ray.py), in a Slurm array (on_slurm.py).
-
-They know nothing of what a run is made of. Each takes (plan, folder) pairs and calls `report(number, event)` with the
-number of the pair: a dict with `line` at steps, with `record` at the end. Runs share nothing, so their order and the
-number of workers change no result. A run that another command on the same folder is making comes back to the end of
-the queue, until it is made or free.
-"""
+"""Runs in this process or in worker processes of this machine."""
 
 from __future__ import annotations
 
@@ -13,51 +7,21 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import TERMINAL, UserError, end_with_parent, interrupt, uninterrupted
-from harness import runner, store
+from benchmarks.base import TERMINAL, end_with_parent, interrupt, uninterrupted
+from harness import store
+from harness.executors.base import STOP_SECONDS, Execution, Job, Report, lost, made
 from harness.runner import Plan
-
-Job = tuple[Plan, Path]
-Report = Callable[[int, dict[str, Any]], None]
-LOOK_SECONDS = 2.0  # between two looks at how far runs on other machines are
-ELSEWHERE_SECONDS = 1.0  # until a run that somebody else is making is looked at again
-STOP_SECONDS = 0.7  # that workers have to save their last step boundary
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How runs are to be executed."""
-
-    executor: str = "local"
-    workers: int | None = None  # runs at a time; None: one in this process, on Ray what fits, on Slurm all
-    shard: tuple[int, int] | None = None  # part, parts
-    cpus: float = 1.0  # that a run is given (Ray, Slurm)
-    gpus: float = 0.0
-    address: str | None = None  # of a Ray cluster; None starts one here
-    slurm_partition: str | None = None
-    slurm_time: int = 240  # minutes
-    slurm: dict[str, str | bool] = field(default_factory=dict)  # further options of sbatch
-    wait: bool = True
 
 
 def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
-    """Make the runs as asked."""
-    if how.executor == "ray":
-        from harness import on_ray
-
-        on_ray.execute(jobs, how, report)
-    elif how.executor == "slurm":
-        from harness import on_slurm
-
-        on_slurm.execute(jobs, how, report)
-    elif min(how.workers or 1, len(jobs)) <= 1:
+    """Make the runs, `how.workers` at a time."""
+    if min(how.workers or 1, len(jobs)) <= 1:
         here(jobs, report)
     else:
         processes(jobs, how.workers or 1, report)
@@ -83,33 +47,6 @@ def _elsewhere(plan: Plan, folder: Path) -> str | None:
     if store.record_of(folder, plan.key) is not None:
         return "another, who has finished it"
     return store.holder(store.claim_path(folder))
-
-
-def made(plan: Plan, folder: Path, progress: runner.Progress, patient: bool = True) -> dict[str, Any]:
-    """The last event of a run: its record, or who else is making it."""
-    record = runner.run(plan, folder, progress)
-    if record is not None:
-        return {"record": record}
-    if patient:
-        time.sleep(ELSEWHERE_SECONDS)
-    return {"elsewhere": store.holder(store.claim_path(folder)) or "somebody"}
-
-
-def unseen(event: dict[str, Any]) -> None:
-    """The progress of a run on another machine: it stands in its trace, and `look` reads it there."""
-
-
-def campaign_folder(jobs: Sequence[Job]) -> Path:
-    return jobs[0][1].parents[2]
-
-
-def look(jobs: Sequence[Job], numbers: Sequence[int], report: Report) -> None:
-    """Report how far runs on other machines are: those of these numbers that are claimed."""
-    running = store.running(campaign_folder(jobs))
-    for number in numbers:
-        if jobs[number][1] in running:
-            line = store.last_line(jobs[number][1] / "trace.jsonl")
-            report(number, {"started": True} if line is None else {"line": line})
 
 
 def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
@@ -197,25 +134,3 @@ def _work(pipe: Connection) -> None:
 def _cause(code: int | None) -> str:
     cause = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
     return f"the worker process ended ({cause}); if memory ran out, use fewer --workers"
-
-
-def lost(job: Job, why: str) -> dict[str, Any]:
-    """The event of a run whose process ended before it, out of memory most often. Its checkpoint stays.
-
-    A run that has not begun is reported and no more: it is still to do.
-    """
-    plan, folder = job
-    record = runner.failure(plan, why)
-    record["environment"] = runner.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
-    try:
-        with store.claim(folder) as mine:
-            if not mine:  # somebody has taken it over
-                return {"elsewhere": store.holder(store.claim_path(folder)) or "somebody"}
-            begun = set(os.listdir(folder)) if folder.is_dir() else set()
-            if "record.json" in begun:  # it ended in the very last moment
-                return {"record": store.load_record(folder) or record}
-            if begun:
-                store.write_sealed(folder / "record.json", record)
-    except (OSError, UserError):
-        pass  # a full disk: reported, not kept
-    return {"record": record}

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
-from harness import power
-from harness.ablations import ablation_table
-from harness.remarks import (
+from harness.report import power
+from harness.report.ablations import ablation_table
+from harness.report.frames import COSTS, comparisons, results_table
+from harness.report.inference import ALPHA, p_number, signed
+from harness.report.notes import (
     UNPAIRED,
     Asked,
     Campaign,
@@ -31,8 +33,6 @@ from harness.remarks import (
     space_held,
     warnings,
 )
-from harness.statistics import ALPHA, p_number, signed
-from harness.tables import COSTS, comparisons, results_table
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

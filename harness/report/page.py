@@ -13,25 +13,27 @@ from markupsafe import Markup
 
 from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
-from harness import drawing, figures, findings, readable, remarks, statistics, store, tables
-from harness.ablations import sentences
+from harness import store
 from harness.output import tell
-from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds, trains
-from harness.statistics import p_number, p_text
+from harness.report import inference, markup, notes, plot_style, plots_scores, plots_search
+from harness.report.ablations import sentences
+from harness.report.frames import diagnostics, ranks_table, runs_table, to_csv, with_specs
+from harness.report.inference import p_number, p_text
+from harness.report.notes import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds, trains
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
 SHOULD_AGREE = ("precision", "threads", "versions")
 SOMETIMES = ("ranks.csv", "ablations.csv", "published.bib")  # files that not every report has; as plots
 PLOTS = {
-    "accuracy": figures.accuracy,
-    "ranks": findings.ranks,
-    "convergence": figures.convergence,
-    "regret": figures.regret,
-    "space": findings.space,
-    "cells": findings.cells,
-    "operations": findings.operations,
-    "diversity": findings.diversity,
-    "one-shot": findings.one_shot,
+    "accuracy": plots_scores.accuracy,
+    "ranks": plots_search.ranks,
+    "convergence": plots_scores.convergence,
+    "regret": plots_scores.regret,
+    "space": plots_search.space,
+    "cells": plots_search.cells,
+    "operations": plots_search.operations,
+    "diversity": plots_search.diversity,
+    "one-shot": plots_search.one_shot,
 }
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -58,10 +60,10 @@ def show(folder: Path) -> None:
     On a terminal the table is made to fit, and of the notes only the warnings are printed.
     """
     campaign, records = load([folder])
-    frames = readable.frames_of(records, campaign)
-    shown = [readable.readable_table(records, campaign, frames=frames)]
-    if len(frames.ablations):
-        shown.append(readable.readable_ablations(frames.ablations))
+    tables = markup.frames_of(records, campaign)
+    shown = [markup.readable_table(records, campaign, frames=tables)]
+    if len(tables.ablations):
+        shown.append(markup.readable_ablations(tables.ablations))
     if sys.stdout.isatty():
         from rich.console import Console
 
@@ -70,10 +72,10 @@ def show(folder: Path) -> None:
             tell(f"Warning: {warning}", "stdout")
         for table in shown:
             tell(f"\n{table.caption}", "stdout")
-            console.print(readable.to_terminal(table, console.width))
+            console.print(markup.to_terminal(table, console.width))
     else:
-        tell("\n".join(map(readable.markdown_notes, shown)), "stdout")
-        tell("\n".join(map(readable.markdown_rows, shown)), "stdout")
+        tell("\n".join(map(markup.markdown_notes, shown)), "stdout")
+        tell("\n".join(map(markup.markdown_rows, shown)), "stdout")
     tell(f"report: {folder / 'report' / 'report.html'}")
 
 
@@ -101,37 +103,37 @@ def write_files(
 ) -> list[Path]:
     """The files of a report from loaded records, into the existing folder out."""
     again = (out / "report.html").exists()
-    frames = readable.frames_of(records, campaign, asked)
-    results, tests, ablations = frames
-    table = readable.readable_table(records, campaign, published, asked, frames)
-    behaviour, ranks = tables.diagnostics(records, campaign), tables.ranks_table(records, campaign)
+    tables = markup.frames_of(records, campaign, asked)
+    results, tests, ablations = tables
+    table = markup.readable_table(records, campaign, published, asked, tables)
+    behaviour, ranks = diagnostics(records, campaign), ranks_table(records, campaign)
     plots = {}
     for name, draw in PLOTS.items():
         figure = draw(records, campaign)
         if figure is not None:  # there may be nothing to show: no supernet, too few seeds for ranks
-            plots[name] = drawing.save(figure, out / name)
+            plots[name] = plot_style.save(figure, out / name)
 
     def csv(frame: pd.DataFrame) -> str:
-        return tables.to_csv(tables.with_specs(frame, records, campaign))
+        return to_csv(with_specs(frame, records, campaign))
 
     drawn = {name: svg for name, (_, svg) in plots.items()}
     texts = {
         "table.csv": csv(results),
-        "table.md": readable.to_markdown(table),
-        "table.tex": readable.to_latex(table),
+        "table.md": markup.to_markdown(table),
+        "table.tex": markup.to_latex(table),
         "comparisons.csv": csv(tests),
-        "runs.csv": csv(tables.runs_table(records, campaign)),
+        "runs.csv": csv(runs_table(records, campaign)),
         "diagnostics.csv": csv(behaviour),
-        "report.html": to_html(records, campaign, asked, table, frames, ranks, behaviour, drawn),
+        "report.html": to_html(records, campaign, asked, table, tables, ranks, behaviour, drawn),
     }
     if len(ranks):
         texts["ranks.csv"] = csv(ranks)
     if len(ablations):
         texts["ablations.csv"] = csv(ablations)
-        texts["table.md"] += "\n" + readable.to_markdown(readable.readable_ablations(ablations))
-        texts["table.tex"] += "\n" + readable.to_latex(readable.readable_ablations(ablations))
+        texts["table.md"] += "\n" + markup.to_markdown(markup.readable_ablations(ablations))
+        texts["table.tex"] += "\n" + markup.to_latex(markup.readable_ablations(ablations))
     if table.sources:
-        texts["published.bib"] = readable.published_bibtex()
+        texts["published.bib"] = markup.published_bibtex()
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     if again:  # what that report had and this one has not, e.g. ranks, is not of these runs
@@ -214,11 +216,11 @@ def _short(value: Any) -> str:
 def headline(
     records: Sequence[Record],
     campaign: Campaign,
-    frames: readable.Frames,
+    tables: markup.Frames,
     ranks: pd.DataFrame,
 ) -> list[str]:
     """What the numbers say: of each searcher the first one is tested against, of ablations, of all ranked together."""
-    results, tests, ablations = frames
+    results, tests, ablations = tables
     reference, *others = compared(records, campaign)
     said_of = []
     for other in others:
@@ -231,7 +233,7 @@ def headline(
         said_of.append(_ranked(ranks))
     if not said_of:
         means = results.query("split == 'test'")
-        of = f" against the best of {remarks.space_held(campaign)}" if remarks.is_partial(campaign) else ""
+        of = f" against the best of {notes.space_held(campaign)}" if notes.is_partial(campaign) else ""
         said = ", ".join(
             f"{m:.2f} on {d} (regret {g:.2f}{of})" if g == g else f"{m:.2f} on {d}"
             for d, m, g in zip(means["dataset"], means["mean"], means["regret"], strict=True)
@@ -250,10 +252,10 @@ def _ranked(ranks: pd.DataFrame) -> str:
     """What Friedman's and Nemenyi's tests say of all searchers together."""
     parts = []
     for dataset, part in ranks.groupby("dataset", sort=False):
-        apart = int((part["nemenyi_p"] <= statistics.ALPHA).sum())
+        apart = int((part["nemenyi_p"] <= inference.ALPHA).sum())
         parts.append(f"{dataset} {p_text(part['friedman_p'].iloc[0])}, {apart} of {len(part)} pairs apart")
     k = len({*ranks["a"], *ranks["b"]})
-    return f"All {k} ranked together at each seed (Friedman, then Nemenyi at {statistics.ALPHA}): {'; '.join(parts)}."
+    return f"All {k} ranked together at each seed (Friedman, then Nemenyi at {inference.ALPHA}): {'; '.join(parts)}."
 
 
 def _findings(rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -280,8 +282,8 @@ def to_html(
     records: Sequence[Record],
     campaign: Campaign,
     asked: Asked,
-    table: readable.ReadableTable,
-    frames: readable.Frames,
+    table: markup.ReadableTable,
+    tables: markup.Frames,
     ranks: pd.DataFrame,
     behaviour: pd.DataFrame,
     plots: dict[str, Path],
@@ -289,7 +291,7 @@ def to_html(
     """The page, standing alone: style and plots are inside, nothing is fetched, all text is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    results, tests, ablations = frames
+    results, tests, ablations = tables
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -298,35 +300,35 @@ def to_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    specs = {s["label"]: s["spec"] for s in remarks.searchers_of(records, campaign)}
+    specs = {s["label"]: s["spec"] for s in notes.searchers_of(records, campaign)}
     place = {label: i for i, label in enumerate(specs)}
     runs = sorted(records, key=lambda r: (place[r["label"]], r["seed"]))
     return environment.get_template("report.html.j2").render(
         campaign=campaign,
         table=table,
-        ablations=readable.readable_ablations(ablations) if len(ablations) else None,
-        headline=headline(records, campaign, frames, ranks),
-        power=remarks.power(records, campaign, asked),
+        ablations=markup.readable_ablations(ablations) if len(ablations) else None,
+        headline=headline(records, campaign, tables, ranks),
+        power=notes.power(records, campaign, asked),
         margin=asked.margin,
-        equivalence=remarks.EQUIVALENCE,
-        scored_by=remarks.scored_by(campaign),
-        space=remarks.space_held(campaign),
+        equivalence=notes.EQUIVALENCE,
+        scored_by=notes.scored_by(campaign),
+        space=notes.space_held(campaign),
         standing=_standing_rows(results, specs),
         diagnostics=_diagnostic_rows(behaviour),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
         runs=[_run_row(r, table.scores) for r in runs],
         plots={name: _data_uri(path) for name, path in plots.items()},
-        hardware=remarks.hardware(records),
+        hardware=notes.hardware(records),
     )
 
 
 def _number(value: float, digits: str = ".2f") -> str:
-    return readable.EMPTY if value != value else statistics.number(value, digits)
+    return markup.EMPTY if value != value else inference.number(value, digits)
 
 
 def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     def probability(value: float) -> str:
-        return readable.EMPTY if value != value else p_number(value)
+        return markup.EMPTY if value != value else p_number(value)
 
     interval = f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]" if row["effect_low"] == row["effect_low"] else ""
     test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
@@ -357,7 +359,7 @@ def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]
                 _number(means["relative_improvement"], "+.2f"),
                 _number(means["beaten"]),
             ]
-            rows.append([spec, "mean of the data sets", str(int(part["n"].max())), *[readable.EMPTY] * 3, *shares])
+            rows.append([spec, "mean of the data sets", str(int(part["n"].max())), *[markup.EMPTY] * 3, *shares])
     return rows
 
 
@@ -369,7 +371,7 @@ def cell_svg(cell: Cell) -> str:
         if op:
             x, y = 12 + 50 * i, 12 + 50 * j
             path = f"M{x} 32Q{(x + y) / 2:g} {32 + 2 * bends.get((i, j), 0) * 0.75:g} {y} 32"
-            colour = findings.OPERATION_COLOURS[OPERATIONS[op]]
+            colour = plots_search.OPERATION_COLOURS[OPERATIONS[op]]
             parts.append(f'<path d="{path}" stroke="{colour}"><title>{i}→{j} {OPERATIONS[op]}</title></path>')
     nodes = "".join(f'<circle cx="{12 + 50 * k}" cy="32" r="5"/>' for k in range(4))
     return (
@@ -399,11 +401,11 @@ def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, An
     return {
         "spec": record["spec"],
         "seed": record["seed"],
-        "cell": record["cell"] or readable.EMPTY,
-        "index": readable.EMPTY if record["index"] is None else record["index"],
-        "scores": [f"{scores[c]:.2f}" if c in scores else readable.EMPTY for c in columns],
-        "search": readable.quantity(record.get("search_seconds")),  # imported cells have no clock
-        "simulated": readable.quantity(record.get("simulated_seconds")),
+        "cell": record["cell"] or markup.EMPTY,
+        "index": markup.EMPTY if record["index"] is None else record["index"],
+        "scores": [f"{scores[c]:.2f}" if c in scores else markup.EMPTY for c in columns],
+        "search": markup.quantity(record.get("search_seconds")),  # imported cells have no clock
+        "simulated": markup.quantity(record.get("simulated_seconds")),
         "collapsed": bool(record["collapsed"]),
         "drawing": None if record["index"] is None else Markup(cell_svg(from_index(record["index"]))),
         "config": record["config"],

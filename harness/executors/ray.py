@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.base import UserError, interrupt, on_stop
-from harness import executors
-from harness.executors import Execution, Job, Report
+from harness.executors import base
+from harness.executors.base import Execution, Job, Report
 
 RETRIES = 5  # of a run whose node or process is lost, before it is recorded as failed
 
@@ -29,7 +29,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     on_stop(interrupt)  # again: Ray has set a handler of its own
     gpus = {"one-shot": how.gpus, "multi-trial": 0}  # a look into a table needs none
     make = {
-        kind: ray.remote(num_cpus=how.cpus, num_gpus=number, max_retries=RETRIES)(executors.made)
+        kind: ray.remote(num_cpus=how.cpus, num_gpus=number, max_retries=RETRIES)(base.made)
         for kind, number in gpus.items()
     }
     waiting, flying, looked = deque(range(len(jobs))), dict[Any, int](), 0.0
@@ -40,21 +40,21 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
             while waiting and len(flying) < most:
                 number = waiting.popleft()
                 plan, folder = jobs[number]
-                flying[make[plan.kind].remote(plan, folder, executors.unseen)] = number
-            ready, _ = ray.wait(list(flying), timeout=executors.LOOK_SECONDS)
+                flying[make[plan.kind].remote(plan, folder, base.unseen)] = number
+            ready, _ = ray.wait(list(flying), timeout=base.LOOK_SECONDS)
             for task in ready:
                 number = flying.pop(task)
                 event = _outcome(ray, task, jobs[number])
                 report(number, event)
                 if "elsewhere" in event:
                     waiting.append(number)
-            if time.monotonic() - looked > executors.LOOK_SECONDS:
-                executors.look(jobs, list(flying.values()), report)
+            if time.monotonic() - looked > base.LOOK_SECONDS:
+                base.look(jobs, list(flying.values()), report)
                 looked = time.monotonic()
     except KeyboardInterrupt:
         for task in flying:  # raises KeyboardInterrupt there: the last step boundary is saved
             ray.cancel(task)
-        ray.wait(list(flying), num_returns=len(flying), timeout=executors.STOP_SECONDS) if flying else None
+        ray.wait(list(flying), num_returns=len(flying), timeout=base.STOP_SECONDS) if flying else None
         raise
     finally:
         ray.shutdown()
@@ -112,6 +112,6 @@ def _outcome(ray: Any, task: Any, job: Job) -> dict[str, Any]:
     try:
         return ray.get(task)
     except ray.exceptions.RayTaskError as error:
-        return executors.lost(job, f"its Ray task raised {type(error.cause).__name__}: {error.cause}")
+        return base.lost(job, f"its Ray task raised {type(error.cause).__name__}: {error.cause}")
     except ray.exceptions.RayError as error:
-        return executors.lost(job, f"its Ray task was lost {RETRIES + 1} times ({type(error).__name__})")
+        return base.lost(job, f"its Ray task was lost {RETRIES + 1} times ({type(error).__name__})")

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.nb201.cell import NUM_CELLS, OPERATIONS
-from harness import statistics
-from harness.remarks import UNPAIRED, Asked, Campaign, Record, compared, done, runs_of, score_columns, searchers_of
+from harness.report import inference
+from harness.report.notes import UNPAIRED, Asked, Campaign, Record, compared, done, runs_of, score_columns, searchers_of
 
 # fmt: off
 TABLE_COLUMNS = [
@@ -89,17 +89,17 @@ def results_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame
         label = searcher["label"]
         runs = runs_of(records, label)
         known = {name: [r[name] for r in runs if r.get(name) is not None] for name in COSTS}
-        costs = {name: statistics.summary(values).mean for name, values in known.items()}
+        costs = {name: inference.summary(values).mean for name, values in known.items()}
         for dataset, split in score_columns(records, campaign):
             values = groups.get((label, dataset, split, False), [])
-            without = statistics.summary(groups.get((label, dataset, split, True), []))
+            without = inference.summary(groups.get((label, dataset, split, True), []))
             about = campaign["space"].get(dataset, {}).get(split)
             rows.append(
                 {"searcher": searcher["searcher"], "label": label, "kind": searcher["kind"]}
                 | {"search_dataset": campaign["search_dataset"], "dataset": dataset, "split": split}
                 | {"epochs": epochs.get((dataset, split), about["epochs"] if about else None)}
-                | statistics.summary(values)._asdict()
-                | {"regret": statistics.regret(about["optimum"]["value"], values) if about else None}
+                | inference.summary(values)._asdict()
+                | {"regret": inference.regret(about["optimum"]["value"], values) if about else None}
                 | {"mean_without_none": without.mean, "std_without_none": without.std}
                 | costs
                 | _standing(values, about)
@@ -111,11 +111,11 @@ def results_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame
 
 def _standing(values: list[float], about: dict[str, Any] | None) -> dict[str, float | None]:
     """Where the answers stand in the table: relative improvement over the mean cell, % of cells beaten (mean)."""
-    mean, (low, high) = statistics.summary(values).mean, statistics.iqm_interval(values)
-    found: dict[str, float | None] = {"iqm": statistics.iqm(values), "iqm_low": low, "iqm_high": high}
+    mean, (low, high) = inference.summary(values).mean, inference.iqm_interval(values)
+    found: dict[str, float | None] = {"iqm": inference.iqm(values), "iqm_low": low, "iqm_high": high}
     if about is None or mean is None:
         return found | {"relative_improvement": None, "beaten": None}
-    beaten = [statistics.beaten(v, about["quantiles"]) for v in values]
+    beaten = [inference.beaten(v, about["quantiles"]) for v in values]
     over = 100 * (mean - about["mean"])
     return found | {
         "relative_improvement": over / about["mean"] if about["mean"] else None,  # Yang et al., ICLR 2020
@@ -133,13 +133,13 @@ def comparisons(records: Sequence[Record], campaign: Campaign, asked: Asked = UN
     reference, *others = compared(records, campaign)
     datasets = [d for d, split in score_columns(records, campaign) if split == "test"]
     pairs = [(d, o["label"], *_compared(records, (reference, o), d, asked)) for o in others for d in datasets]
-    adjusted = statistics.holm([test.p for *_, test, _ in pairs])
-    equivalence = statistics.holm([same for *_, same in pairs])
+    adjusted = inference.holm([test.p for *_, test, _ in pairs])
+    equivalence = inference.holm([same for *_, same in pairs])
     rows = [
         {"dataset": dataset, "split": "test", "a": reference["label"], "b": other, "n_a": len(a), "n_b": len(b)}
         | test._asdict()
         | {"margin": asked.margin, "p_equivalence": same}
-        | {"p_holm": p, "verdict": statistics.verdict(a, b, test, p, same)}
+        | {"p_holm": p, "verdict": inference.verdict(a, b, test, p, same)}
         for (dataset, other, a, b, test, _), p, same in zip(pairs, adjusted, equivalence, strict=True)
     ]
     return _frame(rows, COMPARISON_COLUMNS)
@@ -147,19 +147,19 @@ def comparisons(records: Sequence[Record], campaign: Campaign, asked: Asked = UN
 
 def _compared(
     records: Sequence[Record], searchers: tuple[dict, dict], dataset: str, asked: Asked
-) -> tuple[list[float], list[float], statistics.Comparison, float | None]:
+) -> tuple[list[float], list[float], inference.Comparison, float | None]:
     """Test scores of two searchers, their test, and p of equivalence; paired ones at the seeds that both have."""
     runs = ([r for r in records if r["label"] == s["label"]] for s in searchers)
     a, b = (group_scores_by_seed(found, dataset, "test") for found in runs)
     x, y = list(a.values()), list(b.values())
     if not asked.paired or any(s["kind"] == "imported" for s in searchers):
-        same = None if asked.margin is None else statistics.equivalence_p(x, y, asked.margin)
-        return x, y, statistics.compare(x, y), same
+        same = None if asked.margin is None else inference.equivalence_p(x, y, asked.margin)
+        return x, y, inference.compare(x, y), same
     seeds = sorted(a.keys() & b.keys())
     x, y = [a[s] for s in seeds], [b[s] for s in seeds]
     differences = [u - v for u, v in zip(x, y, strict=True)]
-    same = None if asked.margin is None else statistics.paired_equivalence_p(differences, asked.margin)
-    return x, y, statistics.compare_paired(x, y), same
+    same = None if asked.margin is None else inference.paired_equivalence_p(differences, asked.margin)
+    return x, y, inference.compare_paired(x, y), same
 
 
 def runs_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
@@ -175,7 +175,7 @@ def runs_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(("index", "evaluations", "train_images", "eval_images"), "Int64"))
 
 
-def rank_tests(records: Sequence[Record], campaign: Campaign) -> tuple[list[dict], dict[str, statistics.Ranks]]:
+def rank_tests(records: Sequence[Record], campaign: Campaign) -> tuple[list[dict], dict[str, inference.Ranks]]:
     """The searchers that have runs; data set -> their Friedman and Nemenyi over the seeds that all of them have (test).
 
     The data sets are no blocks of one test: their columns come from the same searches. Imported cells are left out:
@@ -189,7 +189,7 @@ def rank_tests(records: Sequence[Record], campaign: Campaign) -> tuple[list[dict
         by_seed = [group_scores_by_seed(own, dataset, "test") for own in runs]
         seeds = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
         blocks = [[values[seed] for values in by_seed] for seed in seeds]
-        found[dataset] = statistics.rank_blocks(np.array(blocks).reshape(len(seeds), len(ranked)))
+        found[dataset] = inference.rank_blocks(np.array(blocks).reshape(len(seeds), len(ranked)))
     return ranked, found
 
 

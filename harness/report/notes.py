@@ -13,8 +13,8 @@ from typing import Any
 from benchmarks.nb201.cell import NUM_CELLS
 from benchmarks.processor import kernels_in_words, processor_in_words
 from harness import quantities
-from harness.power import power_note
-from harness.statistics import ALPHA
+from harness.report.inference import ALPHA
+from harness.report.power import power_note
 
 SPLITS = ("valid", "test")
 EQUIVALENCE = f"two one-sided tests, p ≤ {ALPHA} after Holm in a family of their own"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,33 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
-from benchmarks.nb201.benchmark import Benchmark
 from harness import scoring, store
+from harness.options import Setting
 from harness.report.notes import power, trains
 from harness.runner import Plan, other_code
 from harness.specs import Spec, digest, train_supernets
 from searchers import base
-
-
-def places_for(data: Path | None) -> list[Path]:
-    """Folders in which benchmark files are looked for, in order."""
-    if data is not None:
-        if not data.is_dir():
-            raise UserError(f"--data {data}: no such folder")
-        return [data]
-    named = os.environ.get("HARNESS_DATA")
-    if named and not Path(named).expanduser().is_dir():
-        raise UserError(f"$HARNESS_DATA {named}: no such folder")
-    candidates = [named, "~/.cache/harness"]
-    return [p for c in candidates if c and (p := Path(c).expanduser()).is_dir()]
-
-
-def resolve_preset(benchmark: Benchmark, name: str) -> dict[str, Any]:
-    if name not in benchmark.presets:
-        known = base.suggestion(name, list(benchmark.presets))
-        raise UserError(f"--preset {name!r} of {benchmark.name}{known}")
-    return {"name": name, **benchmark.presets[name], "simulated_seconds": benchmark.simulated_seconds}
-
 
 COMMANDS = 15_000  # characters of them that a campaign keeps, the last ones
 
@@ -49,20 +27,6 @@ class Order:
     say: Callable[[str], None]
     fresh: bool = False
     ablations: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all runs of a campaign share."""
-
-    benchmark: Benchmark
-    table: Path | None  # None: the embedded one
-    places: tuple[Path, ...]
-    search_dataset: str
-    preset: dict[str, Any]
-    precision: str
-    device: str
-    threads: int
 
 
 # What a run's key is made of, with the images' checksum: another value is another run.

@@ -140,7 +140,7 @@ WaitOption = Annotated[
 
 def _tell_version(asked: bool) -> None:
     if asked:
-        from harness.show import version
+        from harness.provenance import version
 
         tell(version(), "stdout")
         raise typer.Exit
@@ -360,7 +360,7 @@ def convert(
     verify: Annotated[bool, typer.Option("--verify", help="Re-read 20 cells through the official API.")] = False,
 ) -> None:
     """Turn official files into one compact table; nothing in a pickle is executed."""
-    from harness.show import convert_table
+    from harness.data import convert_table
 
     with _stoppable("stopped; there is no new table"):
         tell(convert_table(source, dest, verify), "stdout")
@@ -371,7 +371,7 @@ def info(
     path: Annotated[Path | None, typer.Argument(help="Default: the embedded table, and nb201's where found.")] = None,
 ) -> None:
     """What a table holds: source, checksum, columns, trials, cells; of digits201 its measured quality as well."""
-    from harness.show import table_info
+    from harness.data import table_info
 
     tell(table_info(path), "stdout")
 
@@ -390,8 +390,8 @@ def build(
 ) -> None:
     """Train every distinct cell and keep right answers: hours; the same command again continues."""
     from benchmarks.nb201 import digits_training
-    from harness.conduct import cores
-    from harness.show import build_progress
+    from harness.data import build_progress
+    from harness.options import cores
 
     with _stoppable("stopped; the same command again continues from here"):
         digits_training.build(out, workers or cores(), build_progress())
@@ -411,7 +411,7 @@ def _stoppable(text: str) -> Iterator[None]:
 @app.command()
 def doctor(table: TableOption = None, data: DataOption = None) -> None:
     """Check this machine: device, data and tables found, networks' cost against the table's, three digits201 cells."""
-    from harness.show import diagnose
+    from harness.doctor import diagnose
 
     text, good = diagnose(table, data)
     tell(text, "stdout")
@@ -432,11 +432,11 @@ def perf(
 ) -> None:
     """Measure the supernet against a plain one, the hardware's ceilings, table look-ups, what runs cost beside."""
     from benchmarks.nb201.benchmark import find_table
-    from harness import conduct
+    from harness import options
     from harness import perf as measuring
-    from harness.campaign import places_for
+    from harness.options import places_for
 
-    chosen, places = conduct.device(device), places_for(data)
+    chosen, places = options.device(device), places_for(data)
     path: Path | None = None
     try:
         path = find_table(table, places)
@@ -445,7 +445,7 @@ def perf(
     with _stoppable("stopped; nothing was written"):
         result = measuring.measure(chosen, threads, rounds, path)
     folder = out or Path("results/perf") / measuring.slug(result["environment"], threads)
-    tell(measuring.write(result, folder, conduct.command()), "stdout")
+    tell(measuring.write(result, folder, options.command()), "stdout")
     tell(f"written to {folder}")
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.base import UserError
 from harness import quantities, store
-from harness.report import frames, inference, markup
+from harness.report import frames, inference, numbers
 from harness.report.notes import (
     EQUIVALENCE,
     Campaign,
@@ -102,17 +102,17 @@ def _results(pairs: dict[str, Any], columns: list[tuple[str, str]], margin: floa
     for (what, found), (p, equal) in zip(rows, adjusted, strict=True):
         line = f"  {what}; n = {found.n}"
         if found.median is not None and found.mean is not None:
-            line += f", {inference.signed(found.median)}"
+            line += f", {numbers.signed(found.median)}"
             if found.ci_low is not None and found.ci_high is not None:
-                bounds = f"{inference.signed(found.ci_low)}, {inference.signed(found.ci_high)}"
-                line += f" [{bounds}; {found.ci_level:.3f}], {inference.signed(found.mean)}"
-        line += ", not tested" if p is None else f", {inference.p_text(p)}"
+                bounds = f"{numbers.signed(found.ci_low)}, {numbers.signed(found.ci_high)}"
+                line += f" [{bounds}; {found.ci_level:.3f}], {numbers.signed(found.mean)}"
+        line += ", not tested" if p is None else f", {numbers.p_text(p)}"
         if equal is not None:
             verdict = "equivalent" if equal <= inference.ALPHA else "not shown equivalent"
-            line += f"; {verdict} within {margin:g} points ({inference.p_text(equal)})"
+            line += f"; {verdict} within {margin:g} points ({numbers.p_text(equal)})"
         lines.append(line)
     return lines
 
 
 def _number(value: float | None) -> str:
-    return markup.EMPTY if value is None else f"{value:.2f}"
+    return numbers.EMPTY if value is None else f"{value:.2f}"

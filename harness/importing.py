@@ -14,8 +14,9 @@ from typing import Any
 from benchmarks.base import UserError, read_at_most
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
-from harness import conduct, diagnostics, quantities, scoring, store
-from harness.campaign import Setting, campaign_of
+from harness import diagnostics, options, quantities, scoring, store
+from harness.campaign import campaign_of
+from harness.options import Setting
 from harness.progress import tell
 from harness.report.notes import scored_by
 from harness.report.page import write_report
@@ -46,10 +47,10 @@ def import_cells(
     """
     exists = (folder / "campaign.json").exists()
     campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
-    bench, table_path, places, how = conduct.open_benchmark(
+    bench, table_path, places, how = options.open_benchmark(
         campaign["benchmark"] if exists and asked == "auto" else asked, table, data, None
     )
-    dataset = conduct.search_dataset(bench, search_dataset or campaign.get("search_dataset"))
+    dataset = options.search_dataset(bench, search_dataset or campaign.get("search_dataset"))
     if exists and dataset != campaign["search_dataset"]:
         raise UserError(
             f"--search-dataset {dataset}: the campaign in {folder} searches on {campaign['search_dataset']}"
@@ -58,7 +59,7 @@ def import_cells(
     if not exists:
         seeds = [row["seed"] for row in rows]
         setting = Setting(bench, table_path, tuple(places), dataset, {"name": KIND}, "none", "none", 0)
-        campaign = campaign_of(folder, None, setting, [], seeds) | conduct.provenance(how, setting)
+        campaign = campaign_of(folder, None, setting, [], seeds) | options.origin(how, setting)
         campaign["power_note"] = "imported cells: nothing was planned"
     elif campaign["table_sha256"] != bench.version:
         raise UserError(f"{folder} is scored from another table (sha256 {campaign['table_sha256'][:12]})")

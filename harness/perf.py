@@ -36,7 +36,7 @@ from benchmarks.nb201 import space as nb201_space
 from benchmarks.nb201.benchmark import PRESETS, SCORES, Benchmark, open_benchmark
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.processor import cpu_has_bf16
-from harness import campaign, diagnostics, runner, store
+from harness import campaign, diagnostics, options, provenance, runner, store
 from harness.specs import parse_specs
 from searchers import base
 from searchers.base import Budget, SearchTask
@@ -259,8 +259,8 @@ def timed_runs(
     bench: Benchmark, table: Path | None, text: str, seeds: range, device: str
 ) -> tuple[list[dict[str, Any]], float]:
     """Records of runs of the small preset in this process, and the seconds that they took, records written and all."""
-    preset = campaign.resolve_preset(bench, "small")
-    setting = campaign.Setting(bench, table, (), bench.datasets[0], preset, "fp32", device, torch.get_num_threads())
+    preset = options.resolve_preset(bench, "small")
+    setting = options.Setting(bench, table, (), bench.datasets[0], preset, "fp32", device, torch.get_num_threads())
     planned = campaign.plans(setting, parse_specs(text), seeds)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
@@ -341,7 +341,7 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
         open_benchmark("nb201", table).proxy("cifar10")
     torch.set_num_threads(threads)
     result: dict[str, Any] = {
-        "environment": runner.environment(device, uses_torch=True),
+        "environment": provenance.environment(device, uses_torch=True),
         "bf16 instructions": cpu_has_bf16(),  # of the processor
         "threads": threads,
         "rounds": rounds,

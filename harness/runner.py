@@ -7,24 +7,18 @@ the failures are here once for all searchers.
 from __future__ import annotations
 
 import gc
-import os
-import platform
-import subprocess
-import sys
 import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks import processor
 from benchmarks.base import UserError, out_of_memory
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark, open_benchmark
 from harness import diagnostics, scoring, store
+from harness.provenance import environment
 from harness.state import plain, restored
 from harness.steps import Limit, checked, finite, refuse_divergence
 from searchers import base, plugins
@@ -32,7 +26,6 @@ from searchers.base import Budget, SearchTask, Step
 
 CHECKPOINT_SECONDS = 30.0  # at most this much work is lost to a kill
 SNAPSHOT_SECONDS = 1.0  # and at most this much, or the running step, to a polite stop
-PACKAGES = ("benchmarks", "harness", "searchers")
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -374,70 +367,3 @@ def _snapshot(plan: Plan, task: SearchTask, searcher: base.Searcher, trace: stor
             "types": types,
         }
     )
-
-
-def environment(device: str, uses_torch: bool) -> dict[str, Any]:
-    """Where and with what a run was made."""
-    about = _environment() | {"device": device if uses_torch else "cpu"}
-    if uses_torch:
-        about |= processor.kernels()
-    if uses_torch and device.startswith("cuda"):
-        import torch
-
-        about["device"] = f"{device} ({torch.cuda.get_device_name(device)})"
-    return about
-
-
-@lru_cache(maxsize=1)
-def _environment() -> dict[str, Any]:
-    def installed(name: str) -> str:
-        try:
-            return version(name)
-        except PackageNotFoundError:
-            return "not installed"
-
-    return {
-        "host": platform.node(),
-        "cpu": processor.cpu_name(),
-        **processor.family_and_model(),
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": installed("torch"),
-        "numpy": installed("numpy"),
-        "harness": installed("gicso-nas-harness"),
-        "git": _revision(),
-        "source": source_digest(),
-        "platform": sys.platform,
-    }
-
-
-def _revision() -> str:
-    """Git revision of the checkout that this code is in, `-dirty` with changes; empty for an installed copy.
-
-    A copy may lie in somebody else's checkout (site-packages in a virtual environment there): that one is not ours.
-    """
-    root = Path(__file__).parents[1]
-    if not (root / ".git").exists():
-        return ""
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip()
-
-
-def source_digest() -> str:
-    """12 hex digits of the SHA-256 of the program's text: what a record can name where there is no git.
-
-    `plugins.digest` of each .py file of harness, searchers and benchmarks under its path (with /). `harness doctor`
-    prints it for what is installed.
-    """
-    root = Path(__file__).parents[1]
-    files = [path for top in PACKAGES for path in (root / top).rglob("*.py")]
-    return plugins.digest({path.relative_to(root).as_posix(): path for path in files})

@@ -1,11 +1,11 @@
 """Planned runs as the command line makes them."""
 
-from harness import campaign
+from harness import campaign, options
 from harness.specs import parse_specs
 
 
 def plans_for(bench, dataset, text, seeds, preset="smoke"):
-    setting = campaign.Setting(bench, None, (), dataset, campaign.resolve_preset(bench, preset), "fp32", "cpu", 1)
+    setting = options.Setting(bench, None, (), dataset, options.resolve_preset(bench, preset), "fp32", "cpu", 1)
     return campaign.plans(setting, parse_specs(text), seeds)
 
 

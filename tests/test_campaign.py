@@ -20,7 +20,7 @@ from records import records, timeless
 from benchmarks.base import UserError
 from benchmarks.nb201 import digits
 from benchmarks.nb201.benchmark import open_nb201
-from harness import campaign, runner, store
+from harness import campaign, options, runner, store
 from harness.executors import local
 from harness.specs import parse_specs
 
@@ -141,10 +141,10 @@ def test_another_setting_is_another_run_and_another_preset_is_refused(harness, t
 
 def test_all_that_decides_a_run_is_in_its_key(monkeypatch):
     bench = digits.open_digits201()
-    preset = campaign.resolve_preset(bench, "smoke")
+    preset = options.resolve_preset(bench, "smoke")
 
     def key(spec="gicso", seed=0, dataset="digits201", images="", benchmark=bench, **changes):
-        setting = campaign.Setting(benchmark, None, (), dataset, preset | changes.pop("preset", {}), "fp32", "cpu", 1)
+        setting = options.Setting(benchmark, None, (), dataset, preset | changes.pop("preset", {}), "fp32", "cpu", 1)
         with monkeypatch.context() as patched:
             patched.setattr("benchmarks.images.checksum", lambda part: f"{len(part)}{images}")
             (plan,) = campaign.plans(dataclasses.replace(setting, **changes), parse_specs(spec), [seed])
@@ -165,7 +165,7 @@ def test_all_that_decides_a_run_is_in_its_key(monkeypatch):
 def test_a_campaign_of_supernets_takes_in_multi_trial_searchers_and_the_other_way_round(tmp_path):
     """As on a GPU's machine, where supernets are trained in bf16 by default and the others not at all."""
     bench = digits.open_digits201()
-    setting = campaign.Setting(bench, None, (), "digits201", campaign.resolve_preset(bench, "smoke"), "fp32", "cpu", 1)
+    setting = options.Setting(bench, None, (), "digits201", options.resolve_preset(bench, "smoke"), "fp32", "cpu", 1)
     on_gpu = dataclasses.replace(setting, precision="bf16", device="cuda")
     nets, queries = parse_specs("darts"), parse_specs("random")
     for orders in ([(on_gpu, nets), (setting, queries)], [(setting, queries), (on_gpu, nets)]):

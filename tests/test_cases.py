@@ -152,12 +152,12 @@ def test_a_table_without_times_or_proxy_is_refused_at_once(harness, table, tmp_p
 
 
 def test_scoring_is_tried_before_the_search(table, tmp_path, monkeypatch):
-    from harness import campaign
+    from harness import campaign, options
     from harness.specs import parse_specs
 
     bench = benchmarks.open_benchmark("nb201", table, (tmp_path,))
-    preset = campaign.resolve_preset(bench, "small")
-    setting = campaign.Setting(bench, table, (), "cifar10", preset, "fp32", "cpu", 1)
+    preset = options.resolve_preset(bench, "small")
+    setting = options.Setting(bench, table, (), "cifar10", preset, "fp32", "cpu", 1)
     (plan,) = campaign.plans(setting, parse_specs("random"), [0])
 
     def broken(*arguments, **more):

@@ -16,7 +16,7 @@ from planned import plan_for, plans_for
 
 from benchmarks.base import Space, UserError
 from benchmarks.nb201 import digits
-from harness import campaign, runner, show, state, steps, store
+from harness import campaign, options, runner, show, state, steps, store
 from harness.executors import local
 from harness.executors.base import unseen
 from harness.report import notes, page
@@ -408,8 +408,8 @@ def test_a_query_now_and_then_is_enough():
 def test_a_one_shot_searcher_without_reference_epochs_cannot_have_the_preset_paper(site):
     site.mine("from searchers.darts import DARTS\nclass Mine(DARTS):\n    name, reference_epochs = 'mine', 0\n")
     bench = digits.open_digits201()
-    preset = campaign.resolve_preset(bench, "smoke") | {"name": "paper", "epochs": 0}
-    setting = campaign.Setting(bench, None, (), "digits201", preset, "fp32", "cpu", 1)
+    preset = options.resolve_preset(bench, "smoke") | {"name": "paper", "epochs": 0}
+    setting = options.Setting(bench, None, (), "digits201", preset, "fp32", "cpu", 1)
     with pytest.raises(UserError, match="'mine' has no reference_epochs, which --preset paper"):
         campaign.plans(setting, parse_specs("mine"), [0])
 

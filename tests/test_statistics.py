@@ -11,6 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from harness.report import inference as s
+from harness.report import numbers
 
 
 def brute_force_p(a: list[float], b: list[float]) -> float:
@@ -239,7 +240,7 @@ def test_a_few_collapses_are_no_equivalence():
     ("p", "text"), [(1.0, "p = 1"), (0.0714, "p = 0.071"), (1e-9, "p < 0.001"), (0.0504, "p = 0.0504")]
 )
 def test_p_in_words_is_never_zero_and_never_crosses_the_level(p, text):
-    assert s.p_text(p) == text
+    assert numbers.p_text(p) == text
 
 
 def test_regret():

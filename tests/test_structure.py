@@ -73,7 +73,9 @@ def test_an_installed_copy_names_its_source_and_not_the_git_around_it(tmp_path):
     for package in packages:
         shutil.copytree(ROOT / package, tmp_path / "lib" / package, ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
-    code = "from harness import runner; e = runner.environment('cpu', False); print(repr(e['git']), e['source'])"
+    code = (
+        "from harness import provenance; e = provenance.environment('cpu', False); print(repr(e['git']), e['source'])"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path / "lib", capture_output=True, text=True, check=True
     )

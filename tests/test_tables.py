@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.report import frames, inference, markup, notes, power
+from harness.report import frames, inference, markup, notes, numbers, power
 from harness.report.notes import Asked
 
 SPACE = {
@@ -351,7 +351,7 @@ def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
         "10,890",
         "3",
     )
-    assert (rea["search s"].text, rea["simulated s"].text) == (markup.EMPTY, "12,000")
+    assert (rea["search s"].text, rea["simulated s"].text) == (numbers.EMPTY, "12,000")
     assert rea["ImageNet16-120 valid"].text == "45.15 ± 0.89"
     assert len(table.sources) == len({r["source"] for r in markup.published_rows()})
     assert set(frames.comparisons(records, campaign)["b"]) == {"random"}
@@ -364,7 +364,7 @@ def test_imported_cells_join_as_a_group():
     clocks = dict.fromkeys(["search_seconds", "simulated_seconds", "evaluations"])
     records += [make_record("mine", s, 93.0, "imported", trajectory=[], **clocks) for s in range(2)]
     table = markup.readable_table(records, campaign)
-    assert cells_of(table, "mine")["search s"].text == markup.EMPTY
+    assert cells_of(table, "mine")["search s"].text == numbers.EMPTY
     assert cells_of(table, "mine")["n"].text == "2"
     assert "imported" in [g.title for g in table.groups]
     assert set(frames.comparisons(records, campaign)["b"]) == {"random", "mine"}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
-from harness import runner, store
+from harness import provenance, runner, store
 from harness.runner import Plan
 
 Job = tuple[Plan, Path]
@@ -76,7 +76,7 @@ def lost(job: Job, why: str) -> dict[str, Any]:
     """
     plan, folder = job
     record = runner.failure(plan, why)
-    record["environment"] = runner.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
+    record["environment"] = provenance.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
     try:
         with store.claim(folder) as mine:
             if not mine:  # somebody has taken it over

@@ -12,7 +12,7 @@ import pandas as pd
 
 from benchmarks.nb201.cell import from_index
 from benchmarks.nb201.functions import function_name
-from harness.report import inference
+from harness.report import inference, numbers
 from harness.report.frames import group_scores_by_seed
 from harness.report.notes import Campaign, Record, ablated, done, score_columns
 from harness.report.power import pairs_needed
@@ -79,8 +79,8 @@ def sentences(frame: pd.DataFrame) -> list[str]:
     for name, part in tested.groupby("ablation", sort=False):
         told = [row for row in part.to_dict("records") if row["verdict"] in ("better", "worse")]
         said = [
-            f"{row['verdict']} on {row['dataset']} (median {inference.signed(row['difference'])} points, mean "
-            f"{inference.signed(row['mean_difference'])}, {inference.p_text(row['p_holm'])}, n = {row['n']})"
+            f"{row['verdict']} on {row['dataset']} (median {numbers.signed(row['difference'])} points, mean "
+            f"{numbers.signed(row['mean_difference'])}, {numbers.p_text(row['p_holm'])}, n = {row['n']})"
             for row in told
         ]
         if told:

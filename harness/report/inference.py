@@ -318,30 +318,6 @@ def verdict(
     return "better" if test.direction == 1 else "worse"
 
 
-def p_text(p: float) -> str:
-    """A p-value in words: never 0, never rounded across 0.05."""
-    number = p_number(p)
-    return f"p {number}" if number.startswith("<") else f"p = {number}"
-
-
-def p_number(p: float) -> str:
-    """The same without its name, as it stands in a column."""
-    if p < 0.001:
-        return "< 0.001"
-    text = f"{p:.2g}"
-    return f"{p:.4g}" if (float(text) <= ALPHA) != (p <= ALPHA) else text
-
-
-def number(value: float, digits: str = ".2f") -> str:
-    """A value as it is shown, with a real minus."""
-    return format(value, digits).replace("-", "−")
-
-
-def signed(value: float) -> str:
-    """A difference in points: its sign always there."""
-    return number(value, "+.2f")
-
-
 def regret(optimum: float, values: ArrayLike) -> float | None:
     """Optimum minus mean, in percent points; empty without values."""
     mean = summary(values).mean

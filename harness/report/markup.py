@@ -17,7 +17,7 @@ import pandas as pd
 from harness.report import power
 from harness.report.ablations import ablation_table
 from harness.report.frames import COSTS, comparisons, results_table
-from harness.report.inference import ALPHA, p_number, signed
+from harness.report.inference import ALPHA
 from harness.report.notes import (
     UNPAIRED,
     Asked,
@@ -33,12 +33,12 @@ from harness.report.notes import (
     space_held,
     warnings,
 )
+from harness.report.numbers import EMPTY, _mean, _number, _spread, p_number, quantity, signed
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
-EMPTY = "–"
 MARKS = {"better": " ↑", "worse": " ↓", "equivalent": " ≈"}  # the row against the first searcher, or its default
 LEAST = ("evaluations", "simulated s", "mean difference", "valid", "search s", "same answer")  # of a table's columns
 INVERSE = {"better": "worse", "worse": "better"}
@@ -252,27 +252,6 @@ def _add_published(table: ReadableTable, campaign: Campaign) -> None:
         note = f"published [{table.sources.index(entry['source']) + 1}]"
         rows.append(Row(entry["method"], note, [*cells, *clocks, Cell(EMPTY)], entry["bibkey"]))
     table.groups.append(Group("published (other people's runs, protocols and hardware; not tested against ours)", rows))
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or value == "" or pd.isna(value) else float(value)
-
-
-def _mean(value: Any) -> str:
-    number = _number(value)
-    return EMPTY if number is None else f"{number:.2f}"
-
-
-def _spread(mean: Any, std: Any) -> str:
-    return _mean(mean) if _number(std) is None or _number(mean) is None else f"{_mean(mean)} ± {_mean(std)}"
-
-
-def quantity(value: Any) -> str:
-    """Seconds or a count, to three digits at least; used wherever a table or the page shows them."""
-    number = _number(value)
-    if number is None:
-        return EMPTY
-    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
 def to_markdown(table: ReadableTable) -> str:

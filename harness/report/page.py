@@ -15,11 +15,11 @@ from benchmarks.base import UserError
 from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
 from harness import store
 from harness.output import tell
-from harness.report import inference, markup, notes, plot_style, plots_scores, plots_search
+from harness.report import inference, markup, notes, numbers, plot_style, plots_scores, plots_search
 from harness.report.ablations import sentences
 from harness.report.frames import diagnostics, ranks_table, runs_table, to_csv, with_specs
-from harness.report.inference import p_number, p_text
 from harness.report.notes import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds, trains
+from harness.report.numbers import p_number, p_text
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
 SHOULD_AGREE = ("precision", "threads", "versions")
@@ -323,12 +323,12 @@ def to_html(
 
 
 def _number(value: float, digits: str = ".2f") -> str:
-    return markup.EMPTY if value != value else inference.number(value, digits)
+    return numbers.EMPTY if value != value else numbers.number(value, digits)
 
 
 def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     def probability(value: float) -> str:
-        return markup.EMPTY if value != value else p_number(value)
+        return numbers.EMPTY if value != value else p_number(value)
 
     interval = f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]" if row["effect_low"] == row["effect_low"] else ""
     test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
@@ -359,7 +359,7 @@ def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]
                 _number(means["relative_improvement"], "+.2f"),
                 _number(means["beaten"]),
             ]
-            rows.append([spec, "mean of the data sets", str(int(part["n"].max())), *[markup.EMPTY] * 3, *shares])
+            rows.append([spec, "mean of the data sets", str(int(part["n"].max())), *[numbers.EMPTY] * 3, *shares])
     return rows
 
 
@@ -401,11 +401,11 @@ def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, An
     return {
         "spec": record["spec"],
         "seed": record["seed"],
-        "cell": record["cell"] or markup.EMPTY,
-        "index": markup.EMPTY if record["index"] is None else record["index"],
-        "scores": [f"{scores[c]:.2f}" if c in scores else markup.EMPTY for c in columns],
-        "search": markup.quantity(record.get("search_seconds")),  # imported cells have no clock
-        "simulated": markup.quantity(record.get("simulated_seconds")),
+        "cell": record["cell"] or numbers.EMPTY,
+        "index": numbers.EMPTY if record["index"] is None else record["index"],
+        "scores": [f"{scores[c]:.2f}" if c in scores else numbers.EMPTY for c in columns],
+        "search": numbers.quantity(record.get("search_seconds")),  # imported cells have no clock
+        "simulated": numbers.quantity(record.get("simulated_seconds")),
         "collapsed": bool(record["collapsed"]),
         "drawing": None if record["index"] is None else Markup(cell_svg(from_index(record["index"]))),
         "config": record["config"],

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from benchmarks.nb201.cell import EDGES, OPERATIONS, from_index
 from harness.report.frames import rank_tests
-from harness.report.inference import ALPHA, Ranks, number, p_text
+from harness.report.inference import ALPHA, Ranks
 from harness.report.notes import Campaign, Record, done, runs_of, searchers_of, space_held
+from harness.report.numbers import number, p_text
 from harness.report.plot_style import (
     GREY,
     INK,

@@ -18,7 +18,7 @@ from rows import appended
 
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import open_benchmark
-from harness import campaign, runner
+from harness import campaign, options, runner
 from harness.specs import parse_specs
 from searchers import alpha_swarm, base
 from searchers.one_shot import softmax
@@ -67,8 +67,8 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     benchmark = open_benchmark("digits201", "", ())
-    preset = campaign.resolve_preset(benchmark, "small")
-    setting = campaign.Setting(benchmark, None, (), benchmark.datasets[0], preset, "fp32", "cpu", 1)
+    preset = options.resolve_preset(benchmark, "small")
+    setting = options.Setting(benchmark, None, (), benchmark.datasets[0], preset, "fp32", "cpu", 1)
     accuracy = benchmark.column(benchmark.datasets[0], "valid").mean
     columns = ("form", "size", "seed", "index", "valid", "swarm_cells")
     with appended(asked.out, columns, key=3) as (there, write):

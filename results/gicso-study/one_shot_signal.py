@@ -24,7 +24,7 @@ from scipy.stats import spearmanr
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import Benchmark, open_benchmark
-from harness import campaign, runner
+from harness import campaign, options, runner
 from harness.specs import parse_specs
 from searchers.gicso import GICSOSettings
 from searchers.one_shot import WeightTraining
@@ -63,10 +63,10 @@ def main() -> None:
     parser.add_argument("--ways", nargs="*", default=list(WAYS))
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    places = tuple(campaign.places_for(asked.data))
+    places = tuple(options.places_for(asked.data))
     benchmark = open_benchmark(asked.benchmark, asked.table or "", places)
-    preset = campaign.resolve_preset(benchmark, "small")
-    setting = campaign.Setting(benchmark, asked.table, places, benchmark.datasets[0], preset, "fp32", "cpu", 1)
+    preset = options.resolve_preset(benchmark, "small")
+    setting = options.Setting(benchmark, asked.table, places, benchmark.datasets[0], preset, "fp32", "cpu", 1)
     columns = ("way", "seed", "score", "cells", "spearman", "spearman_good", "top_accuracy", "seconds")
     with appended(asked.out, columns, key=2) as (there, write):
         for seed, way in itertools.product(range(asked.seeds), asked.ways):

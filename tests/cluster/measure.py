@@ -24,7 +24,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
 from records import records, timeless  # noqa: E402
 
-from harness import runner, store  # noqa: E402
+from harness import provenance, store  # noqa: E402
 
 PROGRAM = [sys.executable, "-c", "from harness.cli import main; main()"]
 SHORT = ["--searchers", "random", "--seeds", "200"]
@@ -104,7 +104,10 @@ def main() -> None:
         shutil.rmtree(root, ignore_errors=True)
     if asked.out is not None:
         asked.out.mkdir(parents=True, exist_ok=True)
-        about = {"command": " ".join(["python", *sys.argv]), "environment": runner.environment("cpu", uses_torch=False)}
+        about = {
+            "command": " ".join(["python", *sys.argv]),
+            "environment": provenance.environment("cpu", uses_torch=False),
+        }
         store.write_json(asked.out / "executors.json", about | {"measured": rows})
 
 

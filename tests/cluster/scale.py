@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
-from harness import campaign, conduct, runner, store  # noqa: E402
+from harness import campaign, options, provenance, store  # noqa: E402
 from harness.campaign import Order  # noqa: E402
 from harness.executors import local  # noqa: E402
 from harness.report.page import write_report  # noqa: E402
@@ -46,9 +46,9 @@ base.SEARCHERS |= {"stub": "scale:Stub"}
 
 
 def measure(runs: int, table: Path | None, data: Path | None) -> dict[str, float]:
-    bench, path, places, _ = conduct.open_benchmark("auto", table, data, "cifar10")
-    preset = campaign.resolve_preset(bench, "small")
-    setting = campaign.Setting(bench, path, tuple(places), bench.datasets[0], preset, "fp32", "cpu", 1)
+    bench, path, places, _ = options.open_benchmark("auto", table, data, "cifar10")
+    preset = options.resolve_preset(bench, "small")
+    setting = options.Setting(bench, path, tuple(places), bench.datasets[0], preset, "fp32", "cpu", 1)
     specs, seeds = parse_specs("stub"), range(runs)
     found: dict[str, float] = {"runs": runs}
     folder = Path(tempfile.mkdtemp(prefix="scale-", dir="."))
@@ -62,7 +62,7 @@ def measure(runs: int, table: Path | None, data: Path | None) -> dict[str, float
 
     try:
         planned = timed("planning", lambda: campaign.plans(setting, specs, seeds))
-        about = conduct.provenance("measured", setting)
+        about = options.provenance("measured", setting)
         campaign.prepare(folder, setting, specs, seeds, about, Order(print), ExitStack())
         left = timed("looking for what is left", lambda: campaign.left_to_do(folder, planned, print))
         jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
@@ -84,7 +84,7 @@ def main() -> None:
     asked = parser.parse_args()
     result = {
         "command": " ".join(["python", *sys.argv]),
-        "environment": runner.environment("cpu", uses_torch=False),
+        "environment": provenance.environment("cpu", uses_torch=False),
         "measured": [measure(runs, asked.table, asked.data) for runs in (asked.runs // 10, asked.runs)],
     }
     print(json.dumps(result, indent=1))

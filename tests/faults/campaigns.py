@@ -28,7 +28,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 from records import records, timeless  # noqa: E402
 
 from benchmarks.base import UserError  # noqa: E402
-from harness import runner, store  # noqa: E402
+from harness import provenance, store  # noqa: E402
 from searchers import base  # noqa: E402
 
 SPAN_SECONDS = 6.0  # a command is disturbed within this time, so that all searches have their share
@@ -374,7 +374,7 @@ def main() -> int:
     def keep(survived: Counter, broken: list[str]) -> None:
         result = {
             "command": " ".join(["python", *sys.argv]),
-            "environment": runner.environment("cpu", uses_torch=False),
+            "environment": provenance.environment("cpu", uses_torch=False),
             "searchers": asked.searchers.split(","),
             "survived": dict(sorted(survived.items())),
             "total": survived.total(),

@@ -215,14 +215,14 @@ def _specs() -> list[bytes]:
 
 
 def _read_spec(data: bytes, folder: Path) -> object:
-    from harness import conduct, specs
+    from harness import options, specs
 
     text, override, seeds, shard = (data.decode("utf-8", "surrogateescape") + "\0\0\0").split("\0")[:4]
     with suppress(UserError):
         specs.parse_specs(text, [override] if override else [])
     with suppress(UserError):
         specs.parse_seeds(seeds)
-    return conduct._part(shard)
+    return options._part(shard)
 
 
 def _csv_cells() -> list[bytes]:
@@ -541,10 +541,13 @@ def main() -> int:
     inputs = sum(found["inputs"] for found in results.values())
     print(f"{inputs:,} inputs, {findings} findings")
     if asked.out is not None:
-        from harness import runner, store
+        from harness import provenance, store
 
         asked.out.mkdir(parents=True, exist_ok=True)
-        about = {"command": " ".join(["python", *sys.argv]), "environment": runner.environment("cpu", uses_torch=False)}
+        about = {
+            "command": " ".join(["python", *sys.argv]),
+            "environment": provenance.environment("cpu", uses_torch=False),
+        }
         store.write_json(asked.out / "fuzz.json", about | {"inputs": inputs, "findings": findings, "readers": results})
     return 1 if findings else 0
 

@@ -112,11 +112,11 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
 def words_of(records, campaign, folder, asked=page.UNPAIRED):
     """The page's text; its plots, which take seconds, are one empty drawing."""
     (folder / "plot.svg").write_text("<svg/>")
-    frames = markup.frames_of(records, campaign, asked)
-    table = markup.readable_table(records, campaign, asked=asked, frames=frames)
+    tables = markup.frames_of(records, campaign, asked)
+    table = markup.readable_table(records, campaign, asked=asked, frames=tables)
     more = (frames.ranks_table(records, campaign), frames.diagnostics(records, campaign))
     plots = dict.fromkeys(page.PLOTS, folder / "plot.svg")
-    return Page(page.to_html(records, campaign, asked, table, frames, *more, plots)).words
+    return Page(page.to_html(records, campaign, asked, table, tables, *more, plots)).words
 
 
 def said(records, campaign):
@@ -139,8 +139,8 @@ def test_headline_of_equivalent_searchers_quotes_the_test_of_equivalence(tmp_pat
     """The same values at eight seeds: the test of a difference has p = 1; each of two one-sided ones 1 / C(16, 8)."""
     records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
     campaign, asked = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8))), page.Asked(margin=0.5)
-    frames = markup.frames_of(records, campaign, asked)
-    (sentence,) = page.headline(records, campaign, frames, frames.ranks_table(records, campaign))
+    tables = markup.frames_of(records, campaign, asked)
+    (sentence,) = page.headline(records, campaign, tables, frames.ranks_table(records, campaign))
     numbers = "(p < 0.001 after Holm, two one-sided tests, n = 8)"  # 3 / 12870
     named = f"cifar10 {numbers}, cifar100 {numbers} and ImageNet16-120 {numbers}"
     assert sentence == f"a against b: equivalent within 0.5 points on {named}."

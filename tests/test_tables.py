@@ -255,14 +255,14 @@ def test_readable_table_groups_by_kind_and_marks_the_best():
     assert rand["cifar10 test"] == markup.Cell("93.34 ± 0.88", True)
     assert (gicso["n"].text, gicso["search s"].text, rand["simulated s"].text) == ("5", "302", "12,000")
     assert cells_of(table, "optimum (of each column)")["ImageNet16-120 test"].text == "47.31"
-    notes = " ".join(table.footnotes)
-    assert "gicso (one-shot) against random" in notes
-    assert "Seeds: 0 to 4." in notes
-    assert "Search on cifar10 only" in notes
-    assert "at 200 epochs, mean over the stored trials (3 a cell) (cifar10 valid from cifar10-valid)" in notes
-    assert campaign["table_sha256"] in notes
-    assert "cpu, Example CPU, torch 2.13.0. Revision of the program: 352f11100000." in notes
-    assert f"Power: {power.power_note(5, 5, 3)}" in notes
+    texts = " ".join(table.footnotes)
+    assert "gicso (one-shot) against random" in texts
+    assert "Seeds: 0 to 4." in texts
+    assert "Search on cifar10 only" in texts
+    assert "at 200 epochs, mean over the stored trials (3 a cell) (cifar10 valid from cifar10-valid)" in texts
+    assert campaign["table_sha256"] in texts
+    assert "cpu, Example CPU, torch 2.13.0. Revision of the program: 352f11100000." in texts
+    assert f"Power: {power.power_note(5, 5, 3)}" in texts
     assert table.warnings == []
 
 
@@ -445,12 +445,12 @@ def test_imported_cells_are_never_paired_and_were_planned_by_nobody():
     assert frame.loc[("random", "cifar10"), "test"] == inference.PAIRED
     assert frame.loc[("mine", "cifar10"), "test"] == inference.EXACT
     assert tuple(frame.loc[("mine", "cifar10"), ["n_a", "n_b"]]) == (5, 2)
-    notes = markup.readable_table(records, campaign).footnotes
-    assert f"Power: {power.power_note(5, 5, 6)}." in notes
-    assert not any("With the runs there are" in note for note in notes)
+    texts = markup.readable_table(records, campaign).footnotes
+    assert f"Power: {power.power_note(5, 5, 6)}." in texts
+    assert not any("With the runs there are" in note for note in texts)
     records = [r for r in records if (r["label"], r["seed"]) != ("random", 4)]
-    notes = markup.readable_table(records, campaign).footnotes
-    assert f"With the runs there are (fewest: random): {power.power_note(5, 4, 6)}." in notes
+    texts = markup.readable_table(records, campaign).footnotes
+    assert f"With the runs there are (fewest: random): {power.power_note(5, 4, 6)}." in texts
 
 
 def test_imported_cells_are_no_blocks_of_the_ranks():
@@ -468,8 +468,8 @@ def test_imported_cells_are_no_blocks_of_the_ranks():
 def test_the_power_of_pairs_counts_the_seeds_that_both_have():
     records = [make_record("a", s, 90.0 + s) for s in range(5, 15)] + [make_record("b", s, 91.0) for s in range(12, 22)]
     campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(5, 22)))
-    notes = markup.readable_table(records, campaign, asked=Asked(paired=True)).footnotes
-    assert f"With the runs there are (fewest: b): {power.power_note(3, 3, 3, paired=True)}." in notes
+    texts = markup.readable_table(records, campaign, asked=Asked(paired=True)).footnotes
+    assert f"With the runs there are (fewest: b): {power.power_note(3, 3, 3, paired=True)}." in texts
 
 
 def test_ablations_are_tested_in_their_own_table_and_marked_in_the_main_one():
@@ -516,12 +516,12 @@ def test_how_each_searcher_chose_its_cell_is_said_where_the_campaign_says_it():
     names = ["darts", "darts-0", "cso", "cso-1", "random", "imp"]
     campaign = make_campaign(dict.fromkeys(names, "one-shot") | {"imp": "imported"}, [0])
     records = [make_record(name, 0, 93.0) for name in names]
-    notes = markup.readable_table(records, campaign).footnotes
-    assert "The answered cell is that of the last step (darts, cso, random)." in notes
+    texts = markup.readable_table(records, campaign).footnotes
+    assert "The answered cell is that of the last step (darts, cso, random)." in texts
     for k, row in enumerate(campaign["searchers"][:5]):
         row["answer_rule"] = "the arg-max" if k < 3 else "the best"
-    notes = markup.readable_table(records, campaign).footnotes
-    assert "The answered cell is the arg-max (darts, cso); the best (cso-1, random)." in notes
+    texts = markup.readable_table(records, campaign).footnotes
+    assert "The answered cell is the arg-max (darts, cso); the best (cso-1, random)." in texts
     alone = markup.readable_table(records[-1:], campaign | {"searchers": campaign["searchers"][-1:]}).footnotes
     assert "answered cell" not in " ".join(alone)
     assert "batch statistics" not in " ".join(alone)

@@ -189,18 +189,22 @@ def join(
         for s in campaign["searchers"]:
             seeds = searchers.get(s["label"], {}).get("seeds", [])
             searchers[s["label"]] = s | {"seeds": sorted({*seeds, *planned_seeds(s, campaign)})}
-    notes = []
+    joining = []
     if repeated := sum(map(len, records)) - len(kept) - len(other):
-        notes.append(f"{repeated} run(s) are in several folders and count once.")
+        joining.append(f"{repeated} run(s) are in several folders and count once.")
     if other:
         named = ", ".join(other[:3]) + (" …" if len(other) > 3 else "")
-        notes.append(f"{len(other)} run(s) left out: another folder has the same seeds, made in another way ({named}).")
-    notes += [f"the campaigns differ in {k}." for k in SHOULD_AGREE if any(c.get(k) != first.get(k) for c in campaigns)]
+        joining.append(
+            f"{len(other)} run(s) left out: another folder has the same seeds, made in another way ({named})."
+        )
+    joining += [
+        f"the campaigns differ in {k}." for k in SHOULD_AGREE if any(c.get(k) != first.get(k) for c in campaigns)
+    ]
     joined = first | {
         "searchers": list(searchers.values()),
         "seeds": sorted({seed for c in campaigns for seed in c["seeds"]}),
         "command": "\n".join(dict.fromkeys(c["command"] for c in campaigns)),
-        "warnings": notes,
+        "warnings": joining,
     }
     if ablations:
         rows = {label: name for a in ablations for label, name in a["rows"].items()}
@@ -259,18 +263,18 @@ def _ranked(ranks: pd.DataFrame) -> str:
 
 
 def _findings(rows: pd.DataFrame) -> dict[str, list[str]]:
-    """Verdict -> data sets with their numbers, from one searcher's rows of comparisons."""
+    """Verdict -> data sets with their figures, from one searcher's rows of comparisons."""
     said: dict[str, list[str]] = {}
     for row in rows.to_dict("records"):
         sizes = f"n = {row['n_a']}" if row["n_a"] == row["n_b"] else f"n = {row['n_a']} and {row['n_b']}"
         tested = row["p_holm"] == row["p_holm"]
-        verdict, numbers = row["verdict"], sizes
+        verdict, figures = row["verdict"], sizes
         if verdict == "equivalent":  # the test of this; that of a difference says nothing for it
             verdict = f"equivalent within {row['margin']:g} points"
-            numbers = f"{p_text(row['p_equivalence'])} after Holm, two one-sided tests, {sizes}"
+            figures = f"{p_text(row['p_equivalence'])} after Holm, two one-sided tests, {sizes}"
         elif tested:
-            numbers = f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}"
-        said.setdefault(verdict, []).append(f"{row['dataset']} ({numbers})")
+            figures = f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}"
+        said.setdefault(verdict, []).append(f"{row['dataset']} ({figures})")
     return said
 
 
@@ -333,9 +337,9 @@ def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     interval = f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]" if row["effect_low"] == row["effect_low"] else ""
     test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
     names = [specs[row["a"]], specs[row["b"]], row["dataset"], f"{row['n_a']}, {row['n_b']}", test]
-    numbers = [probability(row["p"]), probability(row["p_holm"]), _number(row["effect"]) + interval]
+    figures = [probability(row["p"]), probability(row["p_holm"]), _number(row["effect"]) + interval]
     equal = [] if row["margin"] != row["margin"] else [probability(row["p_equivalence"])]
-    return [*names, *numbers, *equal, row["verdict"]]
+    return [*names, *figures, *equal, row["verdict"]]
 
 
 def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]]:

@@ -8,7 +8,7 @@ import platform
 import resource
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
@@ -19,6 +19,8 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 if TYPE_CHECKING:  # multi-trial searches never import torch
     import numpy as np
     from torch import Tensor, nn
+
+    from benchmarks.images import Images
 
 
 class UserError(Exception):
@@ -60,7 +62,7 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 class Score(NamedTuple):
-    """One accuracy and its origin; a value is never handed out without them."""
+    """One accuracy of a cell and its origin; a value is never handed out without them."""
 
     value: float  # percent
     trials: int  # how many trainings (seeds) the mean is over
@@ -181,11 +183,113 @@ class SearchSpace(Protocol):
     def supernet(self, size: NetworkSize, seed: int, mixed_share: int = 1) -> Supernet:
         """The supernet, initialised from the seed; of a mixture's channels one in `mixed_share` is mixed (PC-DARTS)."""
 
+    def plain_supernet(self, size: NetworkSize) -> nn.Module:
+        """The supernet written the obvious way, (x, choice) -> logits: the other side of speed ratios."""
+
     def network(self, cell: Cell, size: NetworkSize) -> nn.Module:
         """The stand-alone network of one cell."""
 
 
 LowFidelity: TypeAlias = "Callable[[Cell], tuple[float, float]]"  # -> validation accuracy (percent), seconds it costs
+
+
+class Summary(NamedTuple):
+    """Where the cells of a benchmark's table lie on one data set and split."""
+
+    epochs: int  # length of the training schedule
+    cells: int  # that the table holds
+    optimum: Cell  # of equals the one with the lowest index
+    value: float  # its accuracy, percent
+    mean: float
+    quantiles: list[float]  # 1,001, in steps of 0.1 %
+
+
+class Benchmark(Protocol):
+    """What is searched and on which data, and what is known of the cells afterwards.
+
+    A preset is a dict of channels, cells, resolution, images (how many of each part, from its start; None: all),
+    epochs (None: each searcher's reference epochs) and batch_size.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str:
+        """A checksum of all that scores are read from."""
+
+    @property
+    def source(self) -> str:
+        """Where that comes from, in words."""
+
+    @property
+    def space(self) -> SearchSpace: ...
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """That are scored; the first is searched on by default."""
+
+    @property
+    def splits(self) -> tuple[str, ...]: ...
+
+    @property
+    def presets(self) -> Mapping[str, dict[str, Any]]: ...
+
+    @property
+    def simulated_seconds(self) -> float:
+        """The budget of multi-trial searchers."""
+
+    def size(self, dataset: str, preset: dict[str, Any]) -> NetworkSize:
+        """The size of the networks in which is searched."""
+
+    def search_data(self, dataset: str, preset: dict[str, Any]) -> tuple[Images, Images]:
+        """Training and validation images of a search, disjoint; nothing in them leads to a test image."""
+
+    def low_fidelity(self, dataset: str) -> LowFidelity | None:
+        """What multi-trial searchers may query, made of copies; None where the benchmark has no such thing.
+
+        UserError where it lacks cells.
+        """
+
+    def low_fidelity_cost(self, dataset: str) -> str:
+        """What the seconds of a query consist of, in words."""
+
+    def require_scores(self) -> None:
+        """UserError where some cell has no score: a search might end with that one."""
+
+    def score(self, cell: Cell, dataset: str, split: str) -> Score | None:
+        """The final accuracy of a cell; None where its network must be trained first."""
+
+    def summary(self, dataset: str, split: str) -> Summary | None:
+        """None without a table of cells."""
+
+    def histogram(self, dataset: str, width: float) -> list[list[int]] | None:
+        """Counts [validation bin, test bin, cells] of a table's cells in bins of `width` points; None without one."""
+
+    def sample(self, dataset: str, count: int) -> tuple[list[Cell], np.ndarray] | None:
+        """A fixed sample of cells and their final validation accuracies (percent), (count,); None without a table."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A benchmark as the registry knows it, before any of its files is opened."""
+
+    name: str
+    text: str  # one line about it
+    space: SearchSpace
+    datasets: tuple[str, ...]
+    presets: Mapping[str, dict[str, Any]]
+    simulated_seconds: float
+    open: Callable[[Path | None, Sequence[Path]], Benchmark]  # of its table's file and the data folders
+    # The table's file, which `--table` names or which lies in a data folder; None where a benchmark brings its own.
+    find_table: Callable[[Path | None, Sequence[Path]], Path] | None = None
+    published: Callable[[], list[dict[str, str]]] = list  # rows of the literature
+    bibliography: Callable[[], str] = str  # BibTeX entries that they cite
+    describe: Callable[[Cell], list[str]] = lambda cell: []  # a cell in the space's own notations, lines
+    details: Callable[[Benchmark, Cell], list[str]] = (
+        lambda benchmark, cell: []
+    )  # its cost and all that is stored of it
+    tools: str = ""  # a module with what `data` and `doctor` offer for its files: check, info, convert, build
 
 
 @contextmanager

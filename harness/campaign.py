@@ -253,8 +253,8 @@ def campaign_of(
         seeds = _union(old["seeds"], seeds)
     return {
         **shared,
-        "table_source": setting.benchmark.table.source,
-        "proxy_cost": setting.benchmark.proxy_cost(setting.search_dataset),
+        "table_source": setting.benchmark.source,
+        "proxy_cost": setting.benchmark.low_fidelity_cost(setting.search_dataset),
         "seeds": list(seeds),
         "searchers": list(rows.values()),
         "space": scoring.space_summary(setting.benchmark),

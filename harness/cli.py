@@ -25,8 +25,8 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Compare neural architecture searchers on NAS-Bench-201: G-ICSO-NAS and its baselines. "
-    "Where no table is found, digits201 takes its place. With --debug, errors show where they come from.",
+    help="Compare neural architecture searchers: G-ICSO-NAS and its baselines. "
+    "With --debug, errors show where they come from.",
 )
 data_app = typer.Typer(no_args_is_help=True, help="Convert and describe benchmark tables.")
 app.add_typer(data_app, name="data")
@@ -38,12 +38,6 @@ DataOption = Annotated[
     Path | None,
     typer.Option("--data", help="Folder with images, split files, table. Default: $HARNESS_DATA, ~/.cache/harness."),
 ]
-
-
-class BenchmarkName(StrEnum):
-    auto = "auto"
-    nb201 = "nb201"
-    digits201 = "digits201"
 
 
 class Precision(StrEnum):
@@ -66,12 +60,12 @@ class Listing(StrEnum):
 
 SeedsOption = Annotated[str, typer.Option(help="A count (5 is 0 to 4) or a list (3,7,11).")]
 BenchmarkOption = Annotated[
-    BenchmarkName, typer.Option(help="auto: nb201 where its table and CIFAR-10 are found, else digits201.")
+    str, typer.Option(help="One of `harness list benchmarks`; auto takes what this machine has the files of.")
 ]
 SearchDatasetOption = Annotated[
-    str | None, typer.Option(help="Data set on which is searched. Default: cifar10, or digits201.")
+    str | None, typer.Option(help="The data set to search on. Default: the benchmark's first.")
 ]
-PresetOption = Annotated[str, typer.Option(help="smoke, small or (nb201) paper.")]
+PresetOption = Annotated[str, typer.Option(help="One of `harness list presets`: smoke, small, paper.")]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
 ]
@@ -162,7 +156,7 @@ def run(
         typer.Option(help=r"Specs, e.g. gicso,darts; settings in quotes: 'gicso\[phi={0,0.1}]'."),
     ],
     seeds: SeedsOption,
-    benchmark: BenchmarkOption = BenchmarkName.auto,
+    benchmark: BenchmarkOption = "auto",
     search_dataset: SearchDatasetOption = None,
     table: TableOption = None,
     data: DataOption = None,
@@ -195,7 +189,7 @@ def run(
 def ablate(
     searcher: Annotated[str, typer.Argument(metavar="SEARCHER", help=r"A spec: gicso, 'gicso\[population=12]'.")],
     seeds: SeedsOption,
-    benchmark: BenchmarkOption = BenchmarkName.auto,
+    benchmark: BenchmarkOption = "auto",
     search_dataset: SearchDatasetOption = None,
     table: TableOption = None,
     data: DataOption = None,
@@ -307,7 +301,7 @@ def import_(
         Path, typer.Argument(metavar="CELLS.csv", help="Columns seed,cell[,search_seconds][,search_dataset].")
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A campaign's folder, or a new one.")],
-    benchmark: BenchmarkOption = BenchmarkName.auto,
+    benchmark: BenchmarkOption = "auto",
     search_dataset: SearchDatasetOption = None,
     table: TableOption = None,
     data: DataOption = None,
@@ -315,7 +309,7 @@ def import_(
     """Score cells that you found with your own code, and test and plot them beside runs, marked imported."""
     from harness.importing import import_cells
 
-    tell(import_cells(name, cells, folder, str(benchmark), search_dataset, table, data), "stdout")
+    tell(import_cells(name, cells, folder, benchmark, search_dataset, table, data), "stdout")
 
 
 @app.command()
@@ -325,14 +319,14 @@ def show(
     data: DataOption = None,
 ) -> None:
     """A cell in every notation, its edges, its cost and every stored accuracy."""
-    from harness.show import all_benchmarks, describe_cell
+    from harness.show import describe_cell
 
-    tell(describe_cell(cell, all_benchmarks(table, data)), "stdout")
+    tell(describe_cell(cell, table, data), "stdout")
 
 
 @app.command()
 def best(
-    dataset: Annotated[str, typer.Argument(help="cifar10, cifar100, ImageNet16-120 or digits201.")],
+    dataset: Annotated[str, typer.Argument(help="A data set of `harness list benchmarks`.")],
     split: Annotated[str, typer.Option(help="valid or test.")] = "test",
     table: TableOption = None,
     data: DataOption = None,
@@ -356,45 +350,40 @@ def list_(what: Listing) -> None:
 @data_app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="NATS-Bench topology folder or .tar, NAS-Bench-201 .pth, or CSV.")],
-    dest: Annotated[Path | None, typer.Argument(help="Default: ~/.cache/harness/nb201.npz.")] = None,
+    dest: Annotated[Path | None, typer.Argument(help="Default: under ~/.cache/harness.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Re-read 20 cells through the official API.")] = False,
 ) -> None:
     """Turn official files into one compact table; nothing in a pickle is executed."""
-    from harness.data import convert_table
+    from harness import data
 
     with _stoppable("stopped; there is no new table"):
-        tell(convert_table(source, dest, verify), "stdout")
+        tell(data.convert(source, dest, verify), "stdout")
 
 
 @data_app.command()
 def info(
-    path: Annotated[Path | None, typer.Argument(help="Default: the embedded table, and nb201's where found.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="Default: the tables that are embedded or found.")] = None,
 ) -> None:
-    """What a table holds: source, checksum, columns, trials, cells; of digits201 its measured quality as well."""
-    from harness.data import table_info
+    """What a table holds: source, checksum, columns, trials, cells, and its quality where that was measured."""
+    from harness import data
 
-    tell(table_info(path), "stdout")
-
-
-class Built(StrEnum):
-    digits201 = "digits201"
+    tell(data.info(path), "stdout")
 
 
 @data_app.command()
 def build(
-    what: Annotated[Built, typer.Argument()],
+    what: Annotated[str, typer.Argument(help="The benchmark.")],
     out: Annotated[Path, typer.Option(help="The table; an unfinished one is continued.")] = Path("digits.npz"),
     workers: Annotated[
         int | None, typer.Option(min=1, max=LARGEST_COUNT, help="Processes of one thread each; default: the cores.")
     ] = None,
 ) -> None:
     """Train every distinct cell and keep right answers: hours; the same command again continues."""
-    from benchmarks.nb201 import digits_training
-    from harness.data import build_progress
+    from harness import data
     from harness.options import cores
 
     with _stoppable("stopped; the same command again continues from here"):
-        digits_training.build(out, workers or cores(), build_progress())
+        data.build(what, out, workers or cores())
 
 
 @contextmanager
@@ -410,7 +399,7 @@ def _stoppable(text: str) -> Iterator[None]:
 
 @app.command()
 def doctor(table: TableOption = None, data: DataOption = None) -> None:
-    """Check this machine: device, data and tables found, networks' cost against the table's, three digits201 cells."""
+    """Check this machine: device, data and tables found, networks' cost against the table's, cells trained again."""
     from harness.doctor import diagnose
 
     text, good = diagnose(table, data)
@@ -431,17 +420,11 @@ def perf(
     out: Annotated[Path | None, typer.Option(help="Default: results/perf/<machine>.")] = None,
 ) -> None:
     """Measure the supernet against a plain one, the hardware's ceilings, table look-ups, what runs cost beside."""
-    from benchmarks.nb201.benchmark import find_table
     from harness import options
     from harness import perf as measuring
-    from harness.options import places_for
 
-    chosen, places = options.device(device), places_for(data)
-    path: Path | None = None
-    try:
-        path = find_table(table, places)
-    except UserError as error:
-        tell(f"table and campaign are left out: {error}")
+    chosen = options.device(device)
+    path = measuring.table_of(table, options.places_for(data))
     with _stoppable("stopped; nothing was written"):
         result = measuring.measure(chosen, threads, rounds, path)
     folder = out or Path("results/perf") / measuring.slug(result["environment"], threads)

@@ -1,6 +1,6 @@
 """What goes on inside a search: operations, architecture parameters, phases, and what the supernet knew.
 
-The runner asks for these at every step and after the search; `tables.diagnostics` sums them up over seeds.
+The runner asks for these at every step and after the search; `report.frames.diagnostics` sums them up over seeds.
 """
 
 from __future__ import annotations
@@ -11,10 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import UserError
-from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.benchmark import Benchmark
-from benchmarks.nb201.cell import Cell
+from benchmarks.base import Benchmark, Cell, SearchSpace, UserError
 from searchers.base import Searcher, SearchTask
 
 SAMPLE = 200  # cells on which the supernet is compared with the table, the same in every run
@@ -25,13 +22,8 @@ GUESSED, WORSE_THAN_GUESSED = 0.99, 1.1
 LUCK = 5.0  # standard errors by which the best of the sample may exceed chance: the cells share weights and images
 
 
-def operations(cell: Cell) -> list[int]:
-    """How many edges have each of the five operations."""
-    return [cell.count(op) for op in range(len(cells.OPERATIONS))]
-
-
 def entropy(alphas: np.ndarray) -> float:
-    """Mean over edges of the entropy of softmax(alphas), in units of ln 5: 1 is undecided, 0 decided; (6, 5)."""
+    """Mean over edges of the entropy of softmax(alphas), 1 is undecided, 0 decided; `alphas` (edges, operations)."""
     a = np.asarray(alphas, dtype=np.float64)
     logs = a - a.max(axis=1, keepdims=True)
     logs = logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
@@ -47,7 +39,7 @@ class Watch:
         self.entropy: float | None = None
         self.phases: list[dict[str, Any]] = []
         self.diversity: list[list[float]] = []  # of a swarm: steps done, mean distance, a generation each
-        self.queried: set[int] = set()
+        self.queried: set[int | str] = set()
 
     def see(self, line: dict[str, Any]) -> None:
         phase = line.get("phase")
@@ -64,14 +56,16 @@ class Watch:
             self.change = max(self.change or 0.0, float(np.abs(alphas - self.first).max()))
             self.entropy = line["alpha_entropy"]
 
-    def found(self) -> dict[str, Any]:
+    def summary(self, space: SearchSpace | None = None) -> dict[str, Any]:
+        """The fields of a record; without a space nothing can have been queried."""
+        names = {space.canonical(space.parse(name)) for name in self.queried} if space else set()
         return {
             "phases": self.phases,
             "alpha_entropy": self.entropy,
             "alpha_change": self.change,
             "swarm_diversity": self.diversity,
             "queried_cells": len(self.queried) or None,
-            "queried_canonical": len({cells.canonical(cells.from_index(k)) for k in self.queried}) or None,
+            "queried_canonical": len(names) or None,
         }
 
 
@@ -81,10 +75,12 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
     Over a fixed sample of cells, and over its better half by the table; `seconds` is what asking took. None without a
     supernet. UserError where a loss is not finite: the last weight step may be the one that diverged.
     """
-    known = np.flatnonzero(~np.isnan(benchmark.column(dataset, "valid").mean))
-    sample = np.random.default_rng(0).choice(known, min(SAMPLE, len(known)), replace=False)
+    sampled = benchmark.sample(dataset, SAMPLE)
+    if sampled is None:
+        return None
+    sample, accuracy = sampled
     start = time.perf_counter()
-    losses = searcher.one_shot_losses([cells.from_index(int(k)) for k in sample], IMAGES)
+    losses = searcher.one_shot_losses(sample, IMAGES)
     seconds = time.perf_counter() - start
     if losses is None:
         return None
@@ -93,16 +89,21 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
             f"one-shot losses of {broken} in {len(losses)} cells are not finite after the last epoch: diverged; "
             "try a lower lr"
         )
-    accuracy = benchmark.column(dataset, "valid").mean[sample]
     good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
     return {
-        "cells": sample.tolist(),
+        "cells": [_name(benchmark.space, cell) for cell in sample],
         "losses": [round(float(loss), 5) for loss in losses],
         "accuracies": [round(float(value), 4) for value in accuracy],
         "spearman": _spearman(-losses, accuracy),
         "spearman_good": _spearman(-losses[good], accuracy[good]),
         "seconds": seconds,
     }
+
+
+def _name(space: SearchSpace, cell: Cell) -> int | str:
+    """A cell's index where the space has an official order, else its string."""
+    index = space.index(cell)
+    return space.to_string(cell) if index is None else index
 
 
 def at_chance(searcher: Searcher, supernet: dict[str, Any] | None, train_loss: Any, task: SearchTask) -> bool:
@@ -119,7 +120,7 @@ def at_chance(searcher: Searcher, supernet: dict[str, Any] | None, train_loss: A
             return False
     if supernet is None or min(supernet["losses"]) < GUESSED * guess:
         return False
-    accuracies = searcher.one_shot_accuracies([cells.from_index(k) for k in supernet["cells"]], IMAGES)
+    accuracies = searcher.one_shot_accuracies([task.space.parse(name) for name in supernet["cells"]], IMAGES)
     images = min(IMAGES, len(task.valid or ()))
     error = math.sqrt(chance * (1 - chance) / images)
     return accuracies is not None and float(np.max(accuracies)) <= 100 * (chance + LUCK * error)

@@ -11,11 +11,10 @@ import math
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError, read_at_most
-from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.benchmark import Benchmark
+from benchmarks.base import Benchmark, SearchSpace, UserError, read_at_most
 from harness import diagnostics, options, quantities, scoring, store
 from harness.campaign import campaign_of
+from harness.cells import identified
 from harness.options import Setting
 from harness.progress import tell
 from harness.report.notes import scored_by
@@ -48,14 +47,14 @@ def import_cells(
     exists = (folder / "campaign.json").exists()
     campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
     bench, table_path, places, how = options.open_benchmark(
-        campaign["benchmark"] if exists and asked == "auto" else asked, table, data, None
+        campaign["benchmark"] if exists and asked == options.AUTO else asked, table, data, None, images=False
     )
     dataset = options.search_dataset(bench, search_dataset or campaign.get("search_dataset"))
     if exists and dataset != campaign["search_dataset"]:
         raise UserError(
             f"--search-dataset {dataset}: the campaign in {folder} searches on {campaign['search_dataset']}"
         )
-    rows = read_cells(path, dataset)
+    rows = read_cells(path, dataset, bench.space)
     if not exists:
         seeds = [row["seed"] for row in rows]
         setting = Setting(bench, table_path, tuple(places), dataset, {"name": KIND}, "none", "none", 0)
@@ -80,7 +79,7 @@ def import_cells(
     return answer + "\n" + (folder / "report" / "table.md").read_text(encoding="utf-8")
 
 
-def read_cells(path: Path, dataset: str) -> list[dict[str, Any]]:
+def read_cells(path: Path, dataset: str, space: SearchSpace) -> list[dict[str, Any]]:
     """Rows as {seed, cell (a tuple), search_seconds or None}; UserError naming line, column and value.
 
     `dataset` is what the campaign searches on: rows of another one do not belong there.
@@ -90,12 +89,12 @@ def read_cells(path: Path, dataset: str) -> list[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read as UTF-8 text ({error})") from None
     try:
-        return _rows(csv.DictReader(text.splitlines()), path, dataset)
+        return _rows(csv.DictReader(text.splitlines()), path, dataset, space)
     except csv.Error as error:
         raise UserError(f"{path}: not readable as CSV ({error})") from None
 
 
-def _rows(reader: csv.DictReader[str], path: Path, dataset: str) -> list[dict[str, Any]]:
+def _rows(reader: csv.DictReader[str], path: Path, dataset: str, space: SearchSpace) -> list[dict[str, Any]]:
     header = [(name or "").strip() for name in reader.fieldnames or []]
     for name in header:
         if header.count(name) > 1:
@@ -118,7 +117,7 @@ def _rows(reader: csv.DictReader[str], path: Path, dataset: str) -> list[dict[st
         if value.get("search_dataset", dataset) not in ("", dataset):
             raise UserError(f"{where}: searched on {value['search_dataset']!r}, this campaign on {dataset!r}")
         try:
-            cell = cells.parse(value["cell"])
+            cell = space.parse(value["cell"])
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
         rows.append({"seed": seed, "cell": cell, "search_seconds": _seconds(value.get("search_seconds", ""), where)})
@@ -155,18 +154,19 @@ def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], 
     for row in rows:
         scores = scoring.scores(benchmark, row["cell"])
         unchanged = [score | {"without_none": True} for score in scores]  # no alphas to derive another cell from
-        index = cells.index(row["cell"])
+        cell, space = row["cell"], benchmark.space
+        name_in_key = space.to_string(cell) if space.index(cell) is None else space.index(cell)
         made.append(
             {
                 **{"searcher": name, "label": name, "spec": name, "kind": KIND, "config": {}, "seed": row["seed"]},
                 **{k: campaign[k] for k in ("benchmark", "search_dataset", "table_sha256")},
-                "key": digest([name, row["seed"], index, row["search_seconds"], campaign["table_sha256"]]),
-                **{"cell": cells.to_string(row["cell"]), "index": index},
-                **{"cell_without_none": cells.to_string(row["cell"]), "index_without_none": index},
+                "key": digest([name, row["seed"], name_in_key, row["search_seconds"], campaign["table_sha256"]]),
+                **identified(space, cell),
+                **identified(space, cell, "_without_none"),
                 **{"scores": scores + unchanged, "trajectory": [], "steps": 0},
                 **{"search_seconds": row["search_seconds"], "simulated_seconds": None, "evaluations": None},
-                **{"train_images": None, "eval_images": None, "collapsed": cells.is_collapsed(row["cell"])},
-                **{"disconnected": not cells.is_connected(row["cell"]), **diagnostics.Watch().found()},
+                **{"train_images": None, "eval_images": None, "collapsed": space.is_collapsed(cell)},
+                **{"disconnected": not space.is_connected(cell), **diagnostics.Watch().summary()},
                 **{"one_shot": None, "status": "done", "error": None, "environment": {}},
             }
         )

@@ -12,9 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError
-from benchmarks.nb201 import benchmark as benchmarks
-from benchmarks.nb201.benchmark import Benchmark
+from benchmarks import registry
+from benchmarks.base import Benchmark, UserError
 from benchmarks.processor import cpu_has_bf16, cpu_name
 from harness import provenance, quantities
 from harness.executors import ray
@@ -24,26 +23,29 @@ from harness.specs import Spec, train_supernets
 from searchers import base
 from searchers.base import suggestion
 
+AUTO = "auto"  # the benchmark that this machine has what it needs for
+
 
 def open_benchmark(
-    asked: str, table: Path | None, data: Path | None, dataset: str | None
+    asked: str, table: Path | None, data: Path | None, dataset: str | None, images: bool
 ) -> tuple[Benchmark, Path | None, list[Path], str]:
     """The benchmark, its table's file (None: embedded), the folders to look in, and how it was chosen.
 
-    `dataset`: whose images are needed; None where none are.
+    `dataset`: what is to be searched on, if anything was said; `images`: whether a searcher needs them.
     """
     places = places_for(data)
     name, how = asked, "as asked"
-    if asked == "auto":
-        name, reason = benchmarks.choose(table, places, dataset)
+    if asked == AUTO:
+        name, reason = registry.choose(table, places, dataset, images)
         how = f"chosen by auto: {reason}"
-    elif table is not None and name != "nb201":
+    entry = registry.find(name)
+    if table is not None and entry.find_table is None:
         raise UserError(f"--table {table}: {name} brings its own table; leave one of the two out")
-    path = benchmarks.find_table(table, places) if name == "nb201" else None
+    path = entry.find_table(table, places) if entry.find_table else None
     try:
-        return benchmarks.open_benchmark(name, path or "", places), path, places, how
+        return entry.open(path, places), path, places, how
     except UserError as error:
-        if asked == "auto" and name != "nb201":
+        if asked == AUTO and path is None:
             raise UserError(f"{error}\n{name} was {how}") from None
         raise
 
@@ -56,11 +58,19 @@ def search_dataset(bench: Benchmark, asked: str | None) -> str:
     return dataset
 
 
+def require_low_fidelity(bench: Benchmark, dataset: str) -> None:
+    """UserError where a benchmark has nothing that multi-trial searchers may query."""
+    if bench.low_fidelity(dataset) is None:
+        raise UserError(
+            f"{bench.name} has no low-fidelity proxy on {dataset}, which multi-trial searchers query: take one-shot "
+            "searchers"
+        )
+
+
 def setting_of(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, str]:
-    wanted = asked["search_dataset"] or "cifar10"
     one_shot = train_supernets(specs)
-    images = wanted if one_shot and wanted in benchmarks.CLASSES else None
-    bench, path, places, how = open_benchmark(asked["benchmark"], asked["table"], asked["data"], images)
+    where = asked["table"], asked["data"]
+    bench, path, places, how = open_benchmark(asked["benchmark"], *where, asked["search_dataset"], one_shot)
     preset = resolve_preset(bench, asked["preset"])
     dataset = search_dataset(bench, asked["search_dataset"])
     named = asked["device"]
@@ -78,7 +88,7 @@ def setting_of(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting
         precision = "bf16" if chosen.startswith("cuda") else "fp32"
     bench.require_scores()  # says so now if the table lacks what they need
     if any(spec.kind == "multi-trial" for spec in specs):
-        bench.proxy(dataset)
+        require_low_fidelity(bench, dataset)
     if precision == "bf16" and chosen == "cpu" and one_shot and not elsewhere and cpu_has_bf16() is False:
         tell(f"{cpu_name()} has no bf16 instructions: searches take several times as long as with --precision fp32")
     return Setting(bench, path, tuple(places), dataset, preset, precision, chosen, asked["threads"]), how
@@ -172,10 +182,10 @@ def _part(text: str | None) -> tuple[int, int] | None:
 
 def origin(how: str, setting: Setting) -> dict[str, Any]:
     """What campaign.json says of where it comes from."""
-    table = setting.benchmark.table
-    where = f"{setting.table}, {table.source}" if setting.table else table.source
+    benchmark = setting.benchmark
+    where = f"{setting.table}, {benchmark.source}" if setting.table else benchmark.source
     return {
-        "chosen": f"benchmark {setting.benchmark.name} ({how}): {where}, sha256 {table.sha256[:12]}; search on "
+        "chosen": f"benchmark {benchmark.name} ({how}): {where}, sha256 {benchmark.version[:12]}; search on "
         f"{setting.search_dataset}, preset {setting.preset['name']}, {setting.device}, {setting.precision}",
         "command": command(),
         "device": setting.device,

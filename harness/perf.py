@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from multiprocessing import get_context
@@ -28,15 +28,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.base import NetworkSize, UserError
+from benchmarks import registry
+from benchmarks.base import Benchmark, Cell, NetworkSize, UserError
 from benchmarks.images import CropAndFlip, Images
 from benchmarks.layers import cross_entropy
-from benchmarks.nb201 import cell as cells
-from benchmarks.nb201 import space as nb201_space
-from benchmarks.nb201.benchmark import PRESETS, SCORES, Benchmark, open_benchmark
-from benchmarks.nb201.plain import plain_supernet
 from benchmarks.processor import cpu_has_bf16
 from harness import campaign, diagnostics, options, provenance, runner, store
+from harness.output import tell
 from harness.specs import parse_specs
 from searchers import base
 from searchers.base import Budget, SearchTask
@@ -44,9 +42,11 @@ from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, init
 
 BATCH = 64
 PIXEL_MEAN, PIXEL_STD = 120.0, 60.0
-NETWORKS = {  # of nb201's presets, on CIFAR-10
+SUPERNET = registry.find(next(iter(registry.BENCHMARKS)))  # the benchmark whose networks are measured: the first
+SPACE = SUPERNET.space
+NETWORKS = {  # of its presets, on its first data set
     name: (NetworkSize(preset["channels"], preset["cells"], in_channels=3, num_classes=10), preset["resolution"])
-    for name, preset in PRESETS.items()
+    for name, preset in SUPERNET.presets.items()
     if name in ("paper", "small")
 }
 # What a run's memory is measured with: a gradient searcher, and one that scores whole swarms, in its first epoch here.
@@ -55,9 +55,9 @@ CASES = ("DARTS step pair", "one-hot w step", "swarm of 24")
 Run = Callable[[], Any]
 
 
-def candidates() -> list[cells.Cell]:
+def candidates() -> list[Cell]:
     rng = np.random.default_rng(0)
-    return [nb201_space.sample(rng) for _ in range(24)]
+    return [SPACE.sample(rng) for _ in range(24)]
 
 
 def synthetic_task(
@@ -69,13 +69,13 @@ def synthetic_task(
     labels = torch.randint(size.num_classes, (len(pixels),), generator=generator)
     mean, std = (PIXEL_MEAN,) * size.in_channels, (PIXEL_STD,) * size.in_channels
     images = Images(pixels, labels, mean, std, CropAndFlip(resolution // 8)).to(device)
-    return SearchTask(0, "synthetic", nb201_space, size, Budget(50), BATCH, images, images, device, precision)
+    return SearchTask(0, "synthetic", SPACE, size, Budget(50), BATCH, images, images, device, precision)
 
 
-def ours(space: NetworkSize, resolution: int, device: str, precision: str) -> dict[str, Run]:
+def ours(size: NetworkSize, resolution: int, device: str, precision: str) -> dict[str, Run]:
     """The steps as our searchers make them, batches and augmentation included."""
     settings = AlphaSettings()
-    task = synthetic_task(space, resolution, device, precision)
+    task = synthetic_task(size, resolution, device, precision)
     training = WeightTraining(task, settings, fitness_batch=BATCH)
     alpha = AlphaDescent(training, initial_alphas(task, settings.alpha_init), settings)
     swarm, count = candidates(), iter(range(10**9))
@@ -93,12 +93,12 @@ def ours(space: NetworkSize, resolution: int, device: str, precision: str) -> di
     return dict(zip(CASES, (pair, one_hot, evaluate), strict=True))
 
 
-def plain(space: NetworkSize, resolution: int, device: str) -> dict[str, Run]:
+def plain(size: NetworkSize, resolution: int, device: str) -> dict[str, Run]:
     """The same steps through the plain supernet, with the reference's training loop: alphas are in the graph of
     the weight step, weights in that of the alpha step, since `loss.backward()` is all that the scripts call."""
     settings = AlphaSettings()
-    net = plain_supernet(space).to(device)
-    task = synthetic_task(space, resolution, device, "fp32")
+    net = SPACE.plain_supernet(size).to(device)
+    task = synthetic_task(size, resolution, device, "fp32")
     assert task.train is not None
     x = ((task.train.pixels[:BATCH].float() - PIXEL_MEAN) / PIXEL_STD).to(device)
     y = task.train.labels[:BATCH]
@@ -116,7 +116,7 @@ def plain(space: NetworkSize, resolution: int, device: str) -> dict[str, Run]:
     adam = torch.optim.Adam([alphas], settings.alpha_lr, betas=(0.5, 0.999), weight_decay=settings.alpha_weight_decay)
     swarm, count = candidates(), iter(range(10**9))
 
-    def weight_step(choice: Tensor | cells.Cell) -> None:
+    def weight_step(choice: Tensor | Cell) -> None:
         sgd.zero_grad()
         cross_entropy(net(x, choice), y).backward()
         torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
@@ -236,23 +236,34 @@ def measure_network(name: str, device: str, rounds: int) -> list[dict[str, Any]]
     return rows
 
 
-def measure_table(path: Path) -> dict[str, float]:
-    """Opening a converted table, and one look-up."""
-    from benchmarks.nb201.table_file import load_table, save_table
+def table_of(table: Path | None, places: Sequence[Path]) -> Path | None:
+    """The table's file, named or found; None, with a word why, where there is none."""
+    assert SUPERNET.find_table is not None
+    try:
+        return SUPERNET.find_table(table, places)
+    except UserError as error:
+        tell(f"table and campaign are left out: {error}")
+        return None
 
-    table = load_table(path)
-    with tempfile.TemporaryDirectory() as folder:
-        compact = Path(folder) / "nb201.npz"
-        save_table(table, compact)
-        opened = best(lambda: load_table(compact), "cpu", 5)
-        size = compact.stat().st_size
-    column = table.column(*SCORES["cifar10", "test"])
-    few = np.random.default_rng(0).integers(cells.NUM_CELLS, size=10_000).tolist()
+
+def measure_table(path: Path) -> dict[str, float]:
+    """Opening a table, in a process that has not opened it, and one look-up."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        opened = pool.submit(_open_seconds, path).result()
+    bench = SUPERNET.open(path, ())
+    rng, dataset = np.random.default_rng(0), bench.datasets[0]
+    few = [SPACE.sample(rng) for _ in range(10_000)]
     return {
         "open, s": opened,
-        "file, MB": size / 1e6,
-        "look-up, µs": best(lambda: [column[i] for i in few], "cpu") / len(few) * 1e6,
+        "file, MB": path.stat().st_size / 1e6,
+        "look-up, µs": best(lambda: [bench.score(cell, dataset, "test") for cell in few], "cpu") / len(few) * 1e6,
     }
+
+
+def _open_seconds(path: Path) -> float:
+    start = time.perf_counter()
+    SUPERNET.open(path, ())
+    return time.perf_counter() - start
 
 
 def timed_runs(
@@ -281,8 +292,9 @@ def measure_campaign(bench: Benchmark, table: Path | None, seeds: int = 20) -> d
 
 
 def measure_search(device: str) -> dict[str, float]:
-    """One G-ICSO-NAS search of digits201: what it costs beside the searcher's own steps."""
-    (record,), spent = timed_runs(open_benchmark("digits201"), None, "gicso", range(1), device)
+    """One G-ICSO-NAS search on an embedded benchmark: what it costs beside the searcher's own steps."""
+    embedded = next(entry for entry in map(registry.find, registry.names()) if entry.find_table is None)
+    (record,), spent = timed_runs(embedded.open(None, ()), None, "gicso", range(1), device)
     searching, asking = record["search_seconds"], record["one_shot"]["seconds"]
     return {
         "inside the searcher, s": searching,
@@ -298,17 +310,18 @@ def peak_memory(name: str, searcher: str, device: str, threads: int) -> dict[str
     they can share on the images of the comparison with the table, which ends every run.
     """
     torch.set_num_threads(threads)
-    space, resolution = NETWORKS[name]
-    task = synthetic_task(space, resolution, device, "fp32", PRESETS[name]["images"] or 25_000)
+    size, resolution = NETWORKS[name]
+    task = synthetic_task(size, resolution, device, "fp32", SUPERNET.presets[name]["images"] or 25_000)
     assert task.train is not None
     task.valid = task.train.clone()
     images, task.train = task.train, task.train.subset(range(2 * BATCH))
     made = base.find(searcher)
     search = made(task, base.configure(made, RUNS[searcher]))
     search.step()
-    # Every operation on the edges from nodes 0 and 1, behind every operation on the edge between them.
-    pairs = product((cells.SKIP, cells.CONV1, cells.CONV3, cells.POOL), (cells.CONV1, cells.CONV3, cells.POOL))
-    search.one_shot_losses([(first, op, op, op, op, cells.SKIP) for first, op in pairs], diagnostics.IMAGES)
+    # Cells that share as much of the first cell as they can, and have all of its operations with weights.
+    rng = np.random.default_rng(0)
+    drawn = sorted({SPACE.sample(rng, none=False) for _ in range(400)})
+    search.one_shot_losses(drawn[: diagnostics.SAMPLE], diagnostics.IMAGES)
     del images  # until now: a run has all of them
     peak = {"peak_mb": own_peak()}
     if device.startswith("cuda"):
@@ -338,7 +351,7 @@ def measure_memory(device: str, threads: int) -> list[dict[str, Any]]:
 def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[str, Any]:
     """Everything that perf.json holds."""
     if table is not None:  # says so now if it cannot be used
-        open_benchmark("nb201", table).proxy("cifar10")
+        SUPERNET.open(table, ()).low_fidelity(SUPERNET.datasets[0])
     torch.set_num_threads(threads)
     result: dict[str, Any] = {
         "environment": provenance.environment(device, uses_torch=True),
@@ -351,7 +364,7 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
     }
     if table is not None:
         result["table"] = measure_table(table)
-        result["campaign"] = measure_campaign(open_benchmark("nb201", table), table)
+        result["campaign"] = measure_campaign(SUPERNET.open(table, ()), table)
     result["peak memory, MB"] = own_peak()
     if device.startswith("cuda"):
         result["peak device memory, MB"] = torch.cuda.max_memory_allocated(device) / 2**20

@@ -14,10 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.base import UserError, out_of_memory
-from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.benchmark import Benchmark, open_benchmark
+import numpy as np
+
+from benchmarks import registry
+from benchmarks.base import Benchmark, UserError, out_of_memory
 from harness import diagnostics, scoring, store
+from harness.cells import identified, named
 from harness.provenance import environment
 from harness.state import plain, restored
 from harness.steps import Limit, checked, finite, refuse_divergence
@@ -163,7 +165,7 @@ FAILED: dict[str, Any] = {
     **dict.fromkeys(("cell", "index", "cell_without_none", "index_without_none")),
     **{"scores": [], "trajectory": [], "steps": 0, "search_seconds": 0.0, "simulated_seconds": 0.0},
     **{"evaluations": 0, "train_images": 0, "eval_images": 0, "collapsed": False},
-    **{"disconnected": False, "at_chance": False, **diagnostics.Watch().found(), "one_shot": None, "trace": None},
+    **{"disconnected": False, "at_chance": False, **diagnostics.Watch().summary(), "one_shot": None, "trace": None},
 }
 
 
@@ -175,14 +177,15 @@ def _one_line(error: BaseException) -> str:
 
 
 def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any]) -> dict[str, Any]:
-    benchmark = open_benchmark(plan.benchmark, plan.table, plan.places)
+    places = [Path(place) for place in plan.places]
+    benchmark = registry.find(plan.benchmark).open(Path(plan.table) if plan.table else None, places)
     if benchmark.version != plan.table_sha256:
         place = plan.table or plan.benchmark
         raise UserError(f"{place}: another table here (sha256 {benchmark.version[:12]}) than where the run was planned")
     if plugins.origin(plan.searcher).source != plan.plugin_source:
         raise UserError(f"{plan.plugin}: other code here than where the run was planned; give the same command again")
     # Everything that comes after the search is tried before it, so that it cannot fail after hours of training.
-    scoring.scores(benchmark, cells.from_index(0))
+    scoring.scores(benchmark, benchmark.space.sample(np.random.default_rng(0)))
     if plan.kind == "one-shot":
         import torch
 
@@ -272,7 +275,7 @@ def _loop(
                 return state._replace(search_seconds=state.search_seconds + seconds)
             state = state._replace(steps=state.steps + 1, search_seconds=state.search_seconds + seconds)
             limit.made(state.steps)
-            step = checked(step)
+            step = checked(step, task.space)
             refuse_divergence(step, f"{'epoch' if plan.kind == 'one-shot' else 'step'} {state.steps}")
             line = trace_line(state, step, task)
             if state.steps == 1:
@@ -301,16 +304,16 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
         # What is not finite is no number of JSON's: it is left out. First, so that no metric takes another's place.
         **{name: value for name, value in step.metrics.items() if finite(value)},
         "step": state.steps - 1,
-        "index": cells.index(step.cell),
+        **identified(task.space, step.cell),
         "search_seconds": round(state.search_seconds, 4),
         "simulated_seconds": round(task.simulated_seconds, 3),
         "evaluations": task.evaluations,
         "train_images": task.train_images,
-        "operations": diagnostics.operations(step.cell),
+        "operations": task.space.operation_counts(step.cell),
     }
     if step.alphas is not None:
         line["alpha_entropy"] = round(diagnostics.entropy(step.alphas), 6)
-        line["index_without_none"] = cells.index(task.space.derive(step.alphas, keep_none=False))
+        line |= identified(task.space, task.space.derive(step.alphas, keep_none=False), "_without_none")
         line["alphas"] = [[round(float(a), 6) for a in row] for row in step.alphas]
     return line
 
@@ -319,35 +322,36 @@ def _answer(
     benchmark: Benchmark, task: SearchTask, searcher: base.Searcher, state: Progressed, folder: Path
 ) -> dict[str, Any]:
     """What the trace says, scored: the last line is the answer, each change of it a point of the trajectory."""
+    space = benchmark.space
     trajectory: list[dict[str, Any]] = []
     watch = diagnostics.Watch()
     last: dict[str, Any] = {}
+    cell = without = None
     for last in store.read_trace(folder / "trace.jsonl"):
         watch.see(last)
-        if not trajectory or last["index"] != trajectory[-1]["index"]:
-            names = ("step", "index", "search_seconds", "simulated_seconds", "evaluations")
-            trajectory.append({name: last[name] for name in names})
-    for point in trajectory:
-        point["scores"] = scoring.scores(benchmark, cells.from_index(point["index"]))
-    cell = cells.from_index(last["index"])
-    without = cells.from_index(last.get("index_without_none", last["index"]))
+        answer = named(space, last)
+        assert answer is not None
+        if answer != cell:
+            clocks = {name: last[name] for name in ("step", "search_seconds", "simulated_seconds", "evaluations")}
+            trajectory.append(clocks | identified(space, answer) | {"scores": scoring.scores(benchmark, answer)})
+        cell, without = answer, named(space, last, "_without_none") or answer
+    assert cell is not None
+    assert without is not None
     spent = {name: getattr(task, name) for name in ("simulated_seconds", "evaluations", "train_images", "eval_images")}
     # After the counters were read: what it costs is no part of the search.
     supernet = diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None
     chance = task.train is not None and diagnostics.at_chance(searcher, supernet, last.get("train_loss"), task)
     return {
-        "cell": cells.to_string(cell),
-        "index": cells.index(cell),
-        "cell_without_none": cells.to_string(without),
-        "index_without_none": cells.index(without),
+        **identified(space, cell),
+        **identified(space, without, "_without_none"),
         "scores": scoring.scores(benchmark, cell) + scoring.scores(benchmark, without, without_none=True),
         "trajectory": trajectory,
         "steps": state.steps,
         "search_seconds": state.search_seconds,
         **spent,
-        "collapsed": cells.is_collapsed(cell),
-        "disconnected": not cells.is_connected(cell),
-        **watch.found(),
+        "collapsed": space.is_collapsed(cell),
+        "disconnected": not space.is_connected(cell),
+        **watch.summary(space),
         "at_chance": chance,
         "one_shot": supernet,
     }

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from benchmarks.base import UserError
-from benchmarks.nb201.cell import NUM_CELLS
 from harness.quantities import LABEL, LARGEST_SEED
 
 Name = Annotated[str, Field(max_length=1000)]
@@ -20,7 +19,7 @@ Count = Annotated[int, Field(ge=0, le=10**15)]
 Seconds = Annotated[float, Field(ge=0, le=1e12)]
 Finite = Annotated[float, Field(ge=-1e12, le=1e12)]
 Percent = Annotated[float, Field(ge=-1e6, le=1e6)]
-Index = Annotated[int, Field(ge=0, lt=NUM_CELLS)]
+Index = Count  # of a cell, where its space has an official order
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Label = Annotated[str, Field(pattern=f"^{LABEL}$")]
 
@@ -44,7 +43,8 @@ class LabelledScore(Score):
 
 class Point(Checked):
     step: Count
-    index: Index
+    cell: Name | None = None  # older points have the index alone
+    index: Index | None
     search_seconds: Seconds
     simulated_seconds: Seconds
     evaluations: Count
@@ -113,19 +113,19 @@ class Record(Checked):
 
     @model_validator(mode="after")
     def _done_with_an_answer(self) -> Record:
-        if self.status == "done" and (self.cell is None or self.index is None):
+        if self.status == "done" and self.cell is None:
             raise ValueError("done, but without a cell")
         return self
 
 
 class Optimum(Checked):
-    index: Index
+    index: Index | None
     value: Percent
 
 
 class Column(Checked):
     epochs: Count
-    cells: Annotated[int, Field(ge=1, le=NUM_CELLS)] = NUM_CELLS  # that the table holds; older campaigns do not say
+    cells: Annotated[int | None, Field(ge=1)] = None  # that the table holds; older campaigns do not say
     optimum: Optimum
     mean: Percent
     quantiles: Annotated[list[Percent], Field(min_length=2, max_length=20_000)]

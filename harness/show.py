@@ -7,46 +7,49 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args, get_origin
 
-import numpy as np
 from pydantic.fields import FieldInfo
 
-from benchmarks.base import UserError
-from benchmarks.nb201 import benchmark as nb201
-from benchmarks.nb201 import cell as cells
-from benchmarks.nb201 import digits
-from benchmarks.nb201.benchmark import Benchmark, find_table, open_benchmark
+from benchmarks import registry
+from benchmarks.base import Benchmark, Cell, Entry, SearchSpace, UserError
 from harness import options
 from harness.report.notes import scored_by
 from harness.specs import show_settings, show_value
 from searchers import base, plugins
 
 
-def all_benchmarks(table: Path | None, data: Path | None) -> list[Benchmark]:
-    """nb201 where its table is found (UserError if that is none), and the embedded digits201."""
-    places, embedded = options.places_for(data), open_benchmark(digits.NAME)
-    try:
-        path = find_table(table, places)
-    except UserError:
-        return [embedded]
-    return [open_benchmark("nb201", path, places), embedded]
+def opened(table: Path | None, data: Path | None) -> list[tuple[Entry, Benchmark]]:
+    """The benchmarks whose tables are embedded or found here; `--table` and `--data` say where to look."""
+    places, pairs = options.places_for(data), []
+    for entry in map(registry.find, registry.names()):
+        try:
+            path = entry.find_table(table, places) if entry.find_table else None
+        except UserError:
+            continue
+        pairs.append((entry, entry.open(path, places)))
+    return pairs
 
 
 def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -> tuple[str, str]:
     """`harness best`: the optimum in a line, and in another which accuracy it is."""
-    benchmarks = all_benchmarks(table, data)
-    bench = next((b for b in benchmarks if dataset in b.datasets), None)
+    bench = next((b for _, b in opened(table, data) if dataset in b.datasets), None)
     if bench is None:
-        if dataset in nb201.CLASSES:
-            nb201.open_nb201(find_table(table, options.places_for(data)), ())  # raises, and says where it looked
-        known = dict.fromkeys([*nb201.CLASSES, *(d for b in benchmarks for d in b.datasets)])
-        raise UserError(f"data set {dataset!r}{base.suggestion(dataset, list(known))}")
+        entries = [registry.find(name) for name in registry.names()]
+        for entry in entries:
+            if dataset in entry.datasets and entry.find_table:
+                entry.find_table(table, options.places_for(data))  # raises, and says where it looked
+        names = dict.fromkeys(d for entry in entries for d in entry.datasets)
+        raise UserError(f"data set {dataset!r}{base.suggestion(dataset, list(names))}")
     if split not in bench.splits:
         raise UserError(f"--split {split!r}{base.suggestion(split, list(bench.splits))}")
-    index, score = bench.optimum(dataset, split)
-    held = bench.column(dataset, split).cells
-    partial = "" if held == cells.NUM_CELLS else f"; of the {held:,} cells that this table holds"
+    summary = bench.summary(dataset, split)
+    score = None if summary is None else bench.score(summary.optimum, dataset, split)
+    if summary is None or score is None:
+        raise UserError(f"{bench.name} has no table of all cells: their best is not known")
+    space, cell = bench.space, summary.optimum
+    partial = "" if summary.cells == space.size else f"; of the {summary.cells:,} cells that this table holds"
+    name = " ".join(str(part) for part in (space.index(cell), "", space.to_string(cell)) if part is not None)
     return (
-        f"{index}  {cells.to_string(cells.from_index(index))}  {score.value:.4f} %",
+        f"{name}  {score.value:.4f} %",
         f"{dataset} {split}: {score.record} {score.split}, {score.epochs} epochs, mean of {score.trials} trials"
         f"{partial}. {scored_by(_identity(bench))}",
     )
@@ -54,51 +57,32 @@ def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -
 
 def _identity(bench: Benchmark) -> dict[str, str]:
     """What `scored_by` names, under a campaign's keys."""
-    return {"benchmark": bench.name, "table_source": bench.table.source, "table_sha256": bench.version}
+    return {"benchmark": bench.name, "table_source": bench.source, "table_sha256": bench.version}
 
 
-def describe_cell(spelling: str, benchmarks: Sequence[Benchmark]) -> str:
-    """Every notation of a cell, its edges, its cost and every stored accuracy."""
-    cell = cells.parse(spelling)
-    lines = [
-        f"cell {cells.index(cell)}",
-        f"  string     {cells.to_string(cell)}",
-        f"  numbers    {','.join(map(str, cell))}   (edges 0→1 0→2 1→2 0→3 1→3 2→3)",
-        f"  NASLib     naslib:{','.join(map(str, cells.to_naslib(cell)))}",
-        f"  canonical  {cells.canonical(cell)}",
-        "  edges",
-    ]
-    for op, (i, j), used in zip(cell, cells.EDGES, cells.edges_in_use(cell), strict=True):
-        note = "" if used or op == cells.NONE else "   (on no path from input to output)"
-        lines.append(f"    {i}→{j}  {cells.OPERATIONS[op]}{note}")
-    if cells.is_collapsed(cell):
-        lines.append("  collapsed: no convolution on any path from input to output")
-    for benchmark in benchmarks:
-        lines += _in_table(cells.index(cell), benchmark)
+def describe_cell(spelling: str, table: Path | None, data: Path | None) -> str:
+    """Every notation of a cell, its edges, its cost and every stored accuracy, in the first space that reads it."""
+    pairs = opened(table, data)
+    cell, space = _parsed(spelling, [entry.space for entry, _ in pairs])
+    own = [(entry, benchmark) for entry, benchmark in pairs if entry.space is space]
+    number = space.index(cell)
+    lines = [f"cell {space.to_string(cell) if number is None else number}", f"  string     {space.to_string(cell)}"]
+    lines += [f"  {line}" for line in own[0][0].describe(cell)]
+    for entry, benchmark in own:
+        lines.append(f"  {scored_by(_identity(benchmark))}")
+        lines += [f"  {line}" for line in entry.details(benchmark, cell)]
     return "\n".join(lines)
 
 
-def _in_table(index: int, benchmark: Benchmark) -> list[str]:
-    table = benchmark.table
-    lines = [f"  {scored_by(_identity(benchmark))}", f"  {benchmark.name}: cost of the tabulated network"]
-    for record in table.params:
-        parts = [f"{table.params[record][index]:.6f} M parameters"]
-        if record in table.flops:
-            parts.append(f"{table.flops[record][index]:.5f} M FLOPs")
-        if record in table.train_seconds:
-            parts.append(f"{table.train_seconds[record][index]:.3f} s an epoch")
-        lines.append(f"    {record:<15}{', '.join(parts)}")
-    if table.params_anomaly[index]:
-        lines.append("    warning: the stored parameter count is not what the operations imply (known error)")
-    lines.append(f"  {benchmark.name}: accuracies, %")
-    for (record, split, epochs), column in sorted(table.columns.items()):
-        if not np.isnan(column.mean[index]):
-            score = column[index]
-            trials = f"mean of {score.trials} trial{'s' if score.trials > 1 else ''}"
-            singles = ", ".join(f"{value:.2f} (seed {seed})" for seed, value in column.singles(index).items())
-            said = f"{trials}: {singles}" if singles and score.trials > 1 else trials
-            lines.append(f"    {record:<15}{split:<9} {epochs:>3} epochs  {score.value:9.4f}   {said}")
-    return lines
+def _parsed(spelling: str, spaces: Sequence[SearchSpace]) -> tuple[Cell, SearchSpace]:
+    """The cell and the first space that has it; the first one's UserError where none does."""
+    errors = []
+    for space in spaces:
+        try:
+            return space.parse(spelling), space
+        except UserError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def searchers() -> str:
@@ -132,25 +116,21 @@ def allowed(field: FieldInfo) -> str:
 
 
 def benchmarks() -> str:
-    return (
-        f"nb201      NAS-Bench-201: {cells.NUM_CELLS:,} cells; search on {', '.join(nb201.CLASSES)}; needs a table "
-        "(--table, or harness data convert) and, for one-shot searchers, images (--data)\n"
-        "digits201  the same cells on cluttered digits, trained by this project; table and images are embedded"
-    )
+    """Every registered benchmark in a line."""
+    return "\n".join(f"{name:<10} {registry.find(name).text}" for name in registry.names())
 
 
 def presets() -> str:
+    """Every benchmark's presets, a line each."""
     lines = []
-    for name, found, seconds in (
-        ("nb201", nb201.PRESETS, nb201.SIMULATED_SECONDS),
-        (digits.NAME, digits.PRESETS, digits.SIMULATED_SECONDS),
-    ):
-        for preset, values in found.items():
+    for name in registry.names():
+        entry = registry.find(name)
+        for preset, values in entry.presets.items():
             images = f"{values['images']:,} + {values['images']:,}" if values["images"] else "all"
             epochs = values["epochs"] or "each searcher's reference"
             lines.append(
                 f"{name:<9} {preset:<6} C={values['channels']}, N={values['cells']}, "
                 f"{values['resolution']}×{values['resolution']}, {images} images, {epochs} epochs, "
-                f"batch {values['batch_size']}; multi-trial: {seconds:,.0f} simulated seconds"
+                f"batch {values['batch_size']}; multi-trial: {entry.simulated_seconds:,.0f} simulated seconds"
             )
     return "\n".join(lines)

@@ -9,52 +9,61 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import UserError, quoted
-from benchmarks.nb201 import cell as cells
+from benchmarks.base import Cell, SearchSpace, UserError, quoted
 from searchers.base import SearchTask, Step
 
 IDLE = 1000  # steps in a row that query nothing
-SHAPE = (len(cells.EDGES), len(cells.OPERATIONS))
 OURS = (  # names of a trace line
-    *("step", "index", "search_seconds", "simulated_seconds", "evaluations", "train_images", "operations"),
-    *("alphas", "alpha_entropy", "index_without_none"),
+    *("step", "cell", "index", "search_seconds", "simulated_seconds", "evaluations", "train_images", "operations"),
+    *("alphas", "alpha_entropy", "cell_without_none", "index_without_none"),
 )
 
 
-def checked(step: Any) -> Step:
+def checked(step: Any, space: SearchSpace) -> Step:
     """A step with its cell as a tuple of ints, alphas as an array, metrics as JSON knows them.
 
     UserError that says what is wrong and what it must be.
     """
     if not isinstance(step, Step):
         raise UserError(f"step() gave {_shown(step)}; it gives a searchers.base.Step, or None when finished")
-    try:
-        cell = cells.from_numbers(step.cell)
-    except (UserError, TypeError):
-        needed = "it must be a tuple of six whole numbers from 0 to 4, the operation on each edge"
-        raise UserError(f"Step.cell is {_shown(step.cell)}; {needed}") from None
     if not isinstance(step.metrics, Mapping):
         raise UserError(f"Step.metrics is {_shown(step.metrics)}; it must be a dict")
-    return Step(cell, _alphas(step.alphas), {name: _metric(name, value) for name, value in step.metrics.items()})
+    metrics = {name: _metric(name, value, space) for name, value in step.metrics.items()}
+    return Step(_cell(step.cell, space), _alphas(step.alphas, space), metrics)
 
 
-def _alphas(value: Any) -> np.ndarray | None:
+def _cell(value: Any, space: SearchSpace) -> Cell:
+    numbers = value.tolist() if isinstance(value, np.ndarray) else value
+    edges, operations = len(space.edges), len(space.operations)
+    if (
+        not isinstance(numbers, (tuple, list))
+        or len(numbers) != edges
+        or not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in numbers)
+        or not all(0 <= n < operations for n in numbers)
+    ):
+        needed = f"it must be a tuple of {edges} whole numbers from 0 to {operations - 1}, the operation on each edge"
+        raise UserError(f"Step.cell is {_shown(value)}; {needed}")
+    return tuple(int(n) for n in numbers)
+
+
+def _alphas(value: Any, space: SearchSpace) -> np.ndarray | None:
     if value is None:
         return None
     try:
         alphas = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError, RuntimeError):  # the last of a tensor with a gradient
         alphas = np.empty(0)
-    if alphas.shape != SHAPE:
+    wanted = len(space.edges), len(space.operations)
+    if alphas.shape != wanted:
         shape = getattr(value, "shape", None)
         found = _shown(value) if shape is None else f"a {type(value).__name__} of shape {tuple(shape)}"
         raise UserError(
-            f"Step.alphas is {found}; it must be None or an array of {SHAPE[0]} edges × {SHAPE[1]} operations"
+            f"Step.alphas is {found}; it must be None or an array of {wanted[0]} edges × {wanted[1]} operations"
         )
     return alphas
 
 
-def _metric(name: Any, value: Any) -> Any:
+def _metric(name: Any, value: Any, space: SearchSpace) -> Any:
     where = f"Step.metrics[{name!r}]"
     if not isinstance(name, str):
         raise UserError(f"{where}: the name of a metric must be a string")
@@ -66,6 +75,8 @@ def _metric(name: Any, value: Any) -> Any:
         value = [item.item() if isinstance(item, np.generic) else item for item in value]
     fits, needed = READ.get(name, (lambda v: _is_text(v) or _is_number(v) or _are_numbers(v),
                                    "a number, a string or a list of numbers, as JSON has them"))  # fmt: skip
+    if name == "queried" and not _is_cell(value, space):
+        raise UserError(f"{where} is {_shown(value)}; it must be the index or string of the cell that was queried")
     if not fits(value):
         raise UserError(f"{where} is {_shown(value)}; it must be {needed}")
     return value
@@ -83,14 +94,19 @@ def _are_numbers(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_number, value))
 
 
-def _is_index(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < cells.NUM_CELLS
+def _is_cell(value: Any, space: SearchSpace) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        return False
+    try:
+        space.parse(value)
+    except UserError:
+        return False
+    return True
 
 
 # Metrics that have a meaning to progress, records and plots.
 READ: dict[str, tuple[Callable[[Any], bool], str]] = {
     "phase": (_is_text, "a string, the name of a phase of the search"),
-    "queried": (_is_index, "the index of the cell that was queried"),
     "swarm_diversity": (_are_numbers, "a list of numbers, one a generation"),
     "train_loss": (_is_number, "a number"),
 }

@@ -18,7 +18,7 @@ from planned import plan_for, plans_for
 from records import records, timeless
 
 from benchmarks.base import UserError
-from benchmarks.nb201 import digits
+from benchmarks.digits201 import benchmark
 from benchmarks.nb201.benchmark import open_nb201
 from harness import campaign, options, runner, store
 from harness.executors import local
@@ -140,7 +140,7 @@ def test_another_setting_is_another_run_and_another_preset_is_refused(harness, t
 
 
 def test_all_that_decides_a_run_is_in_its_key(monkeypatch):
-    bench = digits.open_digits201()
+    bench = benchmark.open_digits201()
     preset = options.resolve_preset(bench, "smoke")
 
     def key(spec="gicso", seed=0, dataset="digits201", images="", benchmark=bench, **changes):
@@ -164,7 +164,7 @@ def test_all_that_decides_a_run_is_in_its_key(monkeypatch):
 
 def test_a_campaign_of_supernets_takes_in_multi_trial_searchers_and_the_other_way_round(tmp_path):
     """As on a GPU's machine, where supernets are trained in bf16 by default and the others not at all."""
-    bench = digits.open_digits201()
+    bench = benchmark.open_digits201()
     setting = options.Setting(bench, None, (), "digits201", options.resolve_preset(bench, "smoke"), "fp32", "cpu", 1)
     on_gpu = dataclasses.replace(setting, precision="bf16", device="cuda")
     nets, queries = parse_specs("darts"), parse_specs("random")
@@ -267,7 +267,7 @@ def test_out_of_memory_says_what_would_help(error, hinted):
 
 def test_a_full_disk_is_no_result_of_the_search(tmp_path, monkeypatch):
     """The run is reported as failed, nothing of it is kept, and it is still to do."""
-    plan = plan_for(digits.open_digits201(), "digits201", "random")
+    plan = plan_for(benchmark.open_digits201(), "digits201", "random")
     write = store.write_bytes
 
     def full(path, data):
@@ -284,14 +284,14 @@ def test_a_full_disk_is_no_result_of_the_search(tmp_path, monkeypatch):
 
 
 def test_a_machine_that_finds_another_table_makes_no_run(tmp_path):
-    plan = plan_for(digits.open_digits201(), "digits201", "random")._replace(table_sha256="0" * 64)
+    plan = plan_for(benchmark.open_digits201(), "digits201", "random")._replace(table_sha256="0" * 64)
     record = runner.run(plan, store.run_folder(tmp_path, "random", 0))
     assert record["status"] == "failed"
     assert "another table here" in record["error"]
 
 
 def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
-    planned = plans_for(digits.open_digits201(), "digits201", "random", range(3))
+    planned = plans_for(benchmark.open_digits201(), "digits201", "random", range(3))
     jobs = [(plan, store.run_folder(tmp_path, plan.label, plan.seed)) for plan in planned]
     assert runner.run(*jobs[1])["status"] == "done"
     events = []
@@ -349,7 +349,7 @@ def test_fresh_leaves_a_folder_in_which_a_command_begins(harness, tmp_path):
 
 def test_a_stop_after_the_last_step_loses_no_step(tmp_path, monkeypatch):
     """The answer is worked out after the search; a task that ends there goes on from its last step."""
-    plan = plan_for(digits.open_digits201(), "digits201", "random")
+    plan = plan_for(benchmark.open_digits201(), "digits201", "random")
     folder = store.run_folder(tmp_path, "random", 0)
     monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", -1)
     answer = runner._answer
@@ -406,7 +406,7 @@ def test_fresh_does_not_take_a_running_campaign_away(harness, tmp_path):
 
 
 def test_shards_are_the_whole_and_each_has_its_share_of_every_searcher(harness, tmp_path):
-    planned = plans_for(digits.open_digits201(), "digits201", "random,evolution,local,reinforce", range(10))
+    planned = plans_for(benchmark.open_digits201(), "digits201", "random,evolution,local,reinforce", range(10))
     for parts in (1, 3, 4, 7):
         dealt = [campaign.shard(planned, part, parts) for part in range(1, parts + 1)]
         runs = [(plan.label, plan.seed) for part in dealt for plan in part]
@@ -461,7 +461,7 @@ def test_each_command_has_its_part_in_the_campaign(harness, tmp_path):
 
 def test_a_run_says_where_it_was_begun(tmp_path, monkeypatch):
     """Stopped under one revision, ended under another: the record names both; a commit meanwhile changes nothing."""
-    bench = digits.open_digits201()
+    bench = benchmark.open_digits201()
     plan = plan_for(bench, "digits201", "gicso")
     versions = iter(["one", "two"])
     monkeypatch.setattr(runner, "environment", lambda device, uses_torch: {"git": next(versions)})

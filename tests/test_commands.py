@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from benchmarks.base import UserError
-from benchmarks.nb201 import digits_training
+from benchmarks.digits201 import build
 from benchmarks.nb201.benchmark import PRESETS, SCORES, choose, open_nb201
 from benchmarks.nb201.table_file import load_table, save_table
 
@@ -150,7 +150,7 @@ def test_list_and_report_and_table(harness, table, tmp_path):
 
 
 def test_doctor(harness, table, cifar10_root, monkeypatch):
-    monkeypatch.setattr(digits_training, "count_right", lru_cache(digits_training.count_right))  # once for both
+    monkeypatch.setattr(build, "count_right", lru_cache(build.count_right))  # once for both
     code, out, _ = harness("doctor", "--table", table, "--data", cifar10_root)
     assert code == 0
     assert "BAD" not in out

@@ -10,8 +10,8 @@ import torch
 from planned import plan_for
 from whole_images import load
 
+from benchmarks.digits201 import benchmark, images, task
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201 import digits, digits_training
 from benchmarks.nb201.benchmark import PRESETS, Benchmark, open_nb201
 from harness import runner
 
@@ -55,11 +55,11 @@ def test_nothing_reachable_from_a_task_is_a_test_column_or_a_test_image(table, c
 
 @pytest.mark.parametrize(("text", "preset"), [("random", "small"), ("darts", "smoke"), ("darts", "small")])
 def test_no_test_data_of_digits201_either(text, preset):
-    bench = digits.open_digits201()
+    bench = benchmark.open_digits201()
     plan = plan_for(bench, "digits201", text, preset)
-    tests = digits_training.parts()["test"]
-    looked = search_for_test_data(plan, bench, tests, ("digits201", "valid", digits.PROXY))
-    assert looked == (0 if text == "random" else (plan.preset["images"] or 384 * digits.VIEWS))
+    tests = images.parts()["test"]
+    looked = search_for_test_data(plan, bench, tests, ("digits201", "valid", task.PROXY))
+    assert looked == (0 if text == "random" else (plan.preset["images"] or 384 * task.VIEWS))
 
 
 def search_for_test_data(plan, bench, tests, proxy):

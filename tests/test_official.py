@@ -19,7 +19,8 @@ import numpy as np
 import pytest
 
 from benchmarks.base import UserError
-from benchmarks.nb201 import archives, digits, official
+from benchmarks.digits201 import benchmark
+from benchmarks.nb201 import archives, official
 from benchmarks.nb201.table import SPLITS, Table
 from benchmarks.nb201.table_file import kind_of, load_table, official_strings, save_table
 from benchmarks.nb201.verify import verify
@@ -440,7 +441,7 @@ def test_what_convert_would_refuse_is_not_recommended(tmp_path: Path, kind: str,
 def test_digits201_is_no_table_to_convert(tmp_path: Path) -> None:
     for read in (load_table, lambda place: official.convert(place, tmp_path / "t.npz")):
         with pytest.raises(UserError, match="a benchmark of its own: --benchmark digits201"):
-            read(digits.FILE)
+            read(benchmark.FILE)
 
 
 # ---- wrong files

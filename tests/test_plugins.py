@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from planned import plan_for, plans_for
 
 from benchmarks.base import Space, UserError
-from benchmarks.nb201 import digits
+from benchmarks.digits201 import benchmark
 from harness import campaign, options, runner, show, state, steps, store
 from harness.executors import local
 from harness.executors.base import unseen
@@ -93,7 +93,7 @@ class Mine(RandomSearch):
 
 def made(tmp_path, text="mine", **changes):
     """The record of a run of a plug-in, and its folder."""
-    plan = plan_for(digits.open_digits201(), "digits201", text)._replace(**changes)
+    plan = plan_for(benchmark.open_digits201(), "digits201", text)._replace(**changes)
     folder = store.run_folder(tmp_path / "c", plan.label, 0)
     return runner.run(plan, folder), folder
 
@@ -279,7 +279,7 @@ def test_a_changed_package_makes_its_runs_new_ones(harness, site, tmp_path, monk
 
 def test_a_version_alone_makes_no_new_runs(site):
     site.mine(GOOD)
-    bench = digits.open_digits201()
+    bench = benchmark.open_digits201()
     key = plan_for(bench, "digits201", "mine").key
     site.mine(GOOD, version="2.0")
     assert plan_for(bench, "digits201", "mine").key == key
@@ -288,7 +288,7 @@ def test_a_version_alone_makes_no_new_runs(site):
 def test_keys_of_our_own_searchers_are_those_of_old(site):
     """As the committed campaign of digits201 has them, made before packages had a part in keys."""
     folder = ROOT / "results/reference/digits201-small"
-    planned = plans_for(digits.open_digits201(), "digits201", "darts,random", [0, 1], "small")
+    planned = plans_for(benchmark.open_digits201(), "digits201", "darts,random", [0, 1], "small")
     assert [store.load_record(store.run_folder(folder, p.label, p.seed))["key"] for p in planned] == [
         plan.key for plan in planned
     ]
@@ -407,7 +407,7 @@ def test_a_query_now_and_then_is_enough():
 
 def test_a_one_shot_searcher_without_reference_epochs_cannot_have_the_preset_paper(site):
     site.mine("from searchers.darts import DARTS\nclass Mine(DARTS):\n    name, reference_epochs = 'mine', 0\n")
-    bench = digits.open_digits201()
+    bench = benchmark.open_digits201()
     preset = options.resolve_preset(bench, "smoke") | {"name": "paper", "epochs": 0}
     setting = options.Setting(bench, None, (), "digits201", preset, "fp32", "cpu", 1)
     with pytest.raises(UserError, match="'mine' has no reference_epochs, which --preset paper"):
@@ -553,7 +553,7 @@ class Mine(RandomSearch):
 
 def test_a_search_with_numpy_s_numbers_and_deques_goes_on_where_it_was(site, tmp_path, monkeypatch):
     site.mine(COUNTING)
-    plan = plan_for(digits.open_digits201(), "digits201", "mine")
+    plan = plan_for(benchmark.open_digits201(), "digits201", "mine")
     monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", 0)
     whole, stopped = (store.run_folder(tmp_path / name, "mine", 0) for name in ("whole", "stopped"))
     assert runner.run(plan, whole)["error"] is None
@@ -582,7 +582,7 @@ def test_a_search_with_numpy_s_numbers_and_deques_goes_on_where_it_was(site, tmp
 def test_a_run_that_begins_anew_says_so_also_in_its_record(site, tmp_path):
     """Where progress does not reach: on Ray and Slurm."""
     site.mine(GOOD)
-    plan = plan_for(digits.open_digits201(), "digits201", "mine")
+    plan = plan_for(benchmark.open_digits201(), "digits201", "mine")
     folder = store.run_folder(tmp_path / "c", "mine", 0)
     folder.mkdir(parents=True)
     older = {"plugin": "mine-plugin 0.9", "plugin_source": "0" * 12}
@@ -604,7 +604,7 @@ def test_an_exit_costs_its_run_and_not_the_worker(site, tmp_path, monkeypatch):
                     raise SystemExit(3)
                 return super().step()
     """)
-    planned = plans_for(digits.open_digits201(), "digits201", "mine", [1, 0, 2])
+    planned = plans_for(benchmark.open_digits201(), "digits201", "mine", [1, 0, 2])
     jobs = [(plan, store.run_folder(tmp_path / "c", "mine", plan.seed)) for plan in planned]
     ended, started = {}, []
 

@@ -5,7 +5,7 @@ import queue
 import pytest
 from planned import plans_for
 
-from benchmarks.nb201 import digits
+from benchmarks.digits201 import benchmark
 from harness import progress
 
 
@@ -18,7 +18,7 @@ def clock(monkeypatch):
 
 def test_a_resumed_run_s_earlier_epochs_are_not_this_command_s_work(clock, capsys):
     """Of 40 epochs 30 were done before; then one a minute: after two of them 8 are left, and a whole other run."""
-    plans = plans_for(digits.open_digits201(), "digits201", "gicso", [0, 1], preset="small")
+    plans = plans_for(benchmark.open_digits201(), "digits201", "gicso", [0, 1], preset="small")
     shown = progress.Progress(plans)
     shown.report(0, {"started": True})
     for epoch in (31, 32):
@@ -29,7 +29,7 @@ def test_a_resumed_run_s_earlier_epochs_are_not_this_command_s_work(clock, capsy
 
 
 def test_a_fresh_run_s_first_epoch_counts(clock):
-    plans = plans_for(digits.open_digits201(), "digits201", "gicso", [0], preset="small")
+    plans = plans_for(benchmark.open_digits201(), "digits201", "gicso", [0], preset="small")
     shown = progress.Progress(plans)
     clock[0] += 30
     shown.report(0, {"line": {"step": 0, "index": 284}})
@@ -46,7 +46,7 @@ def test_until_something_is_over_what_is_waited_for_is_said_again_and_again(monk
 
 @pytest.mark.parametrize("event", [{"line": {"step": 0, "index": 284}}, {"record": {"status": "done", "index": 284}}])
 def test_waiting_is_over_when_the_first_run_reports_and_that_is_told_at_once(capsys, event):
-    with progress.Progress(plans_for(digits.open_digits201(), "digits201", "gicso", [0, 1])) as shown:
+    with progress.Progress(plans_for(benchmark.open_digits201(), "digits201", "gicso", [0, 1])) as shown:
         shown.report(0, {"started": True})
         assert not shown.waiting.over.is_set()
         assert capsys.readouterr().err == ""

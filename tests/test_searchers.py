@@ -15,8 +15,9 @@ import pytest
 import torch
 
 from benchmarks.base import NetworkSize, UserError
+from benchmarks.digits201 import build, images
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201 import digits_training, space
+from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import low_fidelity
 from benchmarks.nb201.supernet import Supernet
 from searchers import alpha_swarm, base, one_shot
@@ -51,7 +52,7 @@ SPECS = {
     },
 }
 EPOCHS = 10  # of gicso: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability
-PARTS = digits_training.parts()["train"]
+PARTS = images.parts()["train"]
 
 
 def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu", precision="fp32"):

@@ -1,22 +1,23 @@
-"""A benchmark on NAS-Bench-201's cells: which table column and which images answer which question.
+"""NAS-Bench-201: which column of its table and which images answer which question.
 
-There are two: nb201, whose table and images the user brings, here; and digits201, which comes with this package, in
-`digits.py`. Protocol of nb201 (DOC): search on CIFAR-10's official halves, low-fidelity proxy
-`cifar10-valid`/x-valid at 12 epochs, scores at 200 epochs as the mean over the stored trials: CIFAR-10 validation
-from the record `cifar10-valid`, CIFAR-10 test from `cifar10`, CIFAR-100 and ImageNet16-120 x-valid and x-test.
+Protocol (DOC): search on CIFAR-10's official halves, low-fidelity proxy `cifar10-valid`/x-valid at 12 epochs, scores at
+200 epochs as the mean over the stored trials: CIFAR-10 validation from the record `cifar10-valid`, CIFAR-10 test from
+`cifar10`, CIFAR-100 and ImageNet16-120 x-valid and x-test.
 """
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from benchmarks.base import Cell, LowFidelity, NetworkSize, Score, UserError
+from benchmarks.base import Benchmark, Cell, Entry, LowFidelity, NetworkSize, Score, SearchSpace, Summary, UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import space
 from benchmarks.nb201.table import Column, Key, Table
@@ -27,12 +28,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Benchmark:
-    """A table of all cells, what it answers, and the images to search on.
-
-    A preset is a dict of channels, cells, resolution, images (how many of each part, from its start; None: all),
-    epochs (None: each searcher's reference epochs) and batch_size.
-    """
+class TableBenchmark:
+    """A `benchmarks.base.Benchmark` on NAS-Bench-201's cells: a table, what it answers, and the images to search on."""
 
     name: str
     table: Table
@@ -44,8 +41,8 @@ class Benchmark:
     in_channels: int
     images: Callable[[str, int, int | None], tuple[Images, Images]]  # data set, resolution, count -> train, valid
 
-    space = space
-    splits = ("valid", "test")
+    space: ClassVar[SearchSpace] = space
+    splits: ClassVar[tuple[str, ...]] = ("valid", "test")
 
     @property
     def datasets(self) -> tuple[str, ...]:
@@ -54,6 +51,10 @@ class Benchmark:
     @property
     def version(self) -> str:
         return self.table.sha256
+
+    @property
+    def source(self) -> str:
+        return self.table.source
 
     def size(self, dataset: str, preset: dict[str, Any]) -> NetworkSize:
         return NetworkSize(preset["channels"], preset["cells"], self.in_channels, self.classes[dataset])
@@ -93,9 +94,27 @@ class Benchmark:
         """What multi-trial searchers may ask for, made of copies: a cell's accuracy (percent) and simulated seconds."""
         return low_fidelity(*self.proxy(dataset))
 
-    def proxy_cost(self, dataset: str) -> str:
+    def low_fidelity_cost(self, dataset: str) -> str:
         """What the simulated seconds consist of."""
         return self.table.proxy_cost(*self.proxies[dataset])
+
+    def summary(self, dataset: str, split: str) -> Summary:
+        index, best = self.optimum(dataset, split)
+        values = self.column(dataset, split).mean
+        held = values[~np.isnan(values)]
+        quantiles = [round(q, 4) for q in np.percentile(held, np.linspace(0, 100, 1001)).tolist()]
+        return Summary(best.epochs, len(held), cells.from_index(index), best.value, float(held.mean()), quantiles)
+
+    def histogram(self, dataset: str, width: float) -> list[list[int]]:
+        pair = np.stack([self.column(dataset, split).mean for split in self.splits], axis=1)
+        bins, counts = np.unique(np.floor(pair[~np.isnan(pair).any(1)] / width), axis=0, return_counts=True)
+        return np.column_stack([bins, counts]).astype(int).tolist()
+
+    def sample(self, dataset: str, count: int) -> tuple[list[Cell], np.ndarray]:
+        accuracy = self.column(dataset, "valid").mean
+        held = np.flatnonzero(~np.isnan(accuracy))
+        drawn = np.random.default_rng(0).choice(held, min(count, len(held)), replace=False)
+        return [cells.from_index(k) for k in drawn.tolist()], accuracy[drawn]
 
     def search_data(self, dataset: str, preset: dict[str, Any]) -> tuple[Images, Images]:
         """Training and validation images of a search, disjoint; nothing in them leads to a test image."""
@@ -111,18 +130,6 @@ def low_fidelity(accuracy: np.ndarray, seconds: np.ndarray) -> LowFidelity:
         return accuracy.item(index), seconds.item(index)
 
     return query
-
-
-BENCHMARKS = ("nb201", "digits201")
-
-
-def open_benchmark(name: str, table: Path | str = "", places: Sequence[Path | str] = ()) -> Benchmark:
-    """A benchmark by name. `table` is nb201's file, `places` the folders in which its images and splits are."""
-    if name == "nb201":
-        return open_nb201(table, places)
-    from benchmarks.nb201.digits import open_digits201  # which imports this module
-
-    return open_digits201()
 
 
 FULL, PROXY = 200, 12  # epochs
@@ -171,7 +178,7 @@ def _search_data(places: tuple[Path, ...], dataset: str, resolution: int, count:
     return node_cache.cached(name, images.sources(dataset, place, places), prepare)
 
 
-def find_table(table: Path | None, places: list[Path]) -> Path:
+def find_table(table: Path | None, places: Sequence[Path]) -> Path:
     """The table's file: `table` itself, or nb201.npz / nb201.csv.gz in one of the places."""
     if table is not None:
         return table
@@ -187,28 +194,7 @@ def find_table(table: Path | None, places: list[Path]) -> Path:
     )
 
 
-def choose(table: Path | None, places: list[Path], dataset: str | None) -> tuple[str, str]:
-    """The benchmark that `--benchmark auto` means here, and why: nb201 where its table and what it needs are.
-
-    `dataset`: whose images are needed; None where none are.
-    """
-    if table is not None:
-        return "nb201", "--table is given"
-    try:
-        found = find_table(None, places)
-    except UserError:
-        where = ", ".join(map(str, places)) or "--data, $HARNESS_DATA or ~/.cache/harness"
-        return "digits201", f"no NAS-Bench-201 table in {where}; for nb201 give --table and --data"
-    if dataset is None:
-        return "nb201", "table found, and no images are needed"
-    from benchmarks import images  # and torch
-
-    if any(images.are_in(dataset, place) for place in image_places(found, places)):
-        return "nb201", f"table and {dataset} found"
-    return "digits201", f"{found} is there, but no {dataset} images; for nb201 give --benchmark nb201 or --data"
-
-
-def open_nb201(table: Path | str, places: Sequence[Path | str]) -> Benchmark:
+def open_nb201(table: Path | str, places: Sequence[Path | str]) -> TableBenchmark:
     """The benchmark; opened once per process, however its paths are spelled.
 
     `places` are the folders in which images and split files are looked for.
@@ -217,8 +203,8 @@ def open_nb201(table: Path | str, places: Sequence[Path | str]) -> Benchmark:
 
 
 @lru_cache(maxsize=1)
-def _open_nb201(table: Path, places: tuple[Path, ...]) -> Benchmark:
-    return Benchmark(
+def _open_nb201(table: Path, places: tuple[Path, ...]) -> TableBenchmark:
+    return TableBenchmark(
         name="nb201",
         table=load_table(table),
         classes=CLASSES,
@@ -235,3 +221,81 @@ def image_places(table: Path | str, places: Sequence[Path | str]) -> tuple[Path,
     """Where images and split files are looked for: in the folders, then in the table's own and the one above it."""
     own = Path(table).resolve().parent
     return tuple(dict.fromkeys([*(Path(p).resolve() for p in places), own, own.parent]))
+
+
+def images_found(table: Path, places: Sequence[Path], dataset: str) -> bool:
+    """Whether a data set's images are in one of the folders, or beside the table."""
+    from benchmarks import images  # and torch
+
+    return any(images.are_in(dataset, place) for place in image_places(table, places))
+
+
+def published() -> list[dict[str, str]]:
+    """Rows of published.csv: the literature's figures and their sources, as text; columns `<data set>_<split>_mean`."""
+    text = resources.files("benchmarks.nb201").joinpath("published.csv").read_text(encoding="utf-8")
+    rows = csv.DictReader(text.splitlines())
+    return [{key.replace("imagenet16_", "ImageNet16-120_"): value for key, value in row.items()} for row in rows]
+
+
+def bibliography() -> str:
+    """The BibTeX entries that published rows cite; rows without a key have a source but no entry of ours."""
+    return resources.files("benchmarks.nb201").joinpath("published.bib").read_text(encoding="utf-8")
+
+
+def describe(cell: Cell) -> list[str]:
+    """A cell in every notation and its edges, a line each."""
+    lines = [
+        f"numbers    {','.join(map(str, cell))}   (edges 0→1 0→2 1→2 0→3 1→3 2→3)",
+        f"NASLib     naslib:{','.join(map(str, cells.to_naslib(cell)))}",
+        f"canonical  {cells.canonical(cell)}",
+        "edges",
+    ]
+    for op, (i, j), used in zip(cell, cells.EDGES, cells.edges_in_use(cell), strict=True):
+        note = "" if used or op == cells.NONE else "   (on no path from input to output)"
+        lines.append(f"  {i}→{j}  {cells.OPERATIONS[op]}{note}")
+    if cells.is_collapsed(cell):
+        lines.append("collapsed: no convolution on any path from input to output")
+    return lines
+
+
+def details(benchmark: Benchmark, cell: Cell) -> list[str]:
+    """The cost of a cell's tabulated network, and every stored accuracy."""
+    assert isinstance(benchmark, TableBenchmark)
+    table, index = benchmark.table, cells.index(cell)
+    lines = [f"{benchmark.name}: cost of the tabulated network"]
+    for record in table.params:
+        parts = [f"{table.params[record][index]:.6f} M parameters"]
+        if record in table.flops:
+            parts.append(f"{table.flops[record][index]:.5f} M FLOPs")
+        if record in table.train_seconds:
+            parts.append(f"{table.train_seconds[record][index]:.3f} s an epoch")
+        lines.append(f"  {record:<15}{', '.join(parts)}")
+    if table.params_anomaly[index]:
+        lines.append("  warning: the stored parameter count is not what the operations imply (known error)")
+    lines.append(f"{benchmark.name}: accuracies, %")
+    for (record, split, epochs), column in sorted(table.columns.items()):
+        if not np.isnan(column.mean[index]):
+            score = column[index]
+            trials = f"mean of {score.trials} trial{'s' if score.trials > 1 else ''}"
+            singles = ", ".join(f"{value:.2f} (seed {seed})" for seed, value in column.singles(index).items())
+            said = f"{trials}: {singles}" if singles and score.trials > 1 else trials
+            lines.append(f"  {record:<15}{split:<9} {epochs:>3} epochs  {score.value:9.4f}   {said}")
+    return lines
+
+
+ENTRY = Entry(
+    name="nb201",
+    text=f"NAS-Bench-201: {cells.NUM_CELLS:,} cells; search on {', '.join(CLASSES)}; needs a table (--table, or "
+    "harness data convert) and, for one-shot searchers, images (--data)",
+    space=space,
+    datasets=tuple(CLASSES),
+    presets=PRESETS,
+    simulated_seconds=SIMULATED_SECONDS,
+    open=lambda table, places: open_nb201(table or "", places),
+    find_table=find_table,
+    published=published,
+    bibliography=bibliography,
+    describe=describe,
+    details=details,
+    tools="benchmarks.nb201.tools",
+)

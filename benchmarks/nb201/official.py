@@ -22,7 +22,7 @@ import numpy as np
 from benchmarks.base import UserError, end_with_parent, uninterrupted
 from benchmarks.nb201 import cell
 from benchmarks.nb201.archives import LAYOUTS, WHOLE, folder_files, read_cells, sample, size_space
-from benchmarks.nb201.benchmark import PROXIES, Benchmark, open_nb201
+from benchmarks.nb201.benchmark import PROXIES, TableBenchmark, open_nb201
 from benchmarks.nb201.table import SPLITS, Column, Key, Table
 from benchmarks.nb201.table_check import check
 from benchmarks.nb201.table_file import KINDS, kind_of, load_table, official_strings, save_table
@@ -162,7 +162,7 @@ def _sample(place: Path, tell: Callable[[int, int], None]) -> dict[str, Any]:
     return {"cells": count, "columns of": f"cell #{index}, the first", "columns": columns}
 
 
-def _next(bench: Benchmark, place: Path) -> str:
+def _next(bench: TableBenchmark, place: Path) -> str:
     """A command that works with a table, and why another would not."""
     option = f"--table {shlex.quote(str(place))}"
     try:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 __all__ = [
     "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
     "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
-    "operations", "parse", "sample", "size", "supernet", "to_string",
+    "operations", "parse", "plain_supernet", "sample", "size", "supernet", "to_string",
 ]
 # fmt: on
 name = "nb201"
@@ -95,6 +95,13 @@ def supernet(size: NetworkSize, seed: int, mixed_share: int = 1) -> Supernet:
     from benchmarks.nb201.supernet import Supernet
 
     return Supernet(size, seed, mixed_share)
+
+
+def plain_supernet(size: NetworkSize) -> Skeleton:
+    """The supernet with a module for each edge and operation."""
+    from benchmarks.nb201.plain import plain_supernet as build
+
+    return build(size)
 
 
 def network(cell: Cell, size: NetworkSize) -> Skeleton:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from benchmarks.nb201.cell import from_index
-from benchmarks.nb201.functions import function_name
+from benchmarks import registry
+from benchmarks.base import SearchSpace
+from harness.cells import named
 from harness.report import inference, numbers
 from harness.report.frames import group_scores_by_seed
 from harness.report.notes import Campaign, Record, ablated, done, score_columns
@@ -29,7 +30,7 @@ NUMBERS = COLUMNS[COLUMNS.index("mean_difference") : COLUMNS.index("verdict")]
 def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
     """One row per ablation x dataset x split, the columns of ablations.csv; empty where there are no ablations.
 
-    Of `n` paired seeds `same_answer` ended with the same function (`functions.function_name`). `difference` is the
+    Of `n` paired seeds `same_answer` ended with the same function (`SearchSpace.function_name`). `difference` is the
     median over seeds of ablation minus default in accuracy points, `ci_*` its order-statistic interval; p is
     Wilcoxon's signed-rank test, on the test split only, and all of them are one Holm family. The verdict is of the
     ablation against the default.
@@ -38,7 +39,11 @@ def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFram
     specs = {s["label"]: s["spec"] for s in campaign["searchers"]}
     for label, name in ablated(campaign).items():
         default = campaign["ablations"]["of"]
-        same = _same_answers([r for r in records if r["label"] == default], [r for r in records if r["label"] == label])
+        same = _same_answers(
+            registry.find(campaign["benchmark"]).space,
+            [r for r in records if r["label"] == default],
+            [r for r in records if r["label"] == label],
+        )
         for dataset, split in score_columns(records, campaign):
             with_it, without_it = (
                 group_scores_by_seed([r for r in records if r["label"] == owner], dataset, split)
@@ -61,10 +66,10 @@ def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFram
     return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(NUMBERS, "float64"))
 
 
-def _same_answers(default: Sequence[Record], ablation: Sequence[Record]) -> int:
-    answers = [{r["seed"]: r["index"] for r in done(runs)} for runs in (default, ablation)]
+def _same_answers(space: SearchSpace, default: Sequence[Record], ablation: Sequence[Record]) -> int:
+    answers = [{r["seed"]: named(space, r) for r in done(runs)} for runs in (default, ablation)]
     pairs = [(answers[0][seed], answers[1][seed]) for seed in answers[0].keys() & answers[1].keys()]
-    return sum(a == b or function_name(from_index(a)) == function_name(from_index(b)) for a, b in pairs)
+    return sum(a == b or bool(a and b and space.function_name(a) == space.function_name(b)) for a, b in pairs)
 
 
 def sentences(frame: pd.DataFrame) -> list[str]:

@@ -14,9 +14,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.nb201.cell import NUM_CELLS, OPERATIONS
+from benchmarks import registry
+from harness.cells import named
 from harness.report import inference
-from harness.report.notes import UNPAIRED, Asked, Campaign, Record, compared, done, runs_of, score_columns, searchers_of
+from harness.report.notes import (
+    UNPAIRED,
+    Asked,
+    Campaign,
+    Record,
+    cells_held,
+    compared,
+    done,
+    runs_of,
+    score_columns,
+    searchers_of,
+)
 
 # fmt: off
 TABLE_COLUMNS = [
@@ -35,23 +47,10 @@ TEXT_COLUMNS = {
     "benchmark", "table_sha256",
 }
 # fmt: on
-DIAGNOSTIC_COLUMNS = [
-    "searcher",
-    "label",
-    "n",
-    "collapsed",
-    "disconnected",
-    "distinct_cells",
-    "modal_cell",
-    "modal_share",
-    *OPERATIONS,
-    "answer_changes",
-    "queried_cells",
-    "queried_canonical",
-    "alpha_entropy",
-    "alpha_change",
-    "one_shot_spearman",
-    "one_shot_spearman_good",
+ANSWERS = [*("searcher", "label", "n", "collapsed", "disconnected"), *("distinct_cells", "modal_cell", "modal_share")]
+SEARCHES = [  # of diagnostics.csv, behind a column for each operation of the space
+    *("answer_changes", "queried_cells", "queried_canonical", "alpha_entropy", "alpha_change"),
+    *("one_shot_spearman", "one_shot_spearman_good"),
 ]
 AVERAGED = ("queried_cells", "queried_canonical", "alpha_entropy", "alpha_change")  # as they stand in a record
 OPTIONAL_COUNTS = {"epochs", "table_cells"}
@@ -104,7 +103,7 @@ def results_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame
                 | costs
                 | _standing(values, about)
                 | {"benchmark": campaign["benchmark"], "table_sha256": campaign["table_sha256"]}
-                | {"table_cells": about.get("cells", NUM_CELLS) if about else None}
+                | {"table_cells": cells_held(about, campaign) if about else None}
             )
     return _frame(rows, TABLE_COLUMNS)
 
@@ -215,21 +214,23 @@ def diagnostics(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
     that the proxy was asked for, and how many of them are not isomorphic (NATS-Bench's canonical form). NaN where a
     kind of searcher has no such thing (multi-trial ones have no supernet, imported cells no search).
     """
+    space = registry.find(campaign["benchmark"]).space
     rows = []
     for searcher in searchers_of(records, campaign):
         runs = runs_of(records, searcher["label"])
+        counts = [space.operation_counts(cell) for r in runs if (cell := named(space, r)) is not None]
         cells = Counter(r["cell"] for r in runs)
         modal, times = cells.most_common(1)[0] if cells else ("", 0)
         one_shot = [r["one_shot"] for r in runs if r.get("one_shot")]
         row = {"searcher": searcher["spec"], "label": searcher["label"], "n": len(runs)}
         row |= {name: sum(bool(r.get(name)) for r in runs) for name in ("collapsed", "disconnected")}
         row |= {"distinct_cells": len(cells), "modal_cell": modal, "modal_share": times / len(runs) if runs else None}
-        row |= {op: _average([r["cell"].count(op) for r in runs]) for op in OPERATIONS}
+        row |= {op: _average([c[k] for c in counts]) for k, op in enumerate(space.operations)}
         row |= {"answer_changes": _average([len(r["trajectory"]) - 1 for r in runs if r["trajectory"]])}
         row |= {name: _average([r.get(name) for r in runs]) for name in AVERAGED}
         row |= {f"one_shot_{k}": _average([o[k] for o in one_shot]) for k in ("spearman", "spearman_good")}
         rows.append(row)
-    return _frame(rows, DIAGNOSTIC_COLUMNS)
+    return _frame(rows, [*ANSWERS, *space.operations, *SEARCHES])
 
 
 def _average(values: Iterable[float | None]) -> float | None:

@@ -6,14 +6,13 @@ means per run. Published rows stand in a group of their own and are never tested
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 
+from benchmarks import registry
 from harness.report import power
 from harness.report.ablations import ablation_table
 from harness.report.frames import COSTS, comparisons, results_table
@@ -38,7 +37,6 @@ from harness.report.numbers import EMPTY, _mean, _number, _spread, p_number, qua
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
-PUBLISHED_PREFIX = {"cifar10": "cifar10", "cifar100": "cifar100", "ImageNet16-120": "imagenet16"}
 MARKS = {"better": " ↑", "worse": " ↓", "equivalent": " ≈"}  # the row against the first searcher, or its default
 LEAST = ("evaluations", "simulated s", "mean difference", "valid", "search s", "same answer")  # of a table's columns
 INVERSE = {"better": "worse", "worse": "better"}
@@ -222,28 +220,18 @@ def _space_group(columns: list[tuple[str, str]], campaign: Campaign) -> Group:
     return Group("the space", [Row(name, "", [Cell(EMPTY), *cells, *blank]) for name, cells in rows])
 
 
-def published_rows() -> list[dict[str, str]]:
-    """Rows of benchmarks/nb201/published.csv: figures of the literature with their sources, as text."""
-    text = resources.files("benchmarks.nb201").joinpath("published.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
-
-
-def published_bibtex() -> str:
-    """The BibTeX entries that published rows cite; rows without a key have a source but no entry of ours."""
-    return resources.files("benchmarks.nb201").joinpath("published.bib").read_text(encoding="utf-8")
-
-
 def _add_published(table: ReadableTable, campaign: Campaign) -> None:
-    if campaign["benchmark"] != "nb201":
+    entries = registry.find(campaign["benchmark"]).published()
+    if not entries:
         table.footnotes.append(Note("There are no published rows for {}.", campaign["benchmark"]))
         return
     rows = []
-    for entry in published_rows():
+    for entry in entries:
         if entry["source"] not in table.sources:
             table.sources.append(entry["source"])
         cells = [Cell(entry["runs"] or EMPTY)]
         for dataset, split in table.scores:
-            name = f"{PUBLISHED_PREFIX.get(dataset)}_{split}"
+            name = f"{dataset}_{split}"
             cells.append(Cell(_spread(entry.get(f"{name}_mean"), entry.get(f"{name}_std"))))
         seconds = entry["search_seconds"]
         # table-query methods state the benchmark's clock, weight-sharing ones a GPU's

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.nb201.cell import NUM_CELLS
+from benchmarks import registry
 from benchmarks.processor import kernels_in_words, processor_in_words
 from harness import quantities
 from harness.report.inference import ALPHA
@@ -106,11 +106,17 @@ def space_held(campaign: Mapping[str, Any]) -> str:
     """The cells that optimum, mean, regret and shares refer to: "all cells", or "1,000 of 15,625 cells" where the table
     holds only these; where its columns differ, from the fewest to the most.
     """
-    counts = sorted({c.get("cells", NUM_CELLS) for splits in campaign["space"].values() for c in splits.values()})
-    if not counts or counts[0] == NUM_CELLS:
+    size = registry.find(campaign["benchmark"]).space.size
+    counts = sorted({cells_held(c, campaign) for splits in campaign["space"].values() for c in splits.values()})
+    if not counts or size is None or counts[0] == size:
         return "all cells"
     held = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    return f"{held} of {NUM_CELLS:,} cells"
+    return f"{held} of {size:,} cells"
+
+
+def cells_held(summary: Mapping[str, Any], campaign: Mapping[str, Any]) -> int:
+    """How many cells a column of the table holds; older campaigns do not say, and all of theirs did."""
+    return summary.get("cells") or registry.find(campaign["benchmark"]).space.size or 0
 
 
 def is_partial(campaign: Mapping[str, Any]) -> bool:

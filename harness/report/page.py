@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from benchmarks.base import UserError
-from benchmarks.nb201.cell import EDGES, OPERATIONS, Cell, from_index
+from benchmarks import registry
+from benchmarks.base import Cell, SearchSpace, UserError
 from harness import store
+from harness.cells import named
 from harness.output import tell
 from harness.report import inference, markup, notes, numbers, plot_style, plots_scores, plots_search
 from harness.report.ablations import sentences
@@ -133,7 +134,7 @@ def write_files(
         texts["table.md"] += "\n" + markup.to_markdown(markup.readable_ablations(ablations))
         texts["table.tex"] += "\n" + markup.to_latex(markup.readable_ablations(ablations))
     if table.sources:
-        texts["published.bib"] = markup.published_bibtex()
+        texts["published.bib"] = registry.find(campaign["benchmark"]).bibliography()
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     if again:  # what that report had and this one has not, e.g. ranks, is not of these runs
@@ -305,6 +306,7 @@ def to_html(
         lstrip_blocks=True,
     )
     specs = {s["label"]: s["spec"] for s in notes.searchers_of(records, campaign)}
+    space = registry.find(campaign["benchmark"]).space
     place = {label: i for i, label in enumerate(specs)}
     runs = sorted(records, key=lambda r: (place[r["label"]], r["seed"]))
     return environment.get_template("report.html.j2").render(
@@ -320,7 +322,7 @@ def to_html(
         standing=_standing_rows(results, specs),
         diagnostics=_diagnostic_rows(behaviour),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],
-        runs=[_run_row(r, table.scores) for r in runs],
+        runs=[_run_row(r, table.scores, space) for r in runs],
         plots={name: _data_uri(path) for name, path in plots.items()},
         hardware=notes.hardware(records),
     )
@@ -367,20 +369,24 @@ def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]
     return rows
 
 
-def cell_svg(cell: Cell) -> str:
-    """A small drawing of a cell: nodes 0 to 3 in a row, a coloured edge for each operation but none."""
-    bends = {(0, 2): -26, (1, 3): 26, (0, 3): 34}
-    parts = []
-    for op, (i, j) in zip(cell, EDGES, strict=True):
-        if op:
-            x, y = 12 + 50 * i, 12 + 50 * j
-            path = f"M{x} 32Q{(x + y) / 2:g} {32 + 2 * bends.get((i, j), 0) * 0.75:g} {y} 32"
-            colour = plots_search.OPERATION_COLOURS[OPERATIONS[op]]
-            parts.append(f'<path d="{path}" stroke="{colour}"><title>{i}→{j} {OPERATIONS[op]}</title></path>')
-    nodes = "".join(f'<circle cx="{12 + 50 * k}" cy="32" r="5"/>' for k in range(4))
+def cell_svg(space: SearchSpace, cell: Cell) -> str:
+    """A small drawing of a cell: the nodes of each cell type in a row, a coloured edge for each operation but none."""
+    colours, parts, width, height = plots_search.operation_colours(space), [], 0, 0
+    for rows, edges in plots_search.by_type(space):
+        y = height + 32
+        for op, (_, i, j) in zip(cell[rows], edges, strict=True):
+            if op != space.none:
+                start, end = 12 + 50 * i, 12 + 50 * j
+                name = space.operations[op]
+                bend = f"{(start + end) / 2:g} {y + plots_search.bend(i, j) * 60:g}"
+                path = f'<path d="M{start} {y}Q{bend} {end} {y}" stroke="{colours[name]}">'
+                parts.append(f"{path}<title>{i}→{j} {name}</title></path>")
+        nodes = sorted({node for _, *ends in edges for node in ends})
+        parts += [f'<circle cx="{12 + 50 * k}" cy="{y}" r="5"/>' for k in nodes]
+        width, height = max(width, 24 + 50 * nodes[-1]), height + 64
     return (
-        f'<svg width="174" height="64" viewBox="0 0 174 64" fill="none" stroke-width="2.5">{"".join(parts)}'
-        f'<g fill="#8a8a8a">{nodes}</g></svg>'
+        f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" fill="none" stroke-width="2.5">'
+        f"{''.join(parts)}</svg>"
     )
 
 
@@ -399,7 +405,8 @@ def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     return [names.get(c, c.replace("_", " ")) for c in columns], rows
 
 
-def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def _run_row(record: Record, columns: Sequence[tuple[str, str]], space: SearchSpace) -> dict[str, Any]:
+    cell = named(space, record)
     kept = [s for s in record["scores"] if not s["without_none"]]
     scores = {(s["dataset"], s["split"]): s["value"] for s in kept}
     return {
@@ -411,9 +418,9 @@ def _run_row(record: Record, columns: Sequence[tuple[str, str]]) -> dict[str, An
         "search": numbers.quantity(record.get("search_seconds")),  # imported cells have no clock
         "simulated": numbers.quantity(record.get("simulated_seconds")),
         "collapsed": bool(record["collapsed"]),
-        "drawing": None if record["index"] is None else Markup(cell_svg(from_index(record["index"]))),
+        "drawing": None if cell is None else Markup(cell_svg(space, cell)),
         "config": record["config"],
-        "answers": [(e["step"], e["index"]) for e in record["trajectory"]],
+        "answers": [(e["step"], e.get("cell") if e["index"] is None else e["index"]) for e in record["trajectory"]],
         "environment": record.get("environment") or {},
         "status": record["status"],
         "error": record["error"] or "",

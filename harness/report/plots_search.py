@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,7 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from benchmarks.nb201.cell import EDGES, OPERATIONS, from_index
+from benchmarks import registry
+from benchmarks.base import Cell, Edge, SearchSpace
+from harness.cells import named
 from harness.report.frames import rank_tests
 from harness.report.inference import ALPHA, Ranks
 from harness.report.notes import Campaign, Record, done, runs_of, searchers_of, space_held
@@ -34,11 +37,38 @@ from harness.report.plot_style import (
 )
 from harness.report.plots_scores import GRID, held_entries, phase_changes
 
-OPERATION_COLOURS = dict(zip(OPERATIONS, ("#D9D9D9", "#E69F00", "#56B4E9", "#0072B2", "#009E73"), strict=True))
+NONE_COLOUR = "#D9D9D9"
+COLOURS = ("#E69F00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#000000")
+
+
+def operation_colours(space: SearchSpace) -> dict[str, str]:
+    """A colour for each operation of a space, grey for none."""
+    others = [name for k, name in enumerate(space.operations) if k != space.none]
+    colours = {space.operations[space.none]: NONE_COLOUR} | dict(zip(others, itertools.cycle(COLOURS), strict=False))
+    return {name: colours[name] for name in space.operations}
+
+
+def by_type(space: SearchSpace) -> Iterator[tuple[slice, tuple[Edge, ...]]]:
+    """The cell types of a space: where their operations are in a cell, and their edges."""
+    start = 0
+    for _, edges in itertools.groupby(space.edges, key=lambda edge: edge.cell_type):
+        group = tuple(edges)
+        yield slice(start, start + len(group)), group
+        start += len(group)
+
+
+def bend(source: int, target: int) -> float:
+    """How far an edge bends from the line of the nodes, so that none lies on another; below where negative."""
+    length = target - source
+    if length == 1:
+        return 0.0
+    return (-1 if (source + length) % 2 == 0 else 1) * (0.25 + 0.1 * length)
 
 
 def operations(records: Sequence[Record], campaign: Campaign) -> Figure:
-    """Mean number of edges with each operation in the current answer, out of six; a panel per searcher."""
+    """Mean number of edges with each operation in the current answer; a panel per searcher."""
+    space = registry.find(campaign["benchmark"]).space
+    colours = operation_colours(space)
     searchers = searchers_of(records, campaign)
     across = min(4, max(len(searchers), 2))
     down = -(-len(searchers) // across)
@@ -48,22 +78,24 @@ def operations(records: Sequence[Record], campaign: Campaign) -> Figure:
         runs = runs_of(records, searcher["label"])
         moved = [r for r in runs if r["trajectory"]]
         if moved:
-            counts = np.mean([_operation_counts(run) for run in moved], axis=0)  # nan until every run has an answer
+            counts = np.mean(
+                [_operation_counts(run, space) for run in moved], axis=0
+            )  # nan until every run has an answer
             counts, fractions = counts[~np.isnan(counts[:, 0])], GRID[~np.isnan(counts[:, 0])]
             counts, fractions = counts[changes(counts.T)], fractions[changes(counts.T)]
             # steps, as the answer changes from one epoch to the next
             x, y = np.repeat(fractions, 2)[1:], np.repeat(counts, 2, axis=0)[:-1]
-            ax.stackplot(x, y.T, colors=list(OPERATION_COLOURS.values()), lw=0)
+            ax.stackplot(x, y.T, colors=list(colours.values()), lw=0)
             for at in phase_changes(moved):
                 ax.axvline(at, color=INK, lw=0.8, ls=":")
         ax.set_xlim(0, 1)
-        ax.set_ylim(0, len(EDGES))
+        ax.set_ylim(0, len(space.edges))
         ax.set_title(name_and_n(searcher, runs), fontsize=8)
     for ax in panels[len(searchers) :]:
         ax.set_axis_off()
     panels[min((down - 1) * across + across // 2, len(searchers) - 1)].set_xlabel("fraction of the search", fontsize=9)
     panels[(down - 1) // 2 * across].set_ylabel("edges of the answer", fontsize=9)
-    handles = [Line2D([], [], color=c, lw=6, label=name) for name, c in OPERATION_COLOURS.items()]
+    handles = [Line2D([], [], color=c, lw=6, label=name) for name, c in colours.items()]
     if any(r.get("phases") for r in records):
         handles.append(Line2D([], [], color=INK, lw=0.8, ls=":", label="change of phase"))
     legend(fig, handles)
@@ -96,11 +128,11 @@ def diversity(records: Sequence[Record], campaign: Campaign) -> Figure | None:
     return fig
 
 
-def _operation_counts(run: Record) -> Floats:
-    """(len(GRID), 5) edges of the answer held at each fraction; nan before the first."""
-    entries = run["trajectory"]
-    cells = [from_index(e["index"]) for e in entries]
-    counts = np.array([[cell.count(op) for op in range(len(OPERATIONS))] for cell in cells], dtype=np.float64)
+def _operation_counts(run: Record, space: SearchSpace) -> Floats:
+    """(len(GRID), operations) edges of the answer held at each fraction; nan before the first."""
+    unknown = [np.nan] * len(space.operations)
+    answers = [named(space, entry) for entry in run["trajectory"]]
+    counts = np.array([unknown if cell is None else space.operation_counts(cell) for cell in answers], dtype=np.float64)
     held = held_entries(run)
     return np.where((held >= 0)[:, None], counts[held], np.nan)
 
@@ -108,7 +140,7 @@ def _operation_counts(run: Record) -> Floats:
 def space(records: Sequence[Record], campaign: Campaign) -> Figure | None:
     """Validation against test accuracy of the table's cells (grey) and of the cells found; a panel per data set."""
     cloud = campaign.get("cloud")
-    if not cloud or not done(records):
+    if not cloud or not cloud["bins"] or not done(records):
         return None
     fig = figure(3.6 * len(cloud["bins"]) + 0.4, 3.6)
     searchers = searchers_of(records, campaign)
@@ -138,40 +170,49 @@ def space(records: Sequence[Record], campaign: Campaign) -> Figure | None:
 
 
 def cells(records: Sequence[Record], campaign: Campaign) -> Figure | None:
-    """The commonest answer of each searcher, drawn: nodes 0 to 3, an arrow an edge, `none` left out."""
+    """The commonest answer of each searcher, drawn: its nodes, an arrow an edge, `none` left out."""
+    space = registry.find(campaign["benchmark"]).space
     shown = []
     for searcher in searchers_of(records, campaign):
-        answers = Counter(r["index"] for r in runs_of(records, searcher["label"]))
+        answers = Counter(named(space, r) for r in runs_of(records, searcher["label"]))
         if answers:
             shown.append((searcher, *answers.most_common(1)[0], sum(answers.values())))
     if not shown:
         return None
     across = min(4, max(len(shown), 2))
-    fig = figure(3.0 * across, 1.85 * -(-len(shown) // across))
+    types = len(list(by_type(space)))
+    fig = figure(3.0 * across, (0.6 + 1.25 * types) * -(-len(shown) // across))
     panels = make_panels(fig, across, -(-len(shown) // across))
-    for ax, (searcher, index, times, of) in zip(panels, shown, strict=False):
-        draw_cell(ax, from_index(index))
-        ax.set_title(f"{short_name(searcher)}\ncell {index}, {times} of {of}", fontsize=8)
+    for ax, (searcher, cell, times, of) in zip(panels, shown, strict=False):
+        if cell is not None:
+            draw_cell(ax, space, cell)
+        number = None if cell is None else space.index(cell)
+        name = "" if number is None else f"cell {number}, "
+        ax.set_title(f"{short_name(searcher)}\n{name}{times} of {of}", fontsize=8)
     for ax in panels:
         ax.set_axis_off()
-    names = list(OPERATION_COLOURS.items())[1:]
+    colours = operation_colours(space)
+    names = [(name, colour) for name, colour in colours.items() if name != space.operations[space.none]]
     legend(fig, [Line2D([], [], color=c, lw=2, label=name) for name, c in names])
     return fig
 
 
-def draw_cell(ax: Axes, cell: Sequence[int]) -> None:
-    """Edges between neighbours are straight, the longer ones bend above and below the nodes."""
-    bends = {(0, 1): 0.0, (1, 2): 0.0, (2, 3): 0.0, (0, 2): -0.45, (1, 3): 0.45, (0, 3): 0.55}
-    for op, (i, j) in zip(cell, EDGES, strict=True):
-        if op:
-            ax.annotate("", (j, 0), (i, 0), arrowprops={
-                "arrowstyle": "-|>", "lw": 1.8, "color": OPERATION_COLOURS[OPERATIONS[op]], "shrinkA": 7, "shrinkB": 7,
-                "connectionstyle": f"arc3,rad={bends[i, j]}"})  # fmt: skip
-    for node in range(4):
-        ax.plot(node, 0, "o", ms=13, color="white", mec=INK, mew=1)
-        ax.annotate(str(node), (node, 0), ha="center", va="center", fontsize=7)
-    ax.set_xlim(-0.3, 3.3)
-    ax.set_ylim(-1.1, 1.0)
+def draw_cell(ax: Axes, space: SearchSpace, cell: Cell) -> None:
+    """Edges between neighbours are straight, the longer ones bend above and below the nodes; a row per cell type."""
+    colours, last, y = operation_colours(space), 1, 0.0
+    for rows, edges in by_type(space):
+        for op, (_, i, j) in zip(cell[rows], edges, strict=True):
+            if op != space.none:
+                ax.annotate("", (j, y), (i, y), arrowprops={
+                    "arrowstyle": "-|>", "lw": 1.8, "color": colours[space.operations[op]], "shrinkA": 7, "shrinkB": 7,
+                    "connectionstyle": f"arc3,rad={bend(i, j)}"})  # fmt: skip
+        nodes = sorted({node for _, *ends in edges for node in ends})
+        for node in nodes:
+            ax.plot(node, y, "o", ms=13, color="white", mec=INK, mew=1)
+            ax.annotate(str(node), (node, y), ha="center", va="center", fontsize=7)
+        last, y = max(last, nodes[-1]), y - 2.2
+    ax.set_xlim(-0.3, last + 0.3)
+    ax.set_ylim(y + 1.1, 1.0)
 
 
 def ranks(records: Sequence[Record], campaign: Campaign) -> Figure | None:

@@ -334,15 +334,15 @@ def _read_whole(path: Path) -> object:
 
 
 def _digits() -> list[bytes]:
-    from benchmarks.nb201 import digits
+    from benchmarks.digits201 import benchmark
 
-    return [digits.FILE.read_bytes()]
+    return [benchmark.FILE.read_bytes()]
 
 
 def _read_digits(path: Path) -> object:
-    from benchmarks.nb201 import digits
+    from benchmarks.digits201 import benchmark
 
-    return digits.load_counts(path)
+    return benchmark.load_counts(path)
 
 
 def _image_batch() -> list[bytes]:

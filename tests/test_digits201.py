@@ -15,10 +15,10 @@ from records import records
 from scipy.stats import spearmanr
 
 from benchmarks.base import UserError
+from benchmarks.digits201 import benchmark, build, images, task
+from benchmarks.digits201.images import Clutter, parts
 from benchmarks.images import Batches
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201 import digits, digits_training
-from benchmarks.nb201.digits_training import Clutter, parts
 from benchmarks.nb201.functions import function_classes, function_name
 from benchmarks.nb201.network import network
 
@@ -112,7 +112,7 @@ def test_sources_are_disjoint_and_complete():
     assert labels.bincount().tolist() == np.bincount(load_digits().target).tolist()
     assert torch.equal(found["valid"].labels.view(-1, 5).min(1).values, found["valid"].labels.view(-1, 5).max(1).values)
     # as they are searched with, the views of a source do not stand together: a batch has digits of all kinds
-    _, valid = digits.search_images("digits201", 10, None)
+    _, valid = images.search_images("digits201", 10, None)
     assert sorted(p.numpy().tobytes() for p in valid.pixels) == sorted(
         p.numpy().tobytes() for p in found["valid"].pixels
     )
@@ -125,8 +125,8 @@ def test_sources_are_disjoint_and_complete():
 def test_constants_are_those_of_composed_images():
     generator = torch.Generator().manual_seed(1)
     scenes = torch.cat([Clutter()(parts()["train"].pixels, generator) for _ in range(10)]).double()
-    assert scenes.mean().item() == pytest.approx(digits_training.MEAN[0], abs=0.5)
-    assert scenes.std().item() == pytest.approx(digits_training.STD[0], abs=0.5)
+    assert scenes.mean().item() == pytest.approx(images.MEAN[0], abs=0.5)
+    assert scenes.std().item() == pytest.approx(images.STD[0], abs=0.5)
 
 
 # --------------------------------------------------------------------------------------------------- training
@@ -138,9 +138,9 @@ def test_stacked_seeds_are_the_single_trainings(monkeypatch):
     try:
         cell, steps = C.from_index(11), 4
         for seeds in ((0, 1, 2), (1,)):
-            batches = [(x.double(), y) for x, y in digits_training._training_batches(seeds, 1)[:steps]]
-            monkeypatch.setattr(digits_training, "_training_batches", lambda s, e, b=batches: b)
-            found = digits_training.train(cell, seeds, 1)
+            batches = [(x.double(), y) for x, y in build._training_batches(seeds, 1)[:steps]]
+            monkeypatch.setattr(build, "_training_batches", lambda s, e, b=batches: b)
+            found = build.train(cell, seeds, 1)
             monkeypatch.undo()
             if seeds == (1,):
                 alone = found
@@ -159,11 +159,11 @@ def test_training_is_that_of_the_plain_network(monkeypatch):
     cell = C.from_index(284)
     torch.set_default_dtype(torch.float64)
     try:
-        batches = [(x.double(), y) for x, y in digits_training._training_batches((0,), 1)[:6]]
-        monkeypatch.setattr(digits_training, "_training_batches", lambda seeds, epochs: batches)
-        ours = digits_training.train(cell, (0,), 1)
-        net = network(cell, digits.SPACE)
-        net.load_state_dict(digits_training.stacked_network(cell, (0,)).state_dict())
+        batches = [(x.double(), y) for x, y in build._training_batches((0,), 1)[:6]]
+        monkeypatch.setattr(build, "_training_batches", lambda seeds, epochs: batches)
+        ours = build.train(cell, (0,), 1)
+        net = network(cell, task.SPACE)
+        net.load_state_dict(build.stacked_network(cell, (0,)).state_dict())
     finally:
         torch.set_default_dtype(torch.float32)
     sgd = torch.optim.SGD(net.parameters(), 0.2, momentum=0.9, nesterov=True, weight_decay=5e-4)
@@ -178,18 +178,18 @@ def test_training_is_that_of_the_plain_network(monkeypatch):
 
 
 def test_right_answers_are_counted_over_all_images():
-    net = digits_training.train(C.from_index(284), (0,), digits.PROXY)
+    net = build.train(C.from_index(284), (0,), task.PROXY)
     images = parts()["valid"]
-    x = (images.pixels.float() - digits_training.MEAN[0]) / digits_training.STD[0]
+    x = (images.pixels.float() - images.MEAN[0]) / images.STD[0]
     with torch.no_grad():
         right = int((net(x).argmax(1) == images.labels).sum())
-    assert digits_training.right_answers(net, "valid", 1) == [right]
+    assert build.right_answers(net, "valid", 1) == [right]
     assert 0.1 * len(images) < right < len(images)
 
 
 def test_training_batches_are_the_seeds_own():
-    x, y = digits_training._training_batches((0, 1), 1)[3]
-    stream = Batches(parts()["train"], digits.BATCH, torch.Generator().manual_seed(1))
+    x, y = build._training_batches((0, 1), 1)[3]
+    stream = Batches(parts()["train"], task.BATCH, torch.Generator().manual_seed(1))
     for _ in range(4):
         expected, labels = stream.next()
     assert torch.equal(x[:, 1:], expected)
@@ -221,15 +221,15 @@ def test_a_killed_build_continues_to_the_same_counts(tmp_path):
     assert process.stdout is not None
     assert process.stdout.readline().startswith("1 4 ")
     limit = time.monotonic() + 30
-    while not (twice.exists() and digits.load_counts(twice).done.any()):
+    while not (twice.exists() and benchmark.load_counts(twice).done.any()):
         assert time.monotonic() < limit
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    before = digits.load_counts(twice)
+    before = benchmark.load_counts(twice)
     again = subprocess.run([sys.executable, script, twice, "2"], check=True, capture_output=True, text=True)
     assert len(again.stdout.splitlines()) == 4 - before.done.sum()
-    first, second = digits.load_counts(once), digits.load_counts(twice)
+    first, second = benchmark.load_counts(once), benchmark.load_counts(twice)
     assert second.done.all()
     assert first.sha256 == second.sha256  # other processes, another order
     # the cell without a path has nothing but its bias: one answer for all images
@@ -241,48 +241,48 @@ def test_a_killed_build_continues_to_the_same_counts(tmp_path):
 
 def test_a_build_of_another_task_or_processor_is_not_continued(tmp_path):
     path = tmp_path / "digits.npz"
-    counts = digits.load_counts()
+    counts = benchmark.load_counts()
     for change, message in (
         ({"task": {}}, "another task"),
-        ({"machine": digits_training._machine() | {"cpu": "abacus"}}, "begun on abacus"),
-        ({"machine": digits_training._machine() | {"torch": "0.4"}}, "begun on 0.4"),
+        ({"machine": build._machine() | {"cpu": "abacus"}}, "begun on abacus"),
+        ({"machine": build._machine() | {"torch": "0.4"}}, "begun on 0.4"),
     ):
-        digits_training.save(digits.Counts(counts.right, counts.class_of, counts.about | change), path)
+        build.save(benchmark.Counts(counts.right, counts.class_of, counts.about | change), path)
         with pytest.raises(UserError, match=message):
-            digits_training.build(path, 1, lambda *event: None)
+            build.build(path, 1, lambda *event: None)
     other = np.roll(counts.class_of, 1)
-    about = counts.about | {"machine": digits_training._machine()}
-    digits_training.save(digits.Counts(counts.right, other, about), path)
+    about = counts.about | {"machine": build._machine()}
+    build.save(benchmark.Counts(counts.right, other, about), path)
     with pytest.raises(UserError, match="other cells counted as equal"):
-        digits_training.build(path, 1, lambda *event: None)
+        build.build(path, 1, lambda *event: None)
 
 
 # ------------------------------------------------------------------------------------------------- the table
 
 
 def test_the_embedded_table_is_whole():
-    counts = digits.load_counts()
+    counts = benchmark.load_counts()
     of_cell, _ = function_classes()
     assert np.array_equal(counts.class_of, of_cell)
     assert counts.done.all()
-    assert digits.FILE.stat().st_size < 2_000_000
-    bench = digits.open_digits201()
+    assert benchmark.FILE.stat().st_size < 2_000_000
+    bench = benchmark.open_digits201()
     assert bench.version == bench.table.sha256
     column = bench.column("digits201", "test")
-    right = counts.right[of_cell[284]].astype(int)[:, digits.COLUMNS.index(("test", digits.FULL))]
+    right = counts.right[of_cell[284]].astype(int)[:, task.COLUMNS.index(("test", task.FULL))]
     assert column[284].value == pytest.approx(100 * right.sum() / (3 * 389 * 5))
     assert column[284].trials == 3
     _, best = bench.optimum("digits201", "test")
     assert best.value == column.mean.max() > 60
     assert bench.table.params["digits201"][1651] * 1e6 == sum(
-        p.numel() for p in network(C.from_index(1651), digits.SPACE).parameters()
+        p.numel() for p in network(C.from_index(1651), task.SPACE).parameters()
     )
 
 
 def test_optimum_bias_by_hand():
     # without seed 0 B is best with 1, and has 1 in seed 0, in which all have 1.5 more: 1.5 too high
     # without seed 1 (or 2) A is best with 1.5, and has 0 there, where all have 0.75 less: 0.75 too high
-    assert digits.optimum_bias(np.array([[3.0, 0, 0], [1, 1, 1]])) == pytest.approx((1.5 + 0.75 + 0.75) / 3)
+    assert benchmark.optimum_bias(np.array([[3.0, 0, 0], [1, 1, 1]])) == pytest.approx((1.5 + 0.75 + 0.75) / 3)
 
 
 def test_quality_by_hand():
@@ -290,8 +290,8 @@ def test_quality_by_hand():
     right[:, :, 1] = [[10, 20, 30], [20, 10, 20], [30, 40, 10], [40, 30, 50], [50, 60, 40], [60, 50, 60]]
     right[:, :, 0] = right[:, :, 1] + 5
     right[:, :, 2] = np.arange(6)[:, None]
-    counts = digits.Counts(right, np.zeros(15_625, dtype=np.int16), {})
-    found = digits.quality(counts)
+    counts = benchmark.Counts(right, np.zeros(15_625, dtype=np.int16), {})
+    found = benchmark.quality(counts)
     test = 100 * right[:, :, 1] / 1945
     pairs = [spearmanr(test[:, s], test[:, t]).statistic for s, t in ((0, 1), (0, 2), (1, 2))]
     assert found["seed-seed"] == pytest.approx(np.mean(pairs))
@@ -314,7 +314,7 @@ def test_a_campaign_needs_no_file_of_anybody_else(harness, tmp_path, monkeypatch
     )
     assert code == 0, err
     assert said.startswith("benchmark digits201 (chosen by auto: no NAS-Bench-201 table in")
-    counts = digits.load_counts()
+    counts = benchmark.load_counts()
     found = records(out)
     assert len(found) == 4
     for (label, _), record in found.items():
@@ -322,14 +322,14 @@ def test_a_campaign_needs_no_file_of_anybody_else(harness, tmp_path, monkeypatch
         assert len(scores) == 4
         for (split, without_none), score in scores.items():
             index = record["index_without_none" if without_none else "index"]
-            right = counts.right[counts.class_of[index], :, digits.COLUMNS.index((split, digits.FULL))].astype(int)
-            assert score["value"] == pytest.approx(100 * right.sum() / (3 * digits.images_of(split)))
-            assert (score["dataset"], score["epochs"], score["trials"]) == ("digits201", digits.FULL, 3)
+            right = counts.right[counts.class_of[index], :, task.COLUMNS.index((split, task.FULL))].astype(int)
+            assert score["value"] == pytest.approx(100 * right.sum() / (3 * task.images_of(split)))
+            assert (score["dataset"], score["epochs"], score["trials"]) == ("digits201", task.FULL, 3)
         if label == "random":
-            assert 0 < record["simulated_seconds"] <= digits.SIMULATED_SECONDS
+            assert 0 < record["simulated_seconds"] <= benchmark.SIMULATED_SECONDS
             # the proxy is the mean of three one-epoch trainings
             queried = [json.loads(line) for line in (out / "runs/random/seed-0/trace.jsonl").read_text().splitlines()]
-            proxy = counts.accuracy(digits.COLUMNS.index(("valid", digits.PROXY))).mean(1)
+            proxy = counts.accuracy(task.COLUMNS.index(("valid", task.PROXY))).mean(1)
             assert [q["accuracy"] for q in queried] == pytest.approx(
                 [proxy[counts.class_of[q["queried"]]] for q in queried]
             )
@@ -341,10 +341,10 @@ def test_a_campaign_needs_no_file_of_anybody_else(harness, tmp_path, monkeypatch
 
 
 def test_more_right_answers_than_images_are_no_counts(tmp_path):
-    with np.load(digits.FILE) as packed:
+    with np.load(benchmark.FILE) as packed:
         arrays = dict(packed)
     arrays["right"] = arrays["right"].copy()
-    arrays["right"][7, 0, 0] = digits.images_of("valid") + 1
+    arrays["right"][7, 0, 0] = task.images_of("valid") + 1
     np.savez(tmp_path / "d.npz", **arrays)
     with pytest.raises(UserError, match="counts of right answers above the images that there are"):
-        digits.load_counts(tmp_path / "d.npz")
+        benchmark.load_counts(tmp_path / "d.npz")

@@ -13,7 +13,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from multiprocessing import active_children, get_context
@@ -26,87 +26,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.base import TERMINAL, UserError, end_with_parent, uninterrupted
-from benchmarks.images import Batches, Images, normalise
+from benchmarks.digits201 import benchmark, task
+from benchmarks.digits201.benchmark import Counts
+from benchmarks.digits201.images import parts
+from benchmarks.digits201.task import BATCH, COLUMNS, LR, MOMENTUM, SEEDS, SIZE, UNKNOWN, WEIGHT_DECAY
+from benchmarks.images import Batches, normalise
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201 import digits
 from benchmarks.nb201.cell import Cell
-from benchmarks.nb201.digits import (
-    BATCH,
-    CANVAS,
-    COLUMNS,
-    FRAGMENT,
-    FRAGMENTS,
-    LR,
-    MOMENTUM,
-    SEEDS,
-    SOURCES,
-    SPACE,
-    UNKNOWN,
-    VIEWS,
-    WEIGHT_DECAY,
-    Counts,
-)
 from benchmarks.nb201.functions import function_classes
 from benchmarks.nb201.network import Skeleton, network
 from benchmarks.nb201.table_file import write_npz
 from benchmarks.processor import cpu_name
 
-MEAN, STD = (60.7,), (92.0,)  # of composed training images, in units of 0-255
 SAVE_SECONDS = 60.0  # at most this much of a build is lost to a kill
-
-
-@dataclass(frozen=True)
-class Clutter:
-    """Augmentation: each digit at a random place of a canvas, among fragments of its batch's other digits."""
-
-    canvas: int = CANVAS
-    fragments: int = FRAGMENTS
-    size: int = FRAGMENT  # height and width of a fragment
-
-    def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        """uint8 (B, C, H, W) -> uint8 (B, C, canvas, canvas); where things overlap the brighter one is seen."""
-        count, channels, height, width = pixels.shape
-
-        def draw(high: int) -> Tensor:
-            return torch.randint(high, (count, 1, 1), generator=generator, device=pixels.device)
-
-        def window(size: int, top: Tensor, left: Tensor, row_length: int) -> Tensor:
-            """Flat indices (B, C, size·size) of a square window of an image with rows of that length."""
-            steps = torch.arange(size, device=pixels.device)
-            rows, columns = top + steps[None, :, None], left + steps[None, None, :]
-            return (rows * row_length + columns).view(count, 1, -1).expand(-1, channels, -1)
-
-        free = self.canvas - height
-        place = window(height, draw(free + 1), draw(free + 1), self.canvas)
-        scene = pixels.new_zeros(count, channels, self.canvas**2).scatter_(2, place, pixels.flatten(2))
-        for _ in range(self.fragments):
-            others = (torch.arange(count, device=pixels.device) + draw(max(count - 1, 1)).flatten() + 1) % count
-            span = height - self.size + 1
-            piece = pixels[others].flatten(2).gather(2, window(self.size, draw(span), draw(span), width))
-            span = self.canvas - self.size + 1
-            place = window(self.size, draw(span), draw(span), self.canvas)
-            scene.scatter_(2, place, torch.maximum(scene.gather(2, place), piece))
-        return scene.view(count, channels, self.canvas, self.canvas)
-
-
-@lru_cache(maxsize=1)
-def parts() -> dict[str, Images]:
-    """train: 1,024 sources of 8×8 with Clutter to compose them; valid and test: fixed scenes."""
-    from sklearn.datasets import load_digits
-
-    levels, targets = load_digits(return_X_y=True)
-    order = torch.from_numpy(np.random.default_rng(0).permutation(len(targets)))
-    pixels = torch.from_numpy(np.rint(levels * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
-    labels = torch.from_numpy(targets.astype(np.int64))
-    found, generator = {}, torch.Generator().manual_seed(0)
-    for (name, count), chosen in zip(SOURCES.items(), order.split(list(SOURCES.values())), strict=True):
-        sources = Images(pixels[chosen], labels[chosen], MEAN, STD, Clutter())
-        if name != "train":
-            views = sources.subset(torch.arange(count).repeat_interleave(VIEWS))
-            views = replace(views, pixels=Clutter()(views.pixels, generator), augmentation=None)
-            sources = views
-        found[name] = sources
-    return found
 
 
 @lru_cache(maxsize=4)
@@ -141,7 +73,7 @@ def stacked_network(cell: Cell, seeds: Sequence[int]) -> Skeleton:
     An initial weight depends on the seed, its place and its shape alone, so that cells differ at a seed in their
     operations and in nothing else: the luck of stem, residual blocks and classifier is shared by all of them.
     """
-    net = network(cell, SPACE, copies=len(seeds))
+    net = network(cell, SIZE, copies=len(seeds))
     for name, parameter in net.named_parameters():
         if parameter.dim() > 1:
             copies = [_initial(f"{seed}/{name}", parameter.shape, len(seeds)) for seed in seeds]
@@ -165,7 +97,7 @@ def train(cell: Cell, seeds: Sequence[int], epochs: int) -> Skeleton:
     sgd = torch.optim.SGD(net.parameters(), LR, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY, fused=True)
     for step, (x, y) in enumerate(batches):
         sgd.param_groups[0]["lr"] = LR * (1 + math.cos(math.pi * step / len(batches))) / 2
-        logits = net(x).view(-1, SPACE.num_classes)
+        logits = net(x).view(-1, SIZE.num_classes)
         # Each copy's loss is the mean over its own images, so its gradients are those of the network alone.
         loss = F.cross_entropy(logits, y.view(-1)) * len(seeds)
         sgd.zero_grad()
@@ -179,7 +111,7 @@ def right_answers(net: Skeleton, split: str, copies: int) -> list[int]:
     """How many images of a split each copy classifies rightly."""
     right = torch.zeros(copies, dtype=torch.int64)
     for x, y in _test_batches(split, copies):
-        answers = net(x).view(len(x), copies, SPACE.num_classes).argmax(-1)
+        answers = net(x).view(len(x), copies, SIZE.num_classes).argmax(-1)
         right += (answers == y[:, None]).sum(0)
     return right.tolist()
 
@@ -209,10 +141,10 @@ def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -
     """
     class_of, first = function_classes()
     if path.exists():
-        counts = digits.load_counts(path)
+        counts = benchmark.load_counts(path)
     else:
         right = np.full((len(first), len(SEEDS), len(COLUMNS)), UNKNOWN, dtype=np.uint16)
-        about = {"task": digits.TASK, "machine": _machine()}
+        about = {"task": task.TASK, "machine": _machine()}
         counts = Counts(right, class_of, about)
         save(counts, path)  # says now if the place cannot be written
     for what in ("cpu", "torch"):
@@ -279,7 +211,7 @@ def seconds_model(cells_timed: int = 100) -> dict[str, Any]:
     torch.set_num_threads(1)
     chosen = np.random.default_rng(1).choice(cells.NUM_CELLS, cells_timed, replace=False)
     timed = np.array([_seconds_of(cells.from_index(int(index))) for index in (chosen[0], *chosen)])[1:]
-    features, model = digits.seconds_features()[chosen], {}
+    features, model = benchmark.seconds_features()[chosen], {}
     for name, seconds in zip(("train", "valid"), timed.T, strict=True):
         coefficients, *_ = np.linalg.lstsq(features, seconds, rcond=None)
         rest = seconds - features @ coefficients

@@ -3,7 +3,7 @@
 The task is cluttered MNIST (Mnih et al., Recurrent Models of Visual Attention, 2014) in small: scikit-learn's
 load_digits (1,797 handwritten 8×8 digits, UCI) at random places of a larger canvas, a fragment of another digit beside
 them. The source images are split first; training images are composed afresh at every step, validation and test
-images once. `digits_training.py` trains; `digits.npz` holds, for every class of cells that are the same function
+images once. `build.py` trains; `digits.npz` holds, for every class of cells that are the same function
 (`functions.py`), seed and column, how many images were answered rightly. Parameters and FLOPs are each cell's own;
 seconds are a linear model in the numbers of operations, fitted on timed cells.
 """
@@ -19,45 +19,34 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.base import NetworkSize, UserError
+from benchmarks.base import Entry, UserError
+from benchmarks.digits201.task import (
+    CANVAS,
+    COLUMNS,
+    FULL,
+    NAME,
+    PROXY,
+    SEEDS,
+    SIZE,
+    TASK,
+    UNKNOWN,
+    images_of,
+)
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201 import cost
-from benchmarks.nb201.benchmark import Benchmark
+from benchmarks.nb201 import cost, space
+from benchmarks.nb201.benchmark import TableBenchmark, describe, details
 from benchmarks.nb201.table import Column, Table
 from benchmarks.nb201.table_file import damage
 
 if TYPE_CHECKING:
     from benchmarks.images import Images
 
-NAME = "digits201"
-SOURCES = {"train": 1024, "valid": 384, "test": 389}  # source images, disjoint
-VIEWS = 5  # fixed images made of each validation and test source
-CANVAS, FRAGMENTS, FRAGMENT = 10, 1, 4  # pixels, number, pixels
-SPACE = NetworkSize(channels=8, cells=3, in_channels=1, num_classes=10)
-SEEDS = (0, 1, 2)
-FULL, PROXY = 5, 1  # epochs of 32 steps
-BATCH = 32
-LR, MOMENTUM, WEIGHT_DECAY = 0.2, 0.9, 5e-4  # SGD with Nesterov momentum; the cosine falls to 0 at the last step
-COLUMNS = (("valid", FULL), ("test", FULL), ("valid", PROXY))  # the last axis of the counts
+if TYPE_CHECKING:
+    pass
 
-# Everything that decides a count, besides the code: an unfinished build of another task is not continued.
-TASK = {
-    "sources": SOURCES,
-    "views": VIEWS,
-    "clutter": [CANVAS, FRAGMENTS, FRAGMENT],
-    "network": [SPACE.channels, SPACE.cells],
-    "seeds": SEEDS,
-    "schedule": [BATCH, LR, MOMENTUM, WEIGHT_DECAY],
-    "columns": COLUMNS,
-}
+
 FILE = Path(__file__).with_name("digits.npz")
 SHA256 = "276ca8aab742ae42d4c5a1edd64e62181f595b3f556abfcc4c1cadb34383a462"  # of the counts in FILE
-UNKNOWN = 65535  # a count that is not there yet
-
-
-def images_of(split: str) -> int:
-    """How many images a split's counts are out of."""
-    return SOURCES[split] * VIEWS
 
 
 @dataclass(frozen=True)
@@ -128,8 +117,8 @@ def table_of(counts: Counts) -> Table:
     bias = optimum_bias(counts.accuracy(COLUMNS.index(("test", FULL))))
     return Table(
         columns=columns,
-        params={NAME: cost.parameters(SPACE) / 1e6},
-        flops={NAME: cost.multiply_adds(SPACE, CANVAS) / 1e6},
+        params={NAME: cost.parameters(SIZE) / 1e6},
+        flops={NAME: cost.multiply_adds(SIZE, CANVAS) / 1e6},
         train_seconds={NAME: features @ np.array(model["train"]["coefficients"])},
         valid_seconds={NAME: features @ np.array(model["valid"]["coefficients"])},
         source=f"the embedded table, trained by this project ({counts.about['machine']['cpu']}); its best cell is the "
@@ -194,8 +183,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 SIMULATED_SECONDS = 35.0  # pay for about a hundred queries of the proxy
 
 
+def _search_images(dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
+    from benchmarks.digits201.images import search_images  # and torch, which queries of the table do not need
+
+    return search_images(dataset, resolution, count)
+
+
 @lru_cache(maxsize=1)
-def open_digits201() -> Benchmark:
+def open_digits201() -> TableBenchmark:
     """The embedded benchmark; its file is checked against the checksum that this version was released with."""
     counts = load_counts()
     if not counts.done.all():
@@ -205,29 +200,28 @@ def open_digits201() -> Benchmark:
         )
     if counts.sha256 != SHA256:
         raise UserError(f"{FILE}: not the table of this version (sha256 {counts.sha256[:12]}); install it again")
-    return Benchmark(
+    return TableBenchmark(
         name=NAME,
         table=table_of(counts),
-        classes={NAME: SPACE.num_classes},
+        classes={NAME: SIZE.num_classes},
         scores={(NAME, "valid"): (NAME, "valid", FULL), (NAME, "test"): (NAME, "test", FULL)},
         proxies={NAME: (NAME, "valid", PROXY)},
         presets=PRESETS,
         simulated_seconds=SIMULATED_SECONDS,
-        in_channels=SPACE.in_channels,
-        images=search_images,
+        in_channels=SIZE.in_channels,
+        images=_search_images,
     )
 
 
-def search_images(dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
-    """Training sources, composed anew by their augmentation, and the fixed validation images; disjoint sources.
-
-    Validation images come shuffled: as stored, the views of a source follow each other, and a batch of them would have
-    the statistics of few digits.
-    """
-    from benchmarks.nb201.digits_training import parts
-
-    train, valid = parts()["train"], parts()["valid"]
-    valid = valid.subset(np.random.default_rng(0).permutation(len(valid)))
-    if count is not None:
-        train, valid = train.subset(range(count)), valid.subset(range(count))
-    return train, valid
+ENTRY = Entry(
+    name=NAME,
+    text="the same cells on cluttered digits, trained by this project; table and images are embedded",
+    space=space,
+    datasets=(NAME,),
+    presets=PRESETS,
+    simulated_seconds=SIMULATED_SECONDS,
+    open=lambda table, places: open_digits201(),
+    describe=describe,
+    details=details,
+    tools="benchmarks.digits201.tools",
+)

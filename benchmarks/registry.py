@@ -1,0 +1,74 @@
+"""The benchmarks by name: ours, and those of other installed packages (entry-point group `harness.benchmarks`).
+
+Only this module names them. An entry is "module:ATTRIBUTE", a `benchmarks.base.Entry`; a module is imported when its
+benchmark is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+
+from benchmarks.base import Entry, UserError
+
+BENCHMARKS: dict[str, str] = {
+    "nb201": "benchmarks.nb201.benchmark:ENTRY",
+    "digits201": "benchmarks.digits201.benchmark:ENTRY",
+}
+
+
+@lru_cache(maxsize=1)
+def _entry_points() -> dict[str, str]:
+    from importlib.metadata import entry_points
+
+    return {e.name: e.value for e in entry_points(group="harness.benchmarks")}
+
+
+def names() -> list[str]:
+    """All benchmarks, ours first."""
+    return [*BENCHMARKS, *(name for name in _entry_points() if name not in BENCHMARKS)]
+
+
+def find(name: str) -> Entry:
+    """A benchmark's entry; UserError with the valid names for an unknown one, and where a package's is broken."""
+    target = BENCHMARKS.get(name) or _entry_points().get(name)
+    if target is None:
+        close = get_close_matches(name, names(), n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise UserError(f"unknown benchmark {name!r}{hint} (one of: {', '.join(names())})")
+    module, _, attribute = target.partition(":")
+    try:
+        entry = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"benchmark {name!r} of {target}: {type(error).__name__}: {error}") from None
+    if not isinstance(entry, Entry) or entry.name != name:
+        raise UserError(f"benchmark {name!r}: {target} is no benchmarks.base.Entry of that name")
+    return entry
+
+
+def choose(table: Path | None, places: Sequence[Path], dataset: str | None, images: bool) -> tuple[str, str]:
+    """The benchmark that `--benchmark auto` means here, and why: nb201 where its table and what it needs are.
+
+    `dataset`: what is to be searched on, if anything was said; `images`: whether a searcher needs them.
+    """
+    if table is not None:
+        return "nb201", "--table is given"
+    owners = [name for name in names() if dataset in find(name).datasets]
+    if owners and "nb201" not in owners:
+        return owners[0], f"it has {dataset}"
+    from benchmarks.nb201 import benchmark as nb201
+
+    try:
+        path = nb201.find_table(None, places)
+    except UserError:
+        where = ", ".join(map(str, places)) or "--data, $HARNESS_DATA or ~/.cache/harness"
+        return "digits201", f"no NAS-Bench-201 table in {where}; for nb201 give --table and --data"
+    if not images:
+        return "nb201", "table found, and no images are needed"
+    wanted = dataset or find("nb201").datasets[0]
+    if nb201.images_found(path, places, wanted):
+        return "nb201", f"table and {wanted} found"
+    return "digits201", f"{path} is there, but no {wanted} images; for nb201 give --benchmark nb201 or --data"

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from benchmarks.base import UserError
-from benchmarks.nb201 import benchmark as benchmarks
 from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.benchmark import open_nb201
 from benchmarks.nb201.table import Table
 from benchmarks.nb201.table_file import load_table, save_table
 from harness import runner, scoring
@@ -155,7 +155,7 @@ def test_scoring_is_tried_before_the_search(table, tmp_path, monkeypatch):
     from harness import campaign, options
     from harness.specs import parse_specs
 
-    bench = benchmarks.open_benchmark("nb201", table, (tmp_path,))
+    bench = open_nb201(table, (tmp_path,))
     preset = options.resolve_preset(bench, "small")
     setting = options.Setting(bench, table, (), "cifar10", preset, "fp32", "cpu", 1)
     (plan,) = campaign.plans(setting, parse_specs("random"), [0])
@@ -186,7 +186,7 @@ def test_a_table_opens_in_little_memory(table, tmp_path):
 def test_asking_the_table_leaves_the_global_generators_alone(table):
     np.random.seed(3)  # noqa: NPY002 - the global state is the subject
     before = np.random.get_state()[1].copy()  # noqa: NPY002
-    bench = benchmarks.open_benchmark("nb201", table, ())
+    bench = open_nb201(table, ())
     bench.score(cells.from_index(5), "cifar10", "test")
     bench.optimum("cifar100", "test")
     bench.proxy("cifar10")

@@ -18,8 +18,9 @@ import torch
 
 from benchmarks.base import UserError
 from benchmarks.digits201 import build
-from benchmarks.nb201.benchmark import PRESETS, SCORES, choose, open_nb201
+from benchmarks.nb201.benchmark import PRESETS, SCORES, open_nb201
 from benchmarks.nb201.table_file import load_table, save_table
+from benchmarks.registry import choose
 
 HERE = Path(__file__).parent
 
@@ -187,12 +188,12 @@ def test_auto_looks_for_images_where_nb201_finds_them(table, tmp_path, monkeypat
     """Beside the table, and in the folder above it."""
     (tmp_path / "tables").mkdir()
     shutil.copy(table, tmp_path / "tables/nb201.csv.gz")
-    assert choose(None, [tmp_path / "tables"], "cifar10")[0] == "digits201"
+    assert choose(None, [tmp_path / "tables"], None, images=True)[0] == "digits201"
     (tmp_path / "cifar-10-batches-py").mkdir()
     (tmp_path / "cifar-10-batches-py/data_batch_1").touch()
-    assert choose(None, [tmp_path / "tables"], "cifar10")[0] == "nb201"
+    assert choose(None, [tmp_path / "tables"], None, images=True)[0] == "nb201"
     monkeypatch.chdir(tmp_path / "tables")
-    assert choose(None, [Path(".")], "cifar10")[0] == "nb201"
+    assert choose(None, [Path(".")], None, images=True)[0] == "nb201"
     with pytest.raises(UserError, match="data_batch_2"):  # there nb201 looks as well
         open_nb201("nb201.csv.gz", ["."]).search_data("cifar10", PRESETS["smoke"])
 

@@ -9,8 +9,9 @@ from test_searchers import build, make_task
 from test_tables import make_campaign, make_record
 
 from benchmarks.base import NetworkSize, UserError
+from benchmarks.digits201.benchmark import open_digits201
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201.benchmark import open_benchmark
+from benchmarks.nb201 import space
 from harness import diagnostics, runner, steps, store
 from harness.report import frames, notes, plots_search
 from searchers import base
@@ -26,12 +27,14 @@ def test_entropy_of_undecided_decided_and_half_decided_edges():
 
 
 def test_operations_are_counted():
-    assert diagnostics.operations((3, 3, 1, 0, 4, 3)) == [1, 1, 0, 3, 1]
+    assert space.operation_counts((3, 3, 1, 0, 4, 3)) == [1, 1, 0, 3, 1]
 
 
 def test_a_trace_s_phases_entropy_and_largest_change():
     watch = diagnostics.Watch()
-    assert watch.found() == dict.fromkeys(("alpha_entropy", "alpha_change", "queried_cells", "queried_canonical")) | {
+    assert watch.summary(space) == dict.fromkeys(
+        ("alpha_entropy", "alpha_change", "queried_cells", "queried_canonical")
+    ) | {
         "phases": [],
         "swarm_diversity": [],
     }
@@ -39,7 +42,7 @@ def test_a_trace_s_phases_entropy_and_largest_change():
     for step, (phase, value) in enumerate([("a", 0.0), ("a", 2.0), ("b", -0.5)]):
         alphas[2, 3] = value
         watch.see({"step": step, "phase": phase, "alphas": alphas.tolist(), "alpha_entropy": 1 - step / 10})
-    assert watch.found() == {
+    assert watch.summary(space) == {
         "phases": [{"phase": "a", "step": 0}, {"phase": "b", "step": 2}],
         "alpha_entropy": 0.8,
         "alpha_change": 2.0,
@@ -53,8 +56,8 @@ def test_swarm_diversity_is_kept_a_generation_each_and_drawn_over_epochs():
     watch = diagnostics.Watch()
     for line in ({"step": 0}, {"step": 1, "swarm_diversity": [2.0, 1.5]}, {"step": 2, "swarm_diversity": [1.0, 0.5]}):
         watch.see(line)
-    assert watch.found()["swarm_diversity"] == [[1.5, 2.0], [2.0, 1.5], [2.5, 1.0], [3.0, 0.5]]
-    records = [make_record("gicso", 0, 93.0, swarm_diversity=watch.found()["swarm_diversity"])]
+    assert watch.summary(space)["swarm_diversity"] == [[1.5, 2.0], [2.0, 1.5], [2.5, 1.0], [3.0, 0.5]]
+    records = [make_record("gicso", 0, 93.0, swarm_diversity=watch.summary(space)["swarm_diversity"])]
     records.append(make_record("gicso", 1, 93.0, swarm_diversity=[[1.5, 4.0], [2.0, 2.5]]))  # switched earlier
     campaign = make_campaign({"gicso": "one-shot", "darts": "one-shot"}, [0, 1])
     (line,) = plots_search.diversity(records, campaign).axes[0].lines
@@ -78,8 +81,8 @@ def test_different_and_isomorphic_queries_are_counted():
     watch = diagnostics.Watch()
     for index in (25, 3, 25, 11):
         watch.see({"step": 0, "queried": index})
-    assert watch.found()["queried_cells"] == 3
-    assert watch.found()["queried_canonical"] == 2
+    assert watch.summary(space)["queried_cells"] == 3
+    assert watch.summary(space)["queried_canonical"] == 2
 
 
 class Column:
@@ -249,7 +252,7 @@ class Diverging(RandomSearch):
 
 def test_a_run_whose_scores_diverge_is_failed_in_one_line(tmp_path, monkeypatch):
     monkeypatch.setitem(base.SEARCHERS, "diverging", f"{__name__}:Diverging")
-    plan = plan_for(open_benchmark("digits201"), "digits201", "diverging")
+    plan = plan_for(open_digits201(), "digits201", "diverging")
     record = runner.run(plan, tmp_path / "runs/diverging/seed-0")
     assert (record["status"], record["cell"]) == ("failed", None)
     assert record["error"] == "score is nan in step 3: diverged; try a lower learning rate"

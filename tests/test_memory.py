@@ -11,8 +11,8 @@ from planned import plan_for
 from test_searchers import SPECS, configured, kind, make_task
 
 from benchmarks.base import Space
+from benchmarks.digits201.benchmark import open_digits201
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201.benchmark import open_benchmark
 from benchmarks.nb201.supernet import Supernet, cross_entropy
 from harness import diagnostics, runner
 from searchers import base
@@ -115,7 +115,7 @@ def test_a_run_that_is_over_holds_nothing(monkeypatch, tmp_path, name, status):
     monkeypatch.setitem(base.SEARCHERS, "keeping", f"{__name__}:Keeping")
     monkeypatch.setattr(runner, "_begin", begun)
     monkeypatch.setattr(diagnostics, "SAMPLE", 2)
-    bench = open_benchmark("digits201")
+    bench = open_digits201()
     before = None
     for number in range(2):
         record = runner.run(plan_for(bench, "digits201", name), tmp_path / f"seed-{number}")

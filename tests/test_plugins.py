@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from planned import plan_for, plans_for
 
-from benchmarks.base import Space, UserError
+from benchmarks.base import NetworkSize, UserError
 from benchmarks.digits201 import benchmark
+from benchmarks.nb201 import space
 from harness import campaign, options, runner, show, state, steps, store
 from harness.executors import local
 from harness.executors.base import unseen
@@ -341,7 +342,7 @@ STEPS = {
 @pytest.mark.parametrize("code", STEPS)
 def test_what_a_step_must_be_is_said(code):
     with pytest.raises(UserError) as error:
-        steps.checked(eval(code, {"Step": Step, "np": np}))
+        steps.checked(eval(code, {"Step": Step, "np": np}), space)
     assert str(error.value).startswith(STEPS[code])
 
 
@@ -354,7 +355,7 @@ def test_numbers_of_numpy_are_taken_in_a_step():
         "e": float("nan"),
         "f": np.bool_(True),
     }
-    step = steps.checked(Step(np.array([4, 2, 1, 2, 1, 1]), np.zeros((6, 5), np.float32).tolist(), metrics))
+    step = steps.checked(Step(np.array([4, 2, 1, 2, 1, 1]), np.zeros((6, 5), np.float32).tolist(), metrics), space)
     assert step.cell == (4, 2, 1, 2, 1, 1)
     assert {type(op) for op in step.cell} == {int}
     assert step.alphas.shape == (6, 5)
@@ -382,7 +383,7 @@ def test_a_mistake_fails_its_run_in_one_line(site, tmp_path, body, said):
 
 def test_a_step_that_asks_the_proxy_for_ever_is_ended(monkeypatch):
     monkeypatch.setattr(base, "REFUSALS", 50)
-    task = SearchTask(0, "d", Space(2, 1, 1, 10), Budget(0, 10.0))
+    task = SearchTask(0, "d", space, NetworkSize(2, 1, 1, 10), Budget(0, 10.0))
     task.proxy_accuracy, task.proxy_seconds = np.full(15_625, 50.0), np.full(15_625, 4.0)
     assert [task.proxy((0,) * 6) for _ in range(51)] == [(50.0, 4.0), (50.0, 4.0), *[None] * 49]
     with pytest.raises(UserError, match="step.. must give None when the budget, 10 simulated seconds, is spent"):
@@ -390,7 +391,7 @@ def test_a_step_that_asks_the_proxy_for_ever_is_ended(monkeypatch):
 
 
 def test_a_one_shot_search_makes_a_step_an_epoch():
-    limit = steps.Limit("one-shot", SearchTask(0, "d", Space(2, 1, 1, 10), Budget(3)))
+    limit = steps.Limit("one-shot", SearchTask(0, "d", space, NetworkSize(2, 1, 1, 10), Budget(3)))
     for number in (1, 2, 3):
         limit.made(number)
     with pytest.raises(UserError, match="must give None after 3 steps: a step is an epoch"):
@@ -398,7 +399,7 @@ def test_a_one_shot_search_makes_a_step_an_epoch():
 
 
 def test_a_query_now_and_then_is_enough():
-    task = SearchTask(0, "d", Space(2, 1, 1, 10), Budget(0, 1e9))
+    task = SearchTask(0, "d", space, NetworkSize(2, 1, 1, 10), Budget(0, 1e9))
     limit = steps.Limit("multi-trial", task)
     for number in range(1, 4 * steps.IDLE):
         task.simulated_seconds += number % (steps.IDLE - 1) == 0

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from benchmarks.base import NetworkSize, UserError
-from benchmarks.digits201 import build, images
+from benchmarks.digits201.images import parts
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import low_fidelity
@@ -52,7 +52,7 @@ SPECS = {
     },
 }
 EPOCHS = 10  # of gicso: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability
-PARTS = images.parts()["train"]
+PARTS = parts()["train"]
 
 
 def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu", precision="fp32"):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.nb201.benchmark import bibliography, published
 from harness.report import frames, inference, markup, notes, numbers, power
 from harness.report.notes import Asked
 
@@ -342,7 +343,7 @@ def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
     records, campaign = two_searchers()
     table = markup.readable_table(records, campaign, published=True)
     group = table.groups[-1]
-    assert len(group.rows) == len(markup.published_rows()) == 59
+    assert len(group.rows) == len(published()) == 59
     assert all(re.fullmatch(r"published \[\d+\]", r.note) for r in group.rows)
     assert not any(c.bold for r in group.rows for c in r.cells)
     darts, rea = cells_of(table, "DARTS-V1"), cells_of(table, "REA")
@@ -353,7 +354,7 @@ def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
     )
     assert (rea["search s"].text, rea["simulated s"].text) == (numbers.EMPTY, "12,000")
     assert rea["ImageNet16-120 valid"].text == "45.15 ± 0.89"
-    assert len(table.sources) == len({r["source"] for r in markup.published_rows()})
+    assert len(table.sources) == len({r["source"] for r in published()})
     assert set(frames.comparisons(records, campaign)["b"]) == {"random"}
     other = markup.readable_table(records, campaign | {"benchmark": "digits201"}, published=True)
     assert other.groups[-1].title == "the space"
@@ -549,8 +550,8 @@ def test_ranks_are_over_the_seeds_that_all_have():
 
 
 def test_published_rows_cite_entries_that_there_are():
-    known = set(re.findall(r"^@\w+\{([^,]+),", markup.published_bibtex(), re.MULTILINE))
-    cited = {row["bibkey"] for row in markup.published_rows()} - {""}
+    known = set(re.findall(r"^@\w+\{([^,]+),", bibliography(), re.MULTILINE))
+    cited = {row["bibkey"] for row in published()} - {""}
     assert cited <= known
     assert known - cited == {"dong2021natsbench"}
     latex = markup.to_latex(markup.readable_table(*two_searchers(), published=True))

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from rows import appended
 
+from benchmarks import registry
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.benchmark import open_benchmark
 from harness import campaign, options, runner
 from harness.specs import parse_specs
 from searchers import alpha_swarm, base
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    benchmark = open_benchmark("digits201", "", ())
+    benchmark = registry.find("digits201").open(None, ())
     preset = options.resolve_preset(benchmark, "small")
     setting = options.Setting(benchmark, None, (), benchmark.datasets[0], preset, "fp32", "cpu", 1)
     accuracy = benchmark.column(benchmark.datasets[0], "valid").mean

@@ -21,9 +21,10 @@ import torch
 from rows import appended
 from scipy.stats import spearmanr
 
+from benchmarks import registry
+from benchmarks.base import Benchmark
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import space
-from benchmarks.nb201.benchmark import Benchmark, open_benchmark
 from harness import campaign, options, runner
 from harness.specs import parse_specs
 from searchers.gicso import GICSOSettings
@@ -64,7 +65,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     places = tuple(options.places_for(asked.data))
-    benchmark = open_benchmark(asked.benchmark, asked.table or "", places)
+    benchmark = registry.find(asked.benchmark).open(asked.table, places)
     preset = options.resolve_preset(benchmark, "small")
     setting = options.Setting(benchmark, asked.table, places, benchmark.datasets[0], preset, "fp32", "cpu", 1)
     columns = ("way", "seed", "score", "cells", "spearman", "spearman_good", "top_accuracy", "seconds")

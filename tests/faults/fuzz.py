@@ -423,9 +423,10 @@ def _read_table(path: Path) -> object:
 
 
 def _read_imported(path: Path) -> object:
+    from benchmarks.nb201 import space
     from harness import importing
 
-    return importing.read_cells(path, "cifar10")
+    return importing.read_cells(path, "cifar10", space)
 
 
 def _read_pickle(data: bytes, folder: Path) -> object:

@@ -342,9 +342,9 @@ def test_zero_order_estimate_from_given_errors(monkeypatch):
 # ------------------------------------------------------------------------------------------ multi-trial
 
 
-def separable_task(seconds=1.0, budget=1000.0):
+def separable_task(seconds=1.0, budget=1000.0, seed=0):
     """Accuracy is a sum over edges: one optimum, cell (3, 3, 3, 3, 3, 3), no local ones."""
-    task = make_task(kind="multi-trial", seconds=budget)
+    task = make_task(seed, kind="multi-trial", seconds=budget)
     value = np.array([0.0, 3.0, 6.0, 10.0, 5.0])
     task.proxy_accuracy = value[C.all_cells()].sum(1)
     task.proxy_seconds = np.full(15_625, seconds)
@@ -395,13 +395,16 @@ def test_reinforce_learns_the_separable_optimum():
 
 
 def test_cma_es_beats_random_search_on_the_separable_landscape_and_replays():
-    answers = {}
+    """Over five seeds: rounding, which differs between processors, decides where a single search goes."""
+    total = {}
     for name, settings in (("cmaes", {"oracle": "table"}), ("random", {})):
-        searcher = searching(name, separable_task(budget=280.0), **settings)
-        while (step := searcher.step()) is not None:
-            answers[name] = step
-    accuracy = separable_task().proxy_accuracy
-    assert accuracy[C.index(answers["cmaes"].cell)] > accuracy[C.index(answers["random"].cell)]
+        for seed in range(5):
+            task = separable_task(budget=280.0, seed=seed)
+            searcher = searching(name, task, **settings)
+            while (step := searcher.step()) is not None:
+                answer = step.cell
+            total[name] = total.get(name, 0.0) + task.proxy_accuracy[C.index(answer)]
+    assert total["cmaes"] > total["random"]
     one = Strategy(1.3, 14, 5)
     for _ in range(3):
         samples = one.ask()

@@ -19,15 +19,12 @@ from benchmarks.processor import cpu_has_bf16, cpu_name
 from harness import executors, on_ray, quantities, runner, store
 from harness.campaign import Order, Setting, left_to_do, places_for, plans, prepare, resolve_preset, shard
 from harness.executors import Execution
-from harness.output import tell
+from harness.output import CONTINUES, STOPPED, tell
 from harness.progress import Progress, Waiting
 from harness.runner import Plan
 from harness.specs import Spec, parse_ablations, parse_seeds, parse_specs, train_supernets
 from searchers import plugins
 from searchers.base import suggestion
-
-CONTINUES = "stopped; the same command again continues from here"
-STOPPED = 130  # exit code after Ctrl-C or SIGTERM, as of a shell's own commands
 
 
 def make(asked: Mapping[str, Any]) -> int:

@@ -22,6 +22,7 @@ from typing import Any
 
 from benchmarks.base import TERMINAL, UserError, end_with_parent, interrupt, uninterrupted
 from harness import runner, store
+from harness.output import open_streams
 from harness.runner import Plan
 
 Job = tuple[Plan, Path]
@@ -182,6 +183,7 @@ def _stop(workers: Sequence[Any]) -> None:
 
 def _work(pipe: Connection) -> None:
     """A worker: runs what it is sent until it is sent None."""
+    open_streams()
     signal.signal(signal.SIGTERM, interrupt)
     for number in TERMINAL:  # the parent decides
         signal.signal(number, signal.SIG_IGN)

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.base import UserError
 from harness import executors, store
 from harness.executors import Execution, Job, Report
-from harness.output import tell
+from harness.output import open_streams, tell
 from harness.progress import Progress
 from harness.runner import Plan
 
@@ -73,6 +73,7 @@ class Task:
     tasks: int
 
     def __call__(self, task: int) -> None:
+        open_streams()
         listed = json.loads(Path(self.listing).read_bytes())
         jobs = [(Plan(**plan | {"places": tuple(plan["places"])}), Path(place)) for plan, place in listed]
         start = len(jobs) * task // self.tasks  # or all of them would try to claim the first run first

@@ -16,7 +16,7 @@ from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
 from harness import conduct, diagnostics, quantities, scoring, store
 from harness.campaign import Setting, campaign_of
-from harness.progress import tell
+from harness.output import tell
 from harness.remarks import scored_by
 from harness.report import write_report
 from harness.specs import digest

@@ -233,7 +233,8 @@ class Searcher(ABC):
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Everything of its own, by name: tensors, numpy's arrays and numbers, numbers, strings, None, and lists,
-        tuples, sets, deques and dicts of these. What `load_state_dict` gets is of the same types.
+        tuples, sets, deques and dicts of these. What `load_state_dict` gets is of the same types, but that numpy's
+        numbers as members of sets or keys of dicts come back as Python's, which are equal.
         """
 
     @abstractmethod

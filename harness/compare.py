@@ -15,6 +15,7 @@ from harness.remarks import (
     Campaign,
     Record,
     hardware,
+    revisions,
     runs_of,
     score_columns,
     scored_by,
@@ -50,7 +51,8 @@ def compare(first: Path, second: Path, margin: float | None = None) -> str:
 
 def _settings(campaigns: list[Campaign], records: list[list[Record]]) -> list[str]:
     sides = [
-        {k: c.get(k) for k in SETTINGS} | {"hardware": "; ".join(hardware(r))}
+        {k: c.get(k) for k in SETTINGS}
+        | {"hardware": "; ".join(hardware(r)), "revisions of what made the runs": "; ".join(revisions(r))}
         for c, r in zip(campaigns, records, strict=True)
     ]
     lines = []

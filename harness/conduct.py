@@ -36,40 +36,42 @@ def make(asked: Mapping[str, Any]) -> int:
     _belongs(asked)
     tell("loading libraries, table and images")
     ablations = None
-    with Waiting("still loading"):
-        if "searcher" in asked:
-            specs, rows = parse_ablations(asked["searcher"], overrides)
-            ablations = {"of": specs[0].label, "rows": rows}
-        else:
-            specs = parse_specs(asked["searchers"], overrides)
-        for name, text in plugins.overruled().items():
-            if name in {spec.name for spec in specs}:
-                tell(text)
-        setting, how = _setting(asked, specs)
-        execution = _execution(asked, setting.device)
-        planned = plans(setting, specs, seeds)
-    folder = asked["out"]
-    if folder is None:
-        suffix = "" if ablations is None else f"-ablate-{specs[0].label}"
-        folder = Path(f"results/{setting.benchmark.name}-{asked['preset']}{suffix}")
-    if execution.shard is not None:
-        planned = shard(planned, *execution.shard)
-    about = provenance(how, setting)
-    on_stop(interrupt)  # till now there was nothing to save
     try:
         with ExitStack() as held:
-            order = Order(tell, asked["fresh"], ablations)
-            campaign = prepare(folder, setting, specs, seeds, about, order, held)
-            return _made(folder, campaign, planned, execution)
+            with Waiting("still loading"):
+                if "searcher" in asked:
+                    specs, rows = parse_ablations(asked["searcher"], overrides)
+                    ablations = {"of": specs[0].label, "rows": rows}
+                else:
+                    specs = parse_specs(asked["searchers"], overrides)
+                for name, text in plugins.overruled().items():
+                    if name in {spec.name for spec in specs}:
+                        tell(text)
+                setting, how = _setting(asked, specs)
+                execution = _execution(asked, setting.device)
+                planned = plans(setting, specs, seeds)
+                folder = asked["out"]
+                if folder is None:
+                    suffix = "" if ablations is None else f"-ablate-{specs[0].label}"
+                    folder = Path(f"results/{setting.benchmark.name}-{asked['preset']}{suffix}")
+                if execution.shard is not None:
+                    planned = shard(planned, *execution.shard)
+                about = provenance(how, setting)
+                on_stop(interrupt)  # till now there was nothing to save
+                order = Order(tell, asked["fresh"], ablations)
+                campaign = prepare(folder, setting, specs, seeds, about, order, held)
+                left = left_to_do(folder, planned, tell)
+            return _made(folder, campaign, planned, left, execution)
     except KeyboardInterrupt:
-        if execution.executor != "slurm":  # there the array goes on, and the same command would queue another
+        if asked["executor"] != "slurm":  # there the array goes on, and the same command would queue another
             tell(CONTINUES)
         return STOPPED
 
 
-def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], execution: Execution) -> int:
+def _made(
+    folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], left: Sequence[Plan], execution: Execution
+) -> int:
     """Make what is left of a campaign, and its report."""
-    left = left_to_do(folder, planned, tell)
     tell(f"{campaign['chosen']}\n{campaign['power_note']}", "stdout")
     tell(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
     jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
@@ -85,9 +87,11 @@ def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], ex
         on_stop(_end)
         from harness import report  # and matplotlib
 
-        with store.campaign_lock(folder), Waiting("drawing the report"):
-            report.write_report([folder], folder / "report")
-        report.show(folder)
+        with Waiting("drawing the report"):
+            with store.campaign_lock(folder):
+                whole, records = report.load([folder])  # other commands may have extended the campaign
+                report.write_files(records, whole, folder / "report")
+            report.show(records, whole, folder / "report")
     if progress.failed:
         tell(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
         return 1

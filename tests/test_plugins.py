@@ -94,6 +94,12 @@ def made(tmp_path, text="mine", **changes):
     return runner.run(plan, folder), folder
 
 
+def no_report(monkeypatch):
+    """It takes longer than the runs."""
+    for name in ("write_files", "show"):
+        monkeypatch.setattr(report, name, lambda records, campaign, out: None)
+
+
 # ------------------------------------------------------------------------------------------------- the README
 
 
@@ -186,7 +192,7 @@ def test_the_lists_name_what_is_broken_and_keep_the_others(harness, site):
 
 
 def test_a_name_that_is_taken_is_said(harness, site, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "write_report", lambda folders, out: None)
+    no_report(monkeypatch)
     twice = {"a": "taken_plugin:Mine"}
     site.install("first", {"taken_plugin.py": GOOD.replace('"mine"', '"a"')}, twice | {"random": "taken_plugin:Mine"})
     site.install("second", {}, twice)
@@ -248,7 +254,7 @@ def test_the_code_of_a_single_module_and_below_a_namespace_is_found(site):
 
 
 def test_a_changed_package_makes_its_runs_new_ones(harness, site, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "write_report", lambda folders, out: None)
+    no_report(monkeypatch)
     out = tmp_path / "c"
     command = ("run", *SMOKE, "--searchers", "random,mine", "--out", out, "--seeds")
     site.mine(GOOD)
@@ -296,6 +302,19 @@ def test_code_that_differs_from_the_plan_s_fails_the_run(site, tmp_path):
     assert record["error"] == (
         "mine-plugin 1.0: other code here than where the run was planned; give the same command again"
     )
+
+
+def test_comparisons_name_the_packages(site, harness, tmp_path, monkeypatch):
+    """Where the code of a package alone differs."""
+    no_report(monkeypatch)
+    for name, version in (("a", "1.0"), ("b", "1.1")):
+        site.mine(GOOD + f"    version = {version!r}\n", version=version)
+        assert harness("run", *SMOKE, "--searchers", "mine", "--seeds", 1, "--out", tmp_path / name)[0] == 0
+    code, out, _ = harness("compare", tmp_path / "a", tmp_path / "b")
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.startswith("  revisions of what made the runs: "))
+    assert re.search(r"mine-plugin 1\.0 \(source \w{12}\) \| .*mine-plugin 1\.1 \(source \w{12}\)$", line)
+    assert "hardware" not in out
 
 
 def test_reports_name_the_packages_and_warn_of_several_versions():

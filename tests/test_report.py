@@ -533,7 +533,8 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
     monkeypatch.setattr(sys, "stdout", shown)
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("COLUMNS", str(columns))
-    report.show(folder)
+    campaign, records = report.load([folder])
+    report.show(records, campaign, folder / "report")
     text = re.sub(r"\x1b\[\d*m", "", shown.getvalue())  # bold
     lines = [line.rstrip() for line in text.splitlines()]
     assert lines[-1] == f"report: {folder / 'report/report.html'}"
@@ -547,7 +548,8 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
 
 
 def test_elsewhere_the_notes_stand_before_the_whole_table(capsys):
-    report.show(REFERENCE / "digits201-small")
+    campaign, records = report.load([REFERENCE / "digits201-small"])
+    report.show(records, campaign, REFERENCE / "digits201-small/report")
     out, err = capsys.readouterr()
     lines = out.rstrip().splitlines()
     assert lines[0].startswith("- **Warning:**")

@@ -289,13 +289,10 @@ EPYC = {"cpu": "AMD EPYC", "cpu_family": 26, "cpu_model": 2}
 
 def machines(*changes: dict[str, Any]) -> list[str]:
     """The machines that a table names whose runs were made in environments with these changes."""
-    records, campaign = two_searchers()
+    records, _ = two_searchers()
     for record, change in zip(records, changes, strict=False):
         record["environment"] = record["environment"] | change
-    warned = any("several machines" in text for text in readable.readable_table(records, campaign).warnings)
-    named = remarks.hardware(records[: len(changes)])
-    assert warned == (len(remarks.hardware(records)) > 1)
-    return named
+    return remarks.hardware(records[: len(changes)])
 
 
 def test_processors_of_one_name_are_told_apart_by_model_and_kernels():
@@ -314,6 +311,35 @@ def test_runs_made_without_torch_are_of_no_other_machine():
     kernels = {"cpu_capability": "AVX2", "onednn_isa": "Intel AVX2"}
     expected = ["cpu, AMD EPYC (family 26 model 2), ATen AVX2, oneDNN Intel AVX2, torch 2.13.0"]
     assert machines(EPYC | kernels, EPYC) == expected
+
+
+KERNELS = {"cpu_capability": "AVX512", "onednn_isa": "Intel AVX-512"}
+H100 = {"device": "cuda (NVIDIA H100)"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "several"),
+    [
+        (EPYC | KERNELS | H100, EPYC, False),  # darts on a GPU, random beside it without torch
+        (EPYC | KERNELS, EPYC, False),
+        (EPYC | KERNELS | H100, EPYC | KERNELS | {"device": "cuda:1 (NVIDIA H100)"}, False),
+        (EPYC | KERNELS, EPYC | KERNELS | {"torch": "2.14.0"}, False),
+        (EPYC | KERNELS, EPYC | KERNELS | {"onednn_isa": None}, False),  # its stdout was closed
+        (EPYC, {"cpu": "AMD EPYC"}, False),  # an older record
+        (EPYC | KERNELS | H100, EPYC | KERNELS | {"device": "cuda (NVIDIA A100)"}, True),
+        (EPYC | KERNELS | H100, EPYC | KERNELS, True),  # two supernets, one on the GPU and one beside it
+        (EPYC | KERNELS, EPYC | KERNELS | {"onednn_isa": "Intel SSE4.1"}, True),
+        (EPYC | KERNELS, EPYC | KERNELS | {"cpu_capability": "AVX2"}, True),
+        (EPYC, EPYC | {"cpu_model": 17}, True),
+        (EPYC | KERNELS, {"cpu": "Another CPU"}, True),
+    ],
+)
+def test_several_machines_are_warned_of_and_one_is_not(first, second, several):
+    records, campaign = two_searchers()
+    for record in records:
+        record["environment"] = record["environment"] | (first if record["label"] == "gicso" else second)
+    table = readable.readable_table(records, campaign)
+    assert any("several machines" in text for text in table.warnings) is several
 
 
 def test_rows_that_read_the_same_are_both_bold():

@@ -20,7 +20,7 @@ from records import records, timeless
 from benchmarks.base import UserError
 from benchmarks.nb201 import digits
 from benchmarks.nb201.benchmark import open_nb201
-from harness import campaign, executors, runner, store
+from harness import campaign, conduct, executors, report, runner, store
 from harness.specs import parse_specs
 
 HERE = Path(__file__).parent
@@ -438,7 +438,50 @@ def test_records_of_other_settings_stay_out_of_the_row(harness, tmp_path):
     assert code == 0
     assert "evolution/seed-0: made with other settings; set aside, the run is made anew" in err
     assert "| evolution | 2/3 |" in said
-    assert "evolution/seed-2: made with other settings than today's; left out" in said
+    left_out = "evolution/seed-2: made with other settings than today's; left out"
+    assert left_out in said
+    assert err.count(left_out) == 1
+    # to be made anew is what the same command would make, failed what cannot be read
+    (out / "runs/random/seed-1/record.json").write_bytes(b"{")
+    _, said, _ = harness("status", out)
+    assert "random           2        0        1        0\n" in said
+    assert "evolution        2        0        0        1\n" in said
+    assert left_out in said
+
+
+def test_a_word_is_said_while_folder_records_and_report_are_worked_at(harness, tmp_path, monkeypatch):
+    """Each within a Waiting; records are read once for the report."""
+    now, during = [], []
+
+    class Heard(conduct.Waiting):
+        def __enter__(self):
+            now.append(self.what)
+            return super().__enter__()
+
+        def __exit__(self, *exception):
+            now.remove(self.what)
+            super().__exit__(*exception)
+
+    def watched(module, name):
+        ours = getattr(module, name)
+
+        def work(*arguments):
+            during.append((name, *now))
+            return ours(*arguments)
+
+        monkeypatch.setattr(module, name, work)
+
+    monkeypatch.setattr(conduct, "Waiting", Heard)
+    for name in ("plans", "prepare", "left_to_do"):
+        watched(conduct, name)
+    watched(store, "load_records")
+    watched(report, "show")
+    common = ("run", "--searchers", "random", "--seeds", 2, *DIGITS, "--preset", "smoke", "--workers", 1)
+    assert harness(*common, "--out", tmp_path)[0] == 0
+    assert during == [
+        *((name, "still loading") for name in ("plans", "prepare", "left_to_do")),
+        *((name, "drawing the report") for name in ("load_records", "show")),
+    ]
 
 
 def test_each_command_has_its_part_in_the_campaign(harness, tmp_path):

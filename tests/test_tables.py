@@ -524,7 +524,10 @@ def test_a_row_that_is_not_complete_is_not_the_best():
     assert cells_of(table, "b")["cifar10 test"] == readable.Cell("94.00")
 
 
-@pytest.mark.parametrize("sign", [{"at_chance": True}, {"one_shot": {"losses": [2.0, math.nan]}}])
+CHANCE = [{"at_chance": True}, {"one_shot": {"losses": [2.0, math.nan], "spearman": None, "spearman_good": None}}]
+
+
+@pytest.mark.parametrize("sign", CHANCE)
 def test_a_row_with_a_supernet_at_chance_is_warned_of_and_not_the_best(sign):
     """Records of older versions say it by losses that are NaN."""
     records = [make_record(name, s, v) for name, v in (("a", 94.0), ("b", 93.0), ("c", 92.0)) for s in range(2)]
@@ -534,6 +537,8 @@ def test_a_row_with_a_supernet_at_chance_is_warned_of_and_not_the_best(sign):
     assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [False, True, False]
     assert [cells_of(table, m)["cifar10 test"].second for m in "abc"] == [False, False, True]
     assert any(re.match(r"The supernet ended at chance, .*: a 1 of 2 runs; what", w) for w in table.warnings)
+    assert tables.runs_table(records, campaign)["at_chance"].tolist() == [False, True, False, False, False, False]
+    assert tables.diagnostics(records, campaign)["at_chance"].tolist() == [1, 0, 0]
     records[1]["status"] = "failed"
     assert "at chance" not in " ".join(readable.readable_table(records, campaign).warnings)
 

@@ -15,7 +15,7 @@ from benchmarks.base import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import Benchmark
 from benchmarks.nb201.cell import Cell
-from searchers.base import Searcher, SearchTask
+from searchers.base import Searcher, SearchTask, diverged
 
 SAMPLE = 200  # cells on which the supernet is compared with the table, the same in every run
 IMAGES = 512  # validation images for that, the first ones, as one batch
@@ -90,8 +90,8 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
         return None
     if broken := int((~np.isfinite(losses)).sum()):
         raise UserError(
-            f"one-shot losses of {broken} in {len(losses)} cells are not finite after the last epoch: diverged; "
-            "try a lower lr"
+            f"one-shot losses of {broken} in {len(losses)} cells are not finite after the last epoch: "
+            + diverged(getattr(searcher, "config", None))
         )
     accuracy = benchmark.column(dataset, "valid").mean[sample]
     good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]

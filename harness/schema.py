@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from benchmarks.base import UserError
+from benchmarks.base import LABEL, UserError
 from benchmarks.nb201.cell import NUM_CELLS
-from harness.quantities import LABEL, LARGEST_SEED
+from harness.quantities import LARGEST_SEED
 
 Name = Annotated[str, Field(max_length=1000)]
 Text = Annotated[str, Field(max_length=20_000)]

@@ -242,6 +242,13 @@ class Searcher(ABC):
         """Continue from what `state_dict` gave."""
 
 
+def diverged(settings: Any) -> str:
+    """The end of a message that a search with these settings diverged: which learning rates to lower, and from what."""
+    values = {name: getattr(settings, name, None) for name in ("lr", "alpha_lr")}
+    rates = [f"{name} ({value:g})" for name, value in values.items() if isinstance(value, int | float)]
+    return f"diverged; try a lower {' or '.join(rates) or 'learning rate'}"
+
+
 def names() -> list[str]:
     """All registered searchers: ours, then those of other installed packages (group `harness.searchers`)."""
     from searchers import plugins  # which imports this module

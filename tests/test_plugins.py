@@ -164,6 +164,18 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize(("name", "good"), [("a" * 55, True), ("a" * 56, False), ("-a", False), ("a b", False)])
+def test_a_name_leaves_room_for_settings_in_a_folder_s(site, name, good):
+    site.mine(f"class S(Settings):\n    x: int = 0\nclass Mine(RandomSearch):\n    name, Config = {name!r}, S", name)
+    if good:
+        (spec,) = parse_specs(f"{name}[x=1]")
+        assert len(spec.label) == 64
+    else:
+        said = f"its name '{name}': as it names a folder, it has at most 55 letters, .* with room for 9 more"
+        with pytest.raises(UserError, match=f"mine-plugin 1.0: {said}"):
+            base.find(name)
+
+
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_package_costs_one_line(harness, site, what):
     target, text, said = BROKEN[what]
@@ -382,8 +394,10 @@ def test_numbers_of_numpy_are_taken_in_a_step():
         ("return Step([5] * 6)", "Step.cell is [5, 5, 5, 5, 5, 5]; it must be a tuple of six whole numbers"),
         ("return None", "mine ended without an answer: its first step() gave None"),
         ("return Step((0,) * 6)", "step() must give None when the search is over: 1,000 steps in a row have queried"),
-        ("raise SystemExit('enough')", "SystemExit: enough"),
-        ("raise GeneratorExit", "GeneratorExit: "),
+        ("raise SystemExit('enough')", "step() raised SystemExit('enough'): a searcher must not end the process"),
+        ("raise SystemExit(3)", "step() raised SystemExit(3): a searcher must not end the process"),
+        ("raise GeneratorExit", "step() raised GeneratorExit(): a searcher must not end the process"),
+        ("assert not self.task", "AssertionError without a message"),
     ],
 )
 def test_a_mistake_fails_its_run_in_one_line(site, tmp_path, body, said):
@@ -630,5 +644,5 @@ def test_an_exit_costs_its_run_and_not_the_worker(site, tmp_path, monkeypatch):
     context = executors.multiprocessing.get_context("spawn")
     monkeypatch.setattr(context, "Process", lambda **how: started.append(1) or type(context).Process(**how))
     executors.processes(jobs, 2, report)
-    assert ended == {0: None, 1: "SystemExit: 3", 2: None}
+    assert ended == {0: None, 1: "step() raised SystemExit(3): a searcher must not end the process", 2: None}
     assert len(started) == 2

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import TERMINAL, UserError, end_with_parent, interrupt, uninterrupted
+from benchmarks.base import UserError, interrupt, start_worker, uninterrupted
 from harness import runner, store
 from harness.output import open_streams
 from harness.runner import Plan
@@ -185,9 +185,7 @@ def _work(pipe: Connection) -> None:
     """A worker: runs what it is sent until it is sent None."""
     open_streams()
     signal.signal(signal.SIGTERM, interrupt)
-    for number in TERMINAL:  # the parent decides
-        signal.signal(number, signal.SIG_IGN)
-    end_with_parent()  # or it would hold its run from the same command given again
+    start_worker()  # it ends with its parent, or would hold its run from the same command given again
     try:
         while (job := pipe.recv()) is not None:
             plan, folder = job

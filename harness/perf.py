@@ -15,9 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
-from benchmarks.base import Space, UserError
+from benchmarks.base import Space, UserError, process_pool, start_worker
 from benchmarks.images import CropAndFlip, Images
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import PRESETS, SCORES, Benchmark, open_benchmark
@@ -326,7 +324,7 @@ def measure_memory(device: str, threads: int) -> list[dict[str, Any]]:
     """Peak memory of a run of each network and searcher, each in a process of its own."""
     rows = []
     for name, searcher in product(NETWORKS, RUNS):
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        with process_pool(1, start_worker) as pool:
             peak = pool.submit(peak_memory, name, searcher, device, threads).result()
         rows.append({"network": name, "searcher": searcher, **peak})
     return rows

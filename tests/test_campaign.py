@@ -20,7 +20,7 @@ from records import records, timeless
 from benchmarks.base import UserError
 from benchmarks.nb201 import digits
 from benchmarks.nb201.benchmark import open_nb201
-from harness import campaign, conduct, executors, report, runner, store
+from harness import campaign, conduct, executors, on_slurm, report, runner, store
 from harness.specs import parse_specs
 
 HERE = Path(__file__).parent
@@ -298,6 +298,17 @@ def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
         assert mine
         executors.here(jobs, lambda number, event: events.append((number, *event)), patient=False)
     assert events == [(0, "elsewhere"), (1, "elsewhere"), (2, "started"), (2, "record")]
+
+
+def test_an_array_s_task_begins_with_streams_that_can_show_everything(tmp_path, monkeypatch):
+    plan = plan_for(digits.open_digits201(), "digits201", "random")
+    where = store.run_folder(tmp_path, plan.label, plan.seed)
+    store.write_json(tmp_path / "jobs.json", [[plan._asdict(), str(where)]])
+    order = []
+    monkeypatch.setattr(on_slurm, "open_streams", lambda: order.append("streams"))
+    monkeypatch.setattr(on_slurm.executors, "here", lambda jobs, report, patient: order.append((jobs, patient)))
+    on_slurm.Task(str(tmp_path / "jobs.json"), 1)(0)
+    assert order == ["streams", ([(plan, where)], False)]
 
 
 def test_a_finished_run_s_damaged_trace_is_named_and_its_run_repeated(harness, tmp_path):

@@ -1,10 +1,11 @@
-"""What benchmarks share: an error for wrong input, a bound on hostile files, whole files, signals, a score's origin."""
+"""What all share: an error for wrong input, names, a bound on hostile files, whole files, signals, a score's origin."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import platform
+import re
 import resource
 import signal
 import threading
@@ -17,6 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # multi-trial searches never import torch
+    from concurrent.futures import ProcessPoolExecutor
+
     import numpy as np
     from torch import Tensor, nn
 
@@ -41,6 +44,23 @@ def quoted(value: Any) -> str:
     if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 10**30):
         return repr(value)
     return f"<{type(value).__name__}>"
+
+
+LABEL = "[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"  # what is a folder's name on every system
+
+
+def label(text: str, what: str, room: int = 0) -> str:
+    """A name that rows, files and folders of results have; UserError that begins with `what`.
+
+    `room`: of the 64 characters so many are kept for what may be added to it.
+    """
+    if not re.fullmatch(LABEL, text) or len(text) > 64 - room:
+        kept = f", with room for {room} more" if room else ""
+        raise UserError(
+            f"{what} {text!r}: as it names a folder, it has at most {64 - room} letters, digits and . _ + -{kept}, the "
+            "first a letter or digit"
+        )
+    return text
 
 
 def read_at_most(path: Path, megabytes: int) -> bytes:
@@ -370,6 +390,36 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
     if came:
         raise KeyboardInterrupt
+
+
+@contextmanager
+def process_pool(workers: int, initializer: Callable[[], None]) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes, started afresh, that end with the context: an error or a stop inside ends them at once.
+
+    `initializer` is called in each and begins with `start_worker`.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+
+    pool = None
+    try:
+        with uninterrupted():
+            pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=initializer)
+            pool.submit(int)  # starts them
+        yield pool
+        pool.shutdown()
+    except BaseException:
+        for process in multiprocessing.active_children():  # or Python would wait for what they are at
+            process.terminate()
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+        raise
+
+
+def start_worker() -> None:
+    """Called first by a worker process: what the terminal sends to all is its parent's to decide."""
+    for number in TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
+    end_with_parent()
 
 
 def end_with_parent() -> None:

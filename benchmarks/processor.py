@@ -77,19 +77,33 @@ def kernels_in_words(environment: Mapping[str, Any]) -> str:
 
 
 def _onednn_isa() -> str | None:
-    """oneDNN's own words for the instruction set that it uses; None where PyTorch comes without oneDNN.
+    """oneDNN's own words for the instruction set that it uses; None where PyTorch comes without oneDNN, or where this
+    process has no standard output.
 
-    It tells them only on the process's standard output, once, when its verbose mode is first used; the name of a
-    convolution's kernel (jit_1x1:avx512_core) stands in where that was before.
+    There alone it tells them, once, when its verbose mode is first used; the name of a convolution's kernel
+    (jit_1x1:avx512_core) stands in where that was before.
     """
     import torch
 
     if not torch.backends.mkldnn.is_available():
         return None
+    try:
+        text = _onednn_output()
+    except OSError:  # a standard output that was closed, no room for a temporary file
+        return None
+    words = re.search(r"info,cpu,isa:(.+)", text) or re.search(r"exec,cpu,convolution,([^,]+),", text)
+    return words[1].strip() if words else None
+
+
+def _onednn_output() -> str:
+    """What oneDNN prints in a convolution; OSError where the process's standard output cannot be led elsewhere."""
+    import torch
+
     libc = ctypes.CDLL(None)
     x, weight = torch.ones(1, 16, 4, 4), torch.ones(16, 16, 1, 1)
     with tempfile.TemporaryFile() as file:
-        sys.stdout.flush()
+        if sys.stdout is not None:  # closed at the start
+            sys.stdout.flush()
         libc.fflush(None)
         stdout = os.dup(1)
         os.dup2(file.fileno(), 1)
@@ -101,6 +115,4 @@ def _onednn_isa() -> str | None:
             os.dup2(stdout, 1)
             os.close(stdout)
         file.seek(0)
-        text = file.read().decode(errors="replace")
-    words = re.search(r"info,cpu,isa:(.+)", text) or re.search(r"exec,cpu,convolution,([^,]+),", text)
-    return words[1].strip() if words else None
+        return file.read().decode(errors="replace")

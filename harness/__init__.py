@@ -38,11 +38,14 @@ if (line := _in_the_way()) is not None:
 def load(folder: str | PathLike[str]) -> pd.DataFrame:
     """A campaign's scores, one row per run × data set × split × derivation.
 
-    Columns: searcher, label, spec, kind, seed, status, cell, index, collapsed, disconnected, search_dataset,
-    search_seconds, simulated_seconds, evaluations, train_images, eval_images, alpha_entropy, alpha_change,
-    one_shot_spearman; then dataset, split, without_none, epochs, trials, value (accuracy in percent). A failed run is
-    one row without score. Records that are damaged, copies or of another campaign are left out, each with a
-    UserWarning. Raises benchmarks.base.UserError where there is no campaign.
+    Columns: searcher, label, spec, kind, seed, status, cell, index, collapsed, disconnected, at_chance (no better than
+    a guess at the end), search_dataset, search_seconds, simulated_seconds, evaluations, train_images, eval_images,
+    alpha_entropy, alpha_change, one_shot_spearman; benchmark and table_sha256, which say what the scores are from; then
+    dataset, split, without_none, epochs, trials, value (accuracy in percent). `label` is the name of the runs' folder
+    (darts-e43851f9); `spec` says it readably (darts[order=2]), and is what the CSV files have as label.
+
+    A failed run is one row without score. Records that are damaged, copies or of another campaign are left out, each
+    with a UserWarning. Raises benchmarks.base.UserError where there is no campaign.
     """
     import warnings
     from pathlib import Path
@@ -50,17 +53,19 @@ def load(folder: str | PathLike[str]) -> pd.DataFrame:
     import pandas as pd
 
     from harness import store
+    from harness.report.notes import at_chance
 
     about = ("searcher", "label", "spec", "kind", "seed", "status", "cell", "index", "collapsed", "disconnected",
-             "search_dataset", "search_seconds", "simulated_seconds", "evaluations", "train_images", "eval_images",
-             "alpha_entropy", "alpha_change")  # fmt: skip
+             "at_chance", "search_dataset", "search_seconds", "simulated_seconds", "evaluations", "train_images",
+             "eval_images", "alpha_entropy", "alpha_change")  # fmt: skip
     scores = ("dataset", "split", "without_none", "epochs", "trials", "value")
     rows = []
+    scored = {name: store.load_campaign(Path(folder))[name] for name in ("benchmark", "table_sha256")}
     records, left_out = store.load_records(Path(folder))
     for text in left_out.values():
         warnings.warn(text, stacklevel=2)
     for record in records:
-        row = {name: record.get(name) for name in about}
+        row = {name: record.get(name) for name in about} | {"at_chance": at_chance(record)} | scored
         row["one_shot_spearman"] = (record.get("one_shot") or {}).get("spearman")
         rows += [row | {name: score[name] for name in scores} for score in record["scores"] or [dict.fromkeys(scores)]]
-    return pd.DataFrame(rows, columns=[*about, "one_shot_spearman", *scores])
+    return pd.DataFrame(rows, columns=[*about, "one_shot_spearman", *scored, *scores])

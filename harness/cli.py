@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.base import UserError, interrupt, on_stop
-from harness.output import open_streams, tell
+from harness.output import CONTINUES, STOPPED, open_streams, tell
 from harness.quantities import LARGEST_COUNT
 
 app = typer.Typer(
@@ -222,7 +222,7 @@ def ablate(
 
 def _make(asked: dict[str, Any]) -> None:
     """The two commands that make campaigns, with all their options by name."""
-    from harness.conduct import STOPPED, make
+    from harness.conduct import make
 
     code = make(asked)
     if code == STOPPED:  # all is saved, and taking torch down in good order takes a second
@@ -382,19 +382,19 @@ def build(
     from harness import data
     from harness.options import cores
 
-    with _stoppable("stopped; the same command again continues from here"):
+    with _stoppable(CONTINUES):
         data.build(what, out, workers or cores())
 
 
 @contextmanager
 def _stoppable(text: str) -> Iterator[None]:
-    """A stop inside raises KeyboardInterrupt, so that work is saved or cleared away; then `text` is told, exit 130."""
+    """A stop inside raises KeyboardInterrupt, so that work is saved or cleared away; then `text`, exit code 130."""
     on_stop(interrupt)
     try:
         yield
     except KeyboardInterrupt:
         tell(text)
-        raise typer.Exit(130) from None
+        raise typer.Exit(STOPPED) from None
 
 
 @app.command()

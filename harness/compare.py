@@ -16,6 +16,7 @@ from harness.report.notes import (
     Campaign,
     Record,
     hardware,
+    revisions,
     runs_of,
     score_columns,
     scored_by,
@@ -51,7 +52,8 @@ def compare(first: Path, second: Path, margin: float | None = None) -> str:
 
 def _settings(campaigns: list[Campaign], records: list[list[Record]]) -> list[str]:
     sides = [
-        {k: c.get(k) for k in SETTINGS} | {"hardware": "; ".join(hardware(r))}
+        {k: c.get(k) for k in SETTINGS}
+        | {"hardware": "; ".join(hardware(r)), "revisions of what made the runs": "; ".join(revisions(r))}
         for c, r in zip(campaigns, records, strict=True)
     ]
     lines = []

@@ -13,14 +13,11 @@ from harness import executors, store
 from harness.campaign import Order, left_to_do, plans, prepare, shard
 from harness.executors.base import Execution
 from harness.options import belongs, execution_of, origin, setting_of
-from harness.output import tell
+from harness.output import CONTINUES, STOPPED, tell
 from harness.progress import Progress, Waiting
 from harness.runner import Plan
 from harness.specs import parse_ablations, parse_seeds, parse_specs
 from searchers import plugins
-
-CONTINUES = "stopped; the same command again continues from here"
-STOPPED = 130  # exit code after Ctrl-C or SIGTERM, as of a shell's own commands
 
 
 def make(asked: Mapping[str, Any]) -> int:
@@ -32,40 +29,42 @@ def make(asked: Mapping[str, Any]) -> int:
     belongs(asked)
     tell("loading libraries, table and images")
     ablations = None
-    with Waiting("still loading"):
-        if "searcher" in asked:
-            specs, rows = parse_ablations(asked["searcher"], overrides)
-            ablations = {"of": specs[0].label, "rows": rows}
-        else:
-            specs = parse_specs(asked["searchers"], overrides)
-        for name, text in plugins.overruled().items():
-            if name in {spec.name for spec in specs}:
-                tell(text)
-        setting, how = setting_of(asked, specs)
-        execution = execution_of(asked, setting.device)
-        planned = plans(setting, specs, seeds)
-    folder = asked["out"]
-    if folder is None:
-        suffix = "" if ablations is None else f"-ablate-{specs[0].label}"
-        folder = Path(f"results/{setting.benchmark.name}-{asked['preset']}{suffix}")
-    if execution.shard is not None:
-        planned = shard(planned, *execution.shard)
-    about = origin(how, setting)
-    on_stop(interrupt)  # till now there was nothing to save
     try:
         with ExitStack() as held:
-            order = Order(tell, asked["fresh"], ablations)
-            campaign = prepare(folder, setting, specs, seeds, about, order, held)
-            return _made(folder, campaign, planned, execution)
+            with Waiting("still loading"):
+                if "searcher" in asked:
+                    specs, rows = parse_ablations(asked["searcher"], overrides)
+                    ablations = {"of": specs[0].label, "rows": rows}
+                else:
+                    specs = parse_specs(asked["searchers"], overrides)
+                for name, text in plugins.overruled().items():
+                    if name in {spec.name for spec in specs}:
+                        tell(text)
+                setting, how = setting_of(asked, specs)
+                execution = execution_of(asked, setting.device)
+                planned = plans(setting, specs, seeds)
+                folder = asked["out"]
+                if folder is None:
+                    suffix = "" if ablations is None else f"-ablate-{specs[0].label}"
+                    folder = Path(f"results/{setting.benchmark.name}-{asked['preset']}{suffix}")
+                if execution.shard is not None:
+                    planned = shard(planned, *execution.shard)
+                about = origin(how, setting)
+                on_stop(interrupt)  # till now there was nothing to save
+                order = Order(tell, asked["fresh"], ablations)
+                campaign = prepare(folder, setting, specs, seeds, about, order, held)
+                left = left_to_do(folder, planned, tell)
+            return _made(folder, campaign, planned, left, execution)
     except KeyboardInterrupt:
-        if execution.executor != "slurm":  # there the array goes on, and the same command would queue another
+        if asked["executor"] != "slurm":  # there the array goes on, and the same command would queue another
             tell(CONTINUES)
         return STOPPED
 
 
-def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], execution: Execution) -> int:
+def _made(
+    folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], left: Sequence[Plan], execution: Execution
+) -> int:
     """Make what is left of a campaign, and its report."""
-    left = left_to_do(folder, planned, tell)
     tell(f"{campaign['chosen']}\n{campaign['power_note']}", "stdout")
     tell(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
     jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
@@ -81,9 +80,11 @@ def _made(folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], ex
         on_stop(_end)
         from harness.report import page  # and matplotlib
 
-        with store.campaign_lock(folder), Waiting("drawing the report"):
-            page.write_report([folder], folder / "report")
-        page.show(folder)
+        with Waiting("drawing the report"):
+            with store.campaign_lock(folder):
+                whole, records = page.load([folder])  # other commands may have extended the campaign
+                page.write_files(records, whole, folder / "report")
+            page.show(records, whole, folder / "report")
     if progress.failed:
         tell(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
         return 1

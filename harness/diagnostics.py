@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.base import Benchmark, Cell, SearchSpace, UserError
-from searchers.base import Searcher, SearchTask
+from searchers.base import Searcher, SearchTask, diverged
 
 SAMPLE = 200  # cells on which the supernet is compared with the table, the same in every run
 IMAGES = 512  # validation images for that, the first ones, as one batch
@@ -86,8 +86,8 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
         return None
     if broken := int((~np.isfinite(losses)).sum()):
         raise UserError(
-            f"one-shot losses of {broken} in {len(losses)} cells are not finite after the last epoch: diverged; "
-            "try a lower lr"
+            f"one-shot losses of {broken} in {len(losses)} cells are not finite after the last epoch: "
+            + diverged(getattr(searcher, "config", None))
         )
     good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
     return {

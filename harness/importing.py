@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from harness import diagnostics, options, quantities, scoring, store
 from harness.campaign import campaign_of
 from harness.cells import identified
 from harness.options import Setting
-from harness.progress import tell
+from harness.output import tell
 from harness.report.notes import scored_by
 from harness.report.page import write_report
 from harness.specs import digest
@@ -25,6 +26,7 @@ from searchers.base import suggestion
 
 REQUIRED, OPTIONAL = ("seed", "cell"), ("search_seconds", "search_dataset")
 KIND = "imported"
+SHOWN = 20  # seeds that are named, where there are more
 LONGEST = 1e9  # seconds of a search; a clock that counts from 1970 has more since 2001
 
 
@@ -75,8 +77,15 @@ def import_cells(
         write_report([folder], folder / "report")
     answer = f"{name}: {len(records)} imported from {path}. {scored_by(campaign)}\n"
     if replaced:
-        answer += f"{replaced} runs that were there under this name are replaced, and kept in {folder / 'aside'}\n"
+        answer += f"{_replaced(name, replaced)} in {folder / 'aside'}\n"
     return answer + "\n" + (folder / "report" / "table.md").read_text(encoding="utf-8")
+
+
+def _replaced(name: str, seeds: list[int]) -> str:
+    if len(seeds) == 1:
+        return f"seed {seeds[0]} that was imported under {name} before is replaced; the old one is"
+    shown = ", ".join(map(str, seeds[:SHOWN])) + (f" and {len(seeds) - SHOWN} more" if len(seeds) > SHOWN else "")
+    return f"seeds {shown} that were imported under {name} before are replaced; the old ones are"
 
 
 def read_cells(path: Path, dataset: str, space: SearchSpace) -> list[dict[str, Any]]:
@@ -173,18 +182,24 @@ def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], 
     return made
 
 
-def write_records(folder: Path, name: str, records: list[dict[str, Any]]) -> int:
-    """Make these the runs of a name in the campaign's folder; how many others were there and are set aside."""
+def write_records(folder: Path, name: str, records: list[dict[str, Any]]) -> list[int]:
+    """Make these the runs of a name in the campaign's folder; the seeds of others, which were there and are set aside.
+
+    Folders of another name than runs have, as copies do, stay where they are.
+    """
     new = {store.run_folder(folder, name, record["seed"]): record for record in records}
-    replaced = 0
-    for where in sorted((folder / "runs" / name).glob("seed-*")):
+    replaced = []
+    old = {where: re.fullmatch("seed-([0-9]+)", where.name) for where in (folder / "runs" / name).glob("seed-*")}
+    for where, seed in sorted(old.items()):
+        if seed is None:
+            continue
         kept = where in new and store.record_of(where, new[where]["key"]) is not None
         if kept:
             del new[where]
         elif (where / "record.json").exists():
             store.set_aside(where)
-            replaced += 1
+            replaced.append(int(seed[1]))
     for where, record in new.items():
         where.mkdir(parents=True, exist_ok=True)
         store.write_sealed(where / "record.json", record)
-    return replaced
+    return sorted(replaced)

@@ -8,6 +8,9 @@ import os
 import sys
 from typing import Any, Literal
 
+CONTINUES = "stopped; the same command again continues from here"
+STOPPED = 130  # exit code after a signal that stops a command, as of a shell's own commands
+
 
 class Unread(io.FileIO):
     """A file descriptor whose reader may go away: a closed pipe (`| head`), the terminal of a session that ended.
@@ -37,6 +40,8 @@ def open_streams() -> None:
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the end
             continue
+        if isinstance(getattr(getattr(stream, "buffer", None), "raw", None), Unread):
+            continue  # one of ours
         try:
             raw = Unread(stream.fileno(), "w", closefd=False)
         except (OSError, ValueError):

@@ -15,9 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks import registry
-from benchmarks.base import Benchmark, Cell, NetworkSize, UserError
+from benchmarks.base import Benchmark, Cell, NetworkSize, UserError, process_pool, start_worker
 from benchmarks.images import CropAndFlip, Images
 from benchmarks.layers import cross_entropy
 from benchmarks.processor import cpu_has_bf16
@@ -248,7 +246,7 @@ def table_of(table: Path | None, places: Sequence[Path]) -> Path | None:
 
 def measure_table(path: Path) -> dict[str, float]:
     """Opening a table, in a process that has not opened it, and one look-up."""
-    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+    with process_pool(1, start_worker) as pool:
         opened = pool.submit(_open_seconds, path).result()
     bench = SUPERNET.open(path, ())
     rng, dataset = np.random.default_rng(0), bench.datasets[0]
@@ -342,7 +340,7 @@ def measure_memory(device: str, threads: int) -> list[dict[str, Any]]:
     """Peak memory of a run of each network and searcher, each in a process of its own."""
     rows = []
     for name, searcher in product(NETWORKS, RUNS):
-        with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        with process_pool(1, start_worker) as pool:
             peak = pool.submit(peak_memory, name, searcher, device, threads).result()
         rows.append({"network": name, "searcher": searcher, **peak})
     return rows

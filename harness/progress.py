@@ -107,6 +107,8 @@ class Progress(AbstractContextManager["Progress"]):
     def report(self, number: int, event: dict[str, Any]) -> None:
         plan = self.plans[number]
         if event.keys() & {"record", "line"}:
+            if not self.waiting.over.is_set():
+                self.printed = -math.inf  # what was said while waiting keeps no report back
             self.waiting.over.set()
         if "record" in event:
             self._finished(number, plan, event["record"])

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 
+from benchmarks import base
 from benchmarks.base import UserError
 
 LARGEST_SEED = 10**15 - 1  # a JSON number of this size is exact in every program
 LARGEST_COUNT = 100_000  # of seeds, workers, threads, parts, repetitions that a command may ask for
-LABEL = "[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"  # what is a folder's name on every system
 SEEDS = f"whole numbers from 0 to {LARGEST_SEED}"
 
 
@@ -41,9 +41,4 @@ def margin(points: float | None) -> float | None:
 
 def label(text: str, what: str) -> str:
     """A name that rows, files and folders of results have; UserError that begins with `what`."""
-    if not re.fullmatch(LABEL, text):
-        raise UserError(
-            f"{what} {text!r}: as it names a folder, it has at most 64 letters, digits and . _ + -, the first a letter "
-            "or digit"
-        )
-    return text
+    return base.label(text, what)

@@ -169,11 +169,20 @@ FAILED: dict[str, Any] = {
 }
 
 
+METHODS = ("step", "state_dict", "load_state_dict", "one_shot_losses", "one_shot_accuracies")  # of a searcher
+
+
 def _one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
+    if not isinstance(error, Exception):
+        passed = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
+        where = next((f"{name}()" for name in METHODS if name in passed), "the searcher")
+        return f"{where} raised {repr(error)[:2000]}: a searcher must not end the process"
+    if not isinstance(error, UserError):
+        text = type(error).__name__ + (f": {text[:2000]}" if text else " without a message")
     if out_of_memory(error):
         text += "; fewer --workers, --precision bf16 or a smaller --preset need less memory"
-    return text if isinstance(error, UserError) else f"{type(error).__name__}: {text[:2000]}"
+    return text
 
 
 def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any]) -> dict[str, Any]:
@@ -276,7 +285,7 @@ def _loop(
             state = state._replace(steps=state.steps + 1, search_seconds=state.search_seconds + seconds)
             limit.made(state.steps)
             step = checked(step, task.space)
-            refuse_divergence(step, f"{'epoch' if plan.kind == 'one-shot' else 'step'} {state.steps}")
+            refuse_divergence(step, plan.kind, state.steps, getattr(searcher, "config", None))
             line = trace_line(state, step, task)
             if state.steps == 1:
                 plain(searcher.state_dict())  # that it cannot be kept is said now, not after hours

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from benchmarks.base import UserError
-from harness.quantities import LABEL, LARGEST_SEED
+from benchmarks.base import LABEL, UserError
+from harness.quantities import LARGEST_SEED
 
 Name = Annotated[str, Field(max_length=1000)]
 Text = Annotated[str, Field(max_length=20_000)]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from benchmarks.base import UserError
 from harness import store
 from harness.report.notes import planned_seeds, scored_by, searchers_of
 
 
 def status(folder: Path) -> str:
     """A line for each searcher, then the running runs and where they are, the failed ones and why, and what is left
-    out: the runs that count as done are those of the report.
+    out: the runs that count as done are those of the report. One whose record is of other settings or other code is
+    left to do; one whose record cannot be read has failed.
     """
     campaign = store.load_campaign(folder)
     running = store.running(folder)
@@ -28,7 +30,8 @@ def status(folder: Path) -> str:
             elif (record := record_of.get((searcher["label"], seed))) is not None:
                 what, detail = ("done", "") if record["status"] == "done" else ("failed", record["error"])
             else:
-                what, detail = ("failed", left_out.pop(place)) if place in left_out else ("left", "")
+                detail = left_out.pop(place, "")
+                what = "failed" if detail and not _is_readable(place) else "left"
             counts[what] += 1
             if detail:
                 details.append(f"  {searcher['spec']} seed {seed}: {detail}")
@@ -41,6 +44,13 @@ def status(folder: Path) -> str:
     lines = [scored_by(campaign), " " * width + "".join(f"{kind:>9}" for kind in kinds)]
     lines += [f"{name:<{width}}" + "".join(f"{counts[kind]:>9}" for kind in kinds) for name, counts in rows]
     return "\n".join([*lines, *details, *(f"warning: {text}" for text in left_out.values())])
+
+
+def _is_readable(place: Path) -> bool:
+    try:
+        return store.load_record(place) is not None
+    except (OSError, UserError):
+        return False
 
 
 def _reached(place: Path, by: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.base import Cell, SearchSpace, UserError, quoted
-from searchers.base import SearchTask, Step
+from searchers.base import SearchTask, Step, diverged
 
 IDLE = 1000  # steps in a row that query nothing
 OURS = (  # names of a trace line
@@ -120,7 +120,7 @@ def _shown(value: Any) -> str:
 
 
 def finite(value: float | str | list[float]) -> bool:
-    """Whether JSON has a number for it: a loss that diverged is left out of the trace."""
+    """Whether JSON has numbers for a metric's value; one that has none is left out of the trace."""
     if isinstance(value, str):
         return True
     return all(map(math.isfinite, value)) if isinstance(value, list) else math.isfinite(value)
@@ -132,13 +132,17 @@ JUDGEMENTS = {
 }
 
 
-def refuse_divergence(step: Step, when: str) -> None:
-    """UserError where architecture parameters, or a metric with one of the `JUDGEMENTS` in its name, are not finite."""
+def refuse_divergence(step: Step, kind: str, number: int, settings: Any = None) -> None:
+    """UserError where architecture parameters, or a metric with one of the `JUDGEMENTS` in its name, are not finite.
+
+    `number` counts the steps of a search of that kind from 1; the message names the learning rates in its settings.
+    """
+    ending = f"step {number}" if kind == "multi-trial" else f"epoch {number}: {diverged(settings)}"
     for name, value in step.metrics.items():
         if JUDGEMENTS.intersection(re.split("[^a-z]+", name.lower())) and not finite(value):
-            raise UserError(f"{name} is {value} in {when}: diverged; try a lower learning rate")
+            raise UserError(f"{name} is {value} in {ending}")
     if step.alphas is not None and not np.isfinite(step.alphas).all():
-        raise UserError(f"architecture parameters are not finite in {when}: diverged; try a lower learning rate")
+        raise UserError(f"architecture parameters are not finite in {ending}")
 
 
 class Limit:

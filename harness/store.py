@@ -127,7 +127,8 @@ def record_of(folder: Path, key: str) -> dict[str, Any] | None:
 
 def load_records(folder: Path) -> tuple[list[dict[str, Any]], dict[Path, str]]:
     """All records of a campaign, each label and seed once, in the order of its searchers, then of the seeds; and what
-    is left out: a sentence for each run's folder that has no record of use, and for each label's folder with copies.
+    is left out: a sentence for each run's folder that has no record of use, and for each entry of `runs` with records
+    out of place.
     """
     campaign = load_campaign(folder)
     order = {s["label"]: k for k, s in enumerate(campaign["searchers"])}
@@ -158,8 +159,8 @@ DEEPEST = 4  # levels under `runs` that are looked through: a campaign copied in
 
 
 def _record_files(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The folders runs/<label>/seed-<n> that have a record.json, and all else under `runs` that is named like a record,
-    e.g. `seed-0 (1)/record.json` or `record (conflict).json`.
+    """The folders runs/<label>/seed-<n> that have a record.json, and all else under `runs` that is named like a record:
+    its name begins with "record" and has ".json" in it, e.g. `seed-0 (1)/record.json` or `record (conflict).json`.
     """
     runs, strays = [], []
     for place, folders, files in os.walk(folder / "runs", followlinks=True):
@@ -170,7 +171,7 @@ def _record_files(folder: Path) -> tuple[list[Path], list[Path]]:
         for name in files:
             if name == "record.json" and depth == 2 and re.fullmatch("seed-[0-9]+", path.name):
                 runs.append(path)
-            elif "record" in name.lower() and not name.endswith(".tmp"):  # those are being written
+            elif re.match(r"record.*\.json", name, re.IGNORECASE) and not name.endswith(".tmp"):  # being written
                 strays.append(path / name)
     return runs, strays
 
@@ -182,7 +183,7 @@ def _left_out(runs: Path, strays: list[Path]) -> dict[Path, str]:
         first, *rest = path.relative_to(runs).parts
         inside.setdefault(runs / first, []).append("/".join(rest) or first)
     return {
-        entry: f"{entry}: copies are left out, which do not lie in the folder of their own label and seed: "
+        entry: f"{entry}: these records do not lie in their own run's folder and are left out: "
         + ", ".join(names[:3])
         + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         for entry, names in inside.items()

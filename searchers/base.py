@@ -234,12 +234,20 @@ class Searcher(ABC):
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
         """Everything of its own, by name: tensors, numpy's arrays and numbers, numbers, strings, None, and lists,
-        tuples, sets, deques and dicts of these. What `load_state_dict` gets is of the same types.
+        tuples, sets, deques and dicts of these. What `load_state_dict` gets is of the same types, but that numpy's
+        numbers as members of sets or keys of dicts come back as Python's, which are equal.
         """
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from what `state_dict` gave."""
+
+
+def diverged(settings: Any) -> str:
+    """The end of a message that a search with these settings diverged: which learning rates to lower, and from what."""
+    values = {name: getattr(settings, name, None) for name in ("lr", "alpha_lr")}
+    rates = [f"{name} ({value:g})" for name, value in values.items() if isinstance(value, int | float)]
+    return f"diverged; try a lower {' or '.join(rates) or 'learning rate'}"
 
 
 def names() -> list[str]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from benchmarks.base import Cell, Choice, UserError
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.layers import cross_entropy
-from searchers.base import Searcher, SearchTask, Settings, Step
+from searchers.base import Searcher, SearchTask, Settings, Step, diverged
 from searchers.replay import Replay
 
 Score: TypeAlias = Callable[[Sequence["Cell | Tensor"], Tensor, Tensor], list[float]]  # of candidates on images
@@ -158,10 +158,9 @@ class WeightTraining:
         """The values as they are; UserError naming them, the epoch and what to change where one is not finite."""
         if np.isfinite(values).all():
             return values
-        rates = [f"{name} ({value:g})" for name, value in self.settings if name in ("lr", "alpha_lr")]
         raise UserError(
             f"{what} are {'NaN' if np.isnan(values).any() else 'infinite'} in epoch {self.current_epoch + 1} of "
-            f"{self.task.budget.epochs}: diverged; try a lower {' or '.join(rates)}"
+            f"{self.task.budget.epochs}: {diverged(self.settings)}"
         )
 
     def path_epoch(
@@ -381,8 +380,8 @@ class AlphaDescent:
         return {**metrics, "valid_loss": self.training.mean_loss("validation losses", valid)} if valid else metrics
 
     def values(self) -> np.ndarray:
-        """The architecture parameters in float64; UserError where they have diverged."""
-        return self.training.finite("architecture parameters", self.alphas.detach().cpu().double().numpy())
+        """The architecture parameters in float64; the runner refuses a step's that are not finite."""
+        return self.alphas.detach().cpu().double().numpy()
 
     def state_dict(self) -> dict[str, Any]:
         return {"alphas": self.alphas.detach().clone(), "adam": self.adam.state_dict()}

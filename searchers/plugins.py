@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import re
 from collections.abc import Mapping
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES, SOURCE_SUFFIXES, ModuleSpec
@@ -16,11 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.base import UserError
+from benchmarks.base import UserError, label
 from searchers.base import KINDS, SEARCHERS, Searcher, Settings, configure
 
 GROUP = "harness.searchers"
-NAME = "[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"  # a searcher's name is also a folder's
+ROOM = len("-12345678")  # what settings add to a searcher's name in the label of its runs
 CODE = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
 
 
@@ -70,9 +69,11 @@ def load(name: str, points: list[EntryPoint]) -> type[Searcher]:
 
 
 def _wrong(name: str, searcher: Any) -> str | None:
-    """What keeps a class from being a searcher that commands can list, configure and run; None where nothing does."""
-    if not re.fullmatch(NAME, name):
-        return "its name must have letters, digits and . _ + - alone, and begin with a letter or digit"
+    """What keeps a class from being a searcher that commands can list, configure and run; None where nothing does.
+
+    UserError in place of an answer where a rule of names says it.
+    """
+    label(name, "its name", ROOM)
     if not (isinstance(searcher, type) and issubclass(searcher, Searcher)):
         return f"its entry point names {searcher!r}, which is no subclass of searchers.base.Searcher"
     if inspect.isabstract(searcher):

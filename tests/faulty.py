@@ -1,4 +1,5 @@
-"""The harness with more searchers: one that raises, one whose process is killed, one that is slow; run as a script."""
+"""The harness with more searchers: one that raises, one whose process is killed, one that is slow, one that
+prints; run as a script."""
 
 import os
 import signal
@@ -44,9 +45,22 @@ class Slow(RandomSearch):
         return super().step()
 
 
+class Talking(RandomSearch):
+    name = "talking"
+
+    def step(self):
+        print("±")
+        return super().step()
+
+
 # At import, so that worker processes know them too.
 sys.modules.setdefault("faulty", sys.modules[__name__])
-base.SEARCHERS |= {"broken": "faulty:Broken", "dying": "faulty:Dying", "slow": "faulty:Slow"}
+base.SEARCHERS |= {
+    "broken": "faulty:Broken",
+    "dying": "faulty:Dying",
+    "slow": "faulty:Slow",
+    "talking": "faulty:Talking",
+}
 
 if __name__ == "__main__":
     main()

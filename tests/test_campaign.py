@@ -20,7 +20,7 @@ from records import records, timeless
 from benchmarks.base import UserError
 from benchmarks.digits201 import benchmark
 from benchmarks.nb201.benchmark import open_nb201
-from harness import campaign, options, runner, store
+from harness import campaign, conduct, options, runner, store
 from harness.executors import local
 from harness.specs import parse_specs
 
@@ -301,6 +301,17 @@ def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
     assert events == [(0, "elsewhere"), (1, "elsewhere"), (2, "started"), (2, "record")]
 
 
+def test_an_array_s_task_begins_with_streams_that_can_show_everything(tmp_path, monkeypatch):
+    plan = plan_for(benchmark.open_digits201(), "digits201", "random")
+    where = store.run_folder(tmp_path, plan.label, plan.seed)
+    store.write_json(tmp_path / "jobs.json", [[plan._asdict(), str(where)]])
+    order = []
+    monkeypatch.setattr(slurm, "open_streams", lambda: order.append("streams"))
+    monkeypatch.setattr(slurm.local, "here", lambda jobs, report, patient: order.append((jobs, patient)))
+    slurm.Task(str(tmp_path / "jobs.json"), 1)(0)
+    assert order == ["streams", ([(plan, where)], False)]
+
+
 def test_a_finished_run_s_damaged_trace_is_named_and_its_run_repeated(harness, tmp_path):
     out = tmp_path / "out"
     common = ["run", "--searchers", "random", "--seeds", 2, *DIGITS, "--out", out]
@@ -439,7 +450,50 @@ def test_records_of_other_settings_stay_out_of_the_row(harness, tmp_path):
     assert code == 0
     assert "evolution/seed-0: made with other settings; set aside, the run is made anew" in err
     assert "| evolution | 2/3 |" in said
-    assert "evolution/seed-2: made with other settings than today's; left out" in said
+    left_out = "evolution/seed-2: made with other settings than today's; left out"
+    assert left_out in said
+    assert err.count(left_out) == 1
+    # to be made anew is what the same command would make, failed what cannot be read
+    (out / "runs/random/seed-1/record.json").write_bytes(b"{")
+    _, said, _ = harness("status", out)
+    assert "random           2        0        1        0\n" in said
+    assert "evolution        2        0        0        1\n" in said
+    assert left_out in said
+
+
+def test_a_word_is_said_while_folder_records_and_report_are_worked_at(harness, tmp_path, monkeypatch):
+    """Each within a Waiting; records are read once for the report."""
+    now, during = [], []
+
+    class Heard(conduct.Waiting):
+        def __enter__(self):
+            now.append(self.what)
+            return super().__enter__()
+
+        def __exit__(self, *exception):
+            now.remove(self.what)
+            super().__exit__(*exception)
+
+    def watched(module, name):
+        ours = getattr(module, name)
+
+        def work(*arguments):
+            during.append((name, *now))
+            return ours(*arguments)
+
+        monkeypatch.setattr(module, name, work)
+
+    monkeypatch.setattr(conduct, "Waiting", Heard)
+    for name in ("plans", "prepare", "left_to_do"):
+        watched(conduct, name)
+    watched(store, "load_records")
+    watched(page, "show")
+    common = ("run", "--searchers", "random", "--seeds", 2, *DIGITS, "--preset", "smoke", "--workers", 1)
+    assert harness(*common, "--out", tmp_path)[0] == 0
+    assert during == [
+        *((name, "still loading") for name in ("plans", "prepare", "left_to_do")),
+        *((name, "drawing the report") for name in ("load_records", "show")),
+    ]
 
 
 def test_each_command_has_its_part_in_the_campaign(harness, tmp_path):

@@ -156,7 +156,7 @@ def test_doctor(harness, table, cifar10_root, monkeypatch):
     assert code == 0
     assert "BAD" not in out
     assert out.count("trained again") == 3
-    assert re.search(r"^ok   processor .*(bf16 instructions|unknown flags)", out, re.MULTILINE)
+    assert re.search(r"^ok   processor: .+, .*(bf16 instructions|unknown flags)", out, re.MULTILINE)
     assert "802,426 parameters, 113,951,370 FLOPs; the table says the same" in out
     code, out, _ = harness("doctor", "--table", table, "--data", HERE)
     assert code == 1

@@ -232,12 +232,17 @@ def test_alphas_are_traced_with_the_cell_without_none():
 def test_losses_and_scores_of_any_searcher_must_be_finite(metrics):
     healthy = {"loss": 0.5, "gradient_norm": float("inf"), "lossless": float("nan"), "error": "none"}
     cell = C.from_index(284)
-    steps.refuse_divergence(base.Step(cell, np.zeros((6, 5)), healthy), "epoch 3")
+    settings = base.configure(base.find("darts"), {"lr": 0.5})
+    steps.refuse_divergence(base.Step(cell, np.zeros((6, 5)), healthy), "one-shot", 3)
     (name,) = metrics
-    with pytest.raises(UserError, match=f"^{name} is .* in epoch 3: diverged; try a lower learning rate$"):
-        steps.refuse_divergence(base.Step(cell, metrics=healthy | metrics), "epoch 3")
-    with pytest.raises(UserError, match="^architecture parameters are not finite in step 7: diverged"):
-        steps.refuse_divergence(base.Step(cell, np.full((6, 5), np.inf)), "step 7")
+    hint = r"diverged; try a lower lr \(0.5\) or alpha_lr \(0.0003\)$"
+    for own, said in ((settings, hint), (None, "diverged; try a lower learning rate$")):
+        with pytest.raises(UserError, match=f"^{name} is .* in epoch 3: {said}"):
+            steps.refuse_divergence(base.Step(cell, metrics=healthy | metrics), "one-shot", 3, own)
+        with pytest.raises(UserError, match=f"^architecture parameters are not finite in epoch 7: {said}"):
+            steps.refuse_divergence(base.Step(cell, np.full((6, 5), np.inf)), "one-shot", 7, own)
+    with pytest.raises(UserError, match=f"^{name} is [^:]* in step 3$"):  # queries have no learning rate
+        steps.refuse_divergence(base.Step(cell, metrics=healthy | metrics), "multi-trial", 3, settings)
 
 
 class Diverging(RandomSearch):
@@ -255,7 +260,7 @@ def test_a_run_whose_scores_diverge_is_failed_in_one_line(tmp_path, monkeypatch)
     plan = plan_for(open_digits201(), "digits201", "diverging")
     record = runner.run(plan, tmp_path / "runs/diverging/seed-0")
     assert (record["status"], record["cell"]) == ("failed", None)
-    assert record["error"] == "score is nan in step 3: diverged; try a lower learning rate"
+    assert record["error"] == "score is nan in step 3"
 
 
 def test_a_metric_that_is_not_finite_is_left_out_of_the_trace(tmp_path):

@@ -6,7 +6,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from harness import load
+from harness import load, store
 
 # Cells 9930 and 0 in three spellings; test accuracies of the 200-epoch table, two decimals as published
 CELLS = """seed,cell,search_seconds
@@ -48,11 +48,15 @@ def test_imported_cells_are_scored_marked_and_kept(harness, table, tmp_path, min
     assert {p: p.read_bytes() for p in before} == before
     mine.write_text("seed,cell\n3,17\n")
     code, out, _ = harness("import", "mine", mine, tmp_path / "c", "--table", table)
-    said = f"3 runs that were there under this name are replaced, and kept in {tmp_path / 'c/aside'}"
+    said = "seeds 3, 5, 8 that were imported under mine before are replaced; the old ones are in "
+    said += str(tmp_path / "c/aside")
     assert (code, said in out.splitlines()) == (0, True)
     aside = sorted((tmp_path / "c/aside").iterdir())
     assert [json.loads((run / "record.json").read_text())["index"] for run in aside] == [9930, 0, 9930]
     assert load(tmp_path / "c")["index"].unique() == [17]  # the CSV is all that the name has
+    mine.write_text("seed,cell\n3,18\n")
+    said = f"seed 3 that was imported under mine before is replaced; the old one is in {tmp_path / 'c/aside'}"
+    assert said in harness("import", "mine", mine, tmp_path / "c", "--table", table)[1].splitlines()
 
 
 def test_runs_join_a_folder_of_imported_cells(harness, tmp_path, mine):
@@ -105,7 +109,12 @@ def test_imported_cells_stand_beside_runs_and_are_tested_against_them(harness, t
     assert harness("import", "random", mine, folder, "--table", table)[0] == 2
     # the campaign goes on with them in it
     assert harness(*run[:4], 4, *run[5:])[0] == 0
-    assert set(load(folder)["label"]) == {"random", "mine"}
+    frame = load(folder)
+    assert set(frame["label"]) == {"random", "mine"}
+    campaign = store.load_campaign(folder)
+    assert set(frame["benchmark"]) == {campaign["benchmark"]}
+    assert set(frame["table_sha256"]) == {campaign["table_sha256"]}
+    assert not frame["at_chance"].any()
 
 
 @pytest.mark.parametrize(

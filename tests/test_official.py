@@ -387,6 +387,16 @@ def test_info(nats_folder: Path, converted: Table, tmp_path: Path) -> None:
         assert known["next"] == f"harness data convert {archive}"
 
 
+def test_counting_a_tar_s_cells_may_take_longer_than_one_of_them(nats_folder: Path, tmp_path: Path) -> None:
+    """Each is told, by which the process that counts them is given time for the next."""
+    with tarfile.open(tmp_path / "n.tar", "w") as tar:
+        tar.add(nats_folder, "n")
+    said: list[tuple[int, int]] = []
+    known = official._sample(tmp_path / "n.tar", lambda *counts: said.append(counts))
+    assert known["cells"] == 4
+    assert said == [(count, 15_625) for count in (2, 3, 4)]
+
+
 def test_info_of_a_file_that_keeps_python_s_reader_busy_ends(copy: Path) -> None:
     if sys.version_info >= (3, 14):
         pytest.skip("tuples keep their hash from Python 3.14 on")

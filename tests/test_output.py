@@ -10,6 +10,7 @@ import termios
 from pathlib import Path
 
 import pytest
+from records import records
 
 REFERENCE = Path(__file__).parents[1] / "results/reference"
 PROGRAM = [sys.executable, "-m", "harness"]
@@ -80,6 +81,24 @@ def test_streams_closed_from_the_start(tmp_path):
     quoted = " ".join([*PROGRAM, *RUN, "--out", str(tmp_path / "out"), ">&- 2>&-"])
     assert subprocess.run(["sh", "-c", quoted], check=False).returncode == 0
     assert (tmp_path / "out/report/report.html").is_file()
+
+
+@pytest.mark.parametrize("searcher", ["random", "darts"])
+def test_a_stdout_closed_from_the_start_costs_no_run_of_a_worker(tmp_path, searcher):
+    """A search that trains asks oneDNN for its words, which stand on stdout alone."""
+    more = ["--searchers", searcher, "--workers", "2", "--out", str(tmp_path / "out"), ">&-"]
+    done = subprocess.run(["sh", "-c", " ".join([*PROGRAM, *RUN, *more])], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [record["status"] for record in records(tmp_path / "out").values()] == ["done", "done"]
+
+
+def test_a_worker_s_searcher_may_print_what_the_encoding_lacks(tmp_path):
+    program = [sys.executable, Path(__file__).with_name("faulty.py"), *RUN]
+    more = ["--searchers", "talking", "--workers", "2", "--out", tmp_path / "out"]
+    env = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*program, *more], env=env, capture_output=True, check=False)
+    assert (done.returncode, b"?\n" in done.stdout) == (0, True), done.stderr
+    assert [record["status"] for record in records(tmp_path / "out").values()] == ["done", "done"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")

@@ -20,7 +20,7 @@ from benchmarks.nb201 import space
 from harness import campaign, options, runner, show, state, steps, store
 from harness.executors import local
 from harness.executors.base import unseen
-from harness.report import notes, page
+from harness.report import notes
 from harness.specs import parse_specs
 from searchers import base, plugins
 from searchers.base import Budget, SearchTask, Step
@@ -99,6 +99,12 @@ def made(tmp_path, text="mine", **changes):
     return runner.run(plan, folder), folder
 
 
+def no_report(monkeypatch):
+    """It takes longer than the runs."""
+    for name in ("write_files", "show"):
+        monkeypatch.setattr(page, name, lambda records, campaign, out: None)
+
+
 # ------------------------------------------------------------------------------------------------- the README
 
 
@@ -163,6 +169,18 @@ BROKEN = {
 }
 
 
+@pytest.mark.parametrize(("name", "good"), [("a" * 55, True), ("a" * 56, False), ("-a", False), ("a b", False)])
+def test_a_name_leaves_room_for_settings_in_a_folder_s(site, name, good):
+    site.mine(f"class S(Settings):\n    x: int = 0\nclass Mine(RandomSearch):\n    name, Config = {name!r}, S", name)
+    if good:
+        (spec,) = parse_specs(f"{name}[x=1]")
+        assert len(spec.label) == 64
+    else:
+        said = f"its name '{name}': as it names a folder, it has at most 55 letters, .* with room for 9 more"
+        with pytest.raises(UserError, match=f"mine-plugin 1.0: {said}"):
+            base.find(name)
+
+
 @pytest.mark.parametrize("what", BROKEN)
 def test_a_broken_package_costs_one_line(harness, site, what):
     target, text, said = BROKEN[what]
@@ -191,7 +209,7 @@ def test_the_lists_name_what_is_broken_and_keep_the_others(harness, site):
 
 
 def test_a_name_that_is_taken_is_said(harness, site, tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "write_report", lambda folders, out: None)
+    no_report(monkeypatch)
     twice = {"a": "taken_plugin:Mine"}
     site.install("first", {"taken_plugin.py": GOOD.replace('"mine"', '"a"')}, twice | {"random": "taken_plugin:Mine"})
     site.install("second", {}, twice)
@@ -253,7 +271,7 @@ def test_the_code_of_a_single_module_and_below_a_namespace_is_found(site):
 
 
 def test_a_changed_package_makes_its_runs_new_ones(harness, site, tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "write_report", lambda folders, out: None)
+    no_report(monkeypatch)
     out = tmp_path / "c"
     command = ("run", *SMOKE, "--searchers", "random,mine", "--out", out, "--seeds")
     site.mine(GOOD)
@@ -301,6 +319,19 @@ def test_code_that_differs_from_the_plan_s_fails_the_run(site, tmp_path):
     assert record["error"] == (
         "mine-plugin 1.0: other code here than where the run was planned; give the same command again"
     )
+
+
+def test_comparisons_name_the_packages(site, harness, tmp_path, monkeypatch):
+    """Where the code of a package alone differs."""
+    no_report(monkeypatch)
+    for name, version in (("a", "1.0"), ("b", "1.1")):
+        site.mine(GOOD + f"    version = {version!r}\n", version=version)
+        assert harness("run", *SMOKE, "--searchers", "mine", "--seeds", 1, "--out", tmp_path / name)[0] == 0
+    code, out, _ = harness("compare", tmp_path / "a", tmp_path / "b")
+    assert code == 0
+    line = next(line for line in out.splitlines() if line.startswith("  revisions of what made the runs: "))
+    assert re.search(r"mine-plugin 1\.0 \(source \w{12}\) \| .*mine-plugin 1\.1 \(source \w{12}\)$", line)
+    assert "hardware" not in out
 
 
 def test_reports_name_the_packages_and_warn_of_several_versions():
@@ -368,8 +399,10 @@ def test_numbers_of_numpy_are_taken_in_a_step():
         ("return Step([5] * 6)", "Step.cell is [5, 5, 5, 5, 5, 5]; it must be a tuple of six whole numbers"),
         ("return None", "mine ended without an answer: its first step() gave None"),
         ("return Step((0,) * 6)", "step() must give None when the search is over: 1,000 steps in a row have queried"),
-        ("raise SystemExit('enough')", "SystemExit: enough"),
-        ("raise GeneratorExit", "GeneratorExit: "),
+        ("raise SystemExit('enough')", "step() raised SystemExit('enough'): a searcher must not end the process"),
+        ("raise SystemExit(3)", "step() raised SystemExit(3): a searcher must not end the process"),
+        ("raise GeneratorExit", "step() raised GeneratorExit(): a searcher must not end the process"),
+        ("assert not self.task", "AssertionError without a message"),
     ],
 )
 def test_a_mistake_fails_its_run_in_one_line(site, tmp_path, body, said):
@@ -615,6 +648,6 @@ def test_an_exit_costs_its_run_and_not_the_worker(site, tmp_path, monkeypatch):
 
     context = multiprocessing.get_context("spawn")
     monkeypatch.setattr(context, "Process", lambda **how: started.append(1) or type(context).Process(**how))
-    local.processes(jobs, 2, page)
-    assert ended == {0: None, 1: "SystemExit: 3", 2: None}
+    local.processes(jobs, 2, report)
+    assert ended == {0: None, 1: "step() raised SystemExit(3): a searcher must not end the process", 2: None}
     assert len(started) == 2

@@ -53,6 +53,16 @@ def kernels(**environment):
     return json.loads(last)
 
 
+@pytest.mark.parametrize("error", [OSError(9, "Bad file descriptor"), OSError(28, "No space left on device")])
+def test_without_a_standard_output_what_onednn_says_is_unknown(monkeypatch, error):
+    def dup(descriptor):
+        raise error
+
+    monkeypatch.setattr(processor.os, "dup", dup)
+    monkeypatch.setattr(processor.sys, "stdout", None)
+    assert processor._onednn_isa() is None
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="names of x86's instruction sets")
 def test_kernels_are_those_in_use_and_not_those_that_the_processor_has():
     assert kernels(ATEN_CPU_CAPABILITY="default", ONEDNN_MAX_CPU_ISA="SSE41") == {

@@ -36,20 +36,28 @@ def test_a_fresh_run_s_first_epoch_counts(clock):
     assert shown.left() == f"about {progress.duration(39 * 30)} left"
 
 
-def test_until_something_is_over_what_is_waited_for_is_said_again_and_again(monkeypatch):
+def test_until_something_is_over_what_is_waited_for_is_said_again_and_again(clock, monkeypatch):
     monkeypatch.setattr(progress, "WAITING_SECONDS", 0.001)
     said = queue.Queue()
-    with progress.Waiting("loading", said.put) as waiting:
-        assert said.get(timeout=10) == said.get(timeout=10) == "loading, 0 s"
+
+    def say(text):
+        clock[0] += 5
+        said.put(text)
+
+    with progress.Waiting("loading", say) as waiting:
+        assert [said.get(timeout=10) for _ in range(3)] == ["loading, 0 s", "loading, 5 s", "loading, 10 s"]
     assert waiting.over.is_set()
 
 
 @pytest.mark.parametrize("event", [{"line": {"step": 0, "index": 284}}, {"record": {"status": "done", "index": 284}}])
-def test_waiting_is_over_when_the_first_run_reports_and_that_is_told_at_once(capsys, event):
+def test_waiting_is_over_when_the_first_run_reports_and_that_is_told_at_once(clock, capsys, event):
+    """Also where it was said a moment before that this is waited for."""
     with progress.Progress(plans_for(benchmark.open_digits201(), "digits201", "gicso", [0, 1])) as shown:
         shown.report(0, {"started": True})
         assert not shown.waiting.over.is_set()
         assert capsys.readouterr().err == ""
+        shown.waiting.say("waiting for the first run's first step, 5 s")
+        assert capsys.readouterr().err == "waiting for the first run's first step, 5 s\n"
         shown.report(0, event)
         assert shown.waiting.over.is_set()
     assert "gicso seed 0: " in capsys.readouterr().err

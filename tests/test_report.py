@@ -541,7 +541,8 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
     monkeypatch.setattr(sys, "stdout", shown)
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("COLUMNS", str(columns))
-    page.show(folder)
+    campaign, records = page.load([folder])
+    page.show(records, campaign, folder / "report")
     text = re.sub(r"\x1b\[\d*m", "", shown.getvalue())  # bold
     lines = [line.rstrip() for line in text.splitlines()]
     assert lines[-1] == f"report: {folder / 'report/report.html'}"
@@ -555,7 +556,8 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
 
 
 def test_elsewhere_the_notes_stand_before_the_whole_table(capsys):
-    page.show(REFERENCE / "digits201-small")
+    campaign, records = page.load([REFERENCE / "digits201-small"])
+    page.show(records, campaign, REFERENCE / "digits201-small/report")
     out, err = capsys.readouterr()
     lines = out.rstrip().splitlines()
     assert lines[0].startswith("- **Warning:**")

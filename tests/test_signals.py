@@ -117,6 +117,29 @@ except KeyboardInterrupt:
     assert done.stdout == "then stopped True\n"
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_pool_s_work_is_not_waited_for_after_a_signal(name):
+    """Its worker sleeps for an hour; the terminal's signals go to both."""
+    code = """
+import time
+from benchmarks.base import interrupt, on_stop, process_pool, start_worker
+on_stop(interrupt)
+try:
+    with process_pool(1, start_worker) as pool:
+        slept = [pool.submit(time.sleep, seconds) for seconds in (0, 3600)]
+        slept[0].result()
+        print("at work", flush=True)
+        slept[1].result()
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    process = start(code=code, start_new_session=True)
+    assert process.stdout.readline() == "at work\n"
+    send = os.kill if name == "SIGTERM" else os.killpg
+    send(process.pid, getattr(signal, name))
+    assert ended(process) == (0, "stopped\n", "")
+
+
 def test_a_closed_terminal_stops_a_build_and_keeps_its_file(tmp_path):
     """Its workers and Python's own helper process hear the signal as well."""
     table = tmp_path / "digits.npz"

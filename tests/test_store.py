@@ -250,13 +250,15 @@ def test_a_record_counts_only_in_the_folder_of_its_own_label_and_seed(three_seed
     records, wrong = store.load_records(three_seeds)
     assert records == before
     (text,) = wrong.values()
-    assert text.startswith(f"{three_seeds / 'runs' / entry}: copies are left out")
+    said = "these records do not lie in their own run's folder and are left out: "
+    assert text.startswith(f"{three_seeds / 'runs' / entry}: {said}")
     assert name in text
 
 
-def test_files_that_are_being_written_and_checkpoints_are_no_copies(three_seeds):
+def test_files_that_are_being_written_checkpoints_and_others_are_no_records(three_seeds):
     seed = three_seeds / "runs/random/seed-0"
-    for name in ("record.json.host.12.tmp", "trace.jsonl", "checkpoint.pt", "error.txt"):
+    others = ("notes-on-records.json", "old-record.json", "recorder.py", "record-times.txt", "recordings")
+    for name in ("record.json.host.12.tmp", "trace.jsonl", "checkpoint.pt", "error.txt", *others):
         (seed / name).write_bytes(b"x")
     shutil.copytree(seed, seed.with_name("seed-9"))
     (seed.with_name("seed-9") / "record.json").unlink()  # a run that is not finished
@@ -268,7 +270,7 @@ def test_every_command_names_copies_and_leaves_them_out(three_seeds, harness, tm
     shutil.copytree(three_seeds, clean)
     shutil.copytree(three_seeds / "runs/random", three_seeds / "runs/random.bak")
     shutil.copytree(three_seeds / "runs/random/seed-0", three_seeds / "runs/random/seed-7")
-    warned = [f"{three_seeds}/runs/random.bak: copies", f"{three_seeds}/runs/random: copies"]
+    warned = [f"{three_seeds}/runs/{entry}: these records do not lie in" for entry in ("random.bak", "random")]
     for arguments in (("table",), ("table", "--format", "csv"), ("report",), ("status",), ("compare", clean)):
         code, out, err = harness(arguments[0], three_seeds, *arguments[1:])
         assert code == 0
@@ -279,7 +281,7 @@ def test_every_command_names_copies_and_leaves_them_out(three_seeds, harness, tm
     assert "imported" not in out
     assert "random: n = 3 | 3;" in harness("compare", three_seeds, clean)[1]
     assert len((three_seeds / "report/runs.csv").read_text().splitlines()) == 1 + 6
-    with pytest.warns(UserWarning, match="copies are left out") as caught:
+    with pytest.warns(UserWarning, match="in their own run's folder and are left out") as caught:
         frame = package.load(three_seeds)
     assert len(caught) == 2
     with warnings.catch_warnings(action="error"):

@@ -290,13 +290,10 @@ EPYC = {"cpu": "AMD EPYC", "cpu_family": 26, "cpu_model": 2}
 
 def machines(*changes: dict[str, Any]) -> list[str]:
     """The machines that a table names whose runs were made in environments with these changes."""
-    records, campaign = two_searchers()
+    records, _ = two_searchers()
     for record, change in zip(records, changes, strict=False):
         record["environment"] = record["environment"] | change
-    warned = any("several machines" in text for text in markup.readable_table(records, campaign).warnings)
-    named = notes.hardware(records[: len(changes)])
-    assert warned == (len(notes.hardware(records)) > 1)
-    return named
+    return notes.hardware(records[: len(changes)])
 
 
 def test_processors_of_one_name_are_told_apart_by_model_and_kernels():
@@ -315,6 +312,35 @@ def test_runs_made_without_torch_are_of_no_other_machine():
     kernels = {"cpu_capability": "AVX2", "onednn_isa": "Intel AVX2"}
     expected = ["cpu, AMD EPYC (family 26 model 2), ATen AVX2, oneDNN Intel AVX2, torch 2.13.0"]
     assert machines(EPYC | kernels, EPYC) == expected
+
+
+KERNELS = {"cpu_capability": "AVX512", "onednn_isa": "Intel AVX-512"}
+H100 = {"device": "cuda (NVIDIA H100)"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "several"),
+    [
+        (EPYC | KERNELS | H100, EPYC, False),  # darts on a GPU, random beside it without torch
+        (EPYC | KERNELS, EPYC, False),
+        (EPYC | KERNELS | H100, EPYC | KERNELS | {"device": "cuda:1 (NVIDIA H100)"}, False),
+        (EPYC | KERNELS, EPYC | KERNELS | {"torch": "2.14.0"}, False),
+        (EPYC | KERNELS, EPYC | KERNELS | {"onednn_isa": None}, False),  # its stdout was closed
+        (EPYC, {"cpu": "AMD EPYC"}, False),  # an older record
+        (EPYC | KERNELS | H100, EPYC | KERNELS | {"device": "cuda (NVIDIA A100)"}, True),
+        (EPYC | KERNELS | H100, EPYC | KERNELS, True),  # two supernets, one on the GPU and one beside it
+        (EPYC | KERNELS, EPYC | KERNELS | {"onednn_isa": "Intel SSE4.1"}, True),
+        (EPYC | KERNELS, EPYC | KERNELS | {"cpu_capability": "AVX2"}, True),
+        (EPYC, EPYC | {"cpu_model": 17}, True),
+        (EPYC | KERNELS, {"cpu": "Another CPU"}, True),
+    ],
+)
+def test_several_machines_are_warned_of_and_one_is_not(first, second, several):
+    records, campaign = two_searchers()
+    for record in records:
+        record["environment"] = record["environment"] | (first if record["label"] == "gicso" else second)
+    table = markup.readable_table(records, campaign)
+    assert any("several machines" in text for text in table.warnings) is several
 
 
 def test_rows_that_read_the_same_are_both_bold():
@@ -499,7 +525,10 @@ def test_a_row_that_is_not_complete_is_not_the_best():
     assert cells_of(table, "b")["cifar10 test"] == markup.Cell("94.00")
 
 
-@pytest.mark.parametrize("sign", [{"at_chance": True}, {"one_shot": {"losses": [2.0, math.nan]}}])
+CHANCE = [{"at_chance": True}, {"one_shot": {"losses": [2.0, math.nan], "spearman": None, "spearman_good": None}}]
+
+
+@pytest.mark.parametrize("sign", CHANCE)
 def test_a_row_with_a_supernet_at_chance_is_warned_of_and_not_the_best(sign):
     """Records of older versions say it by losses that are NaN."""
     records = [make_record(name, s, v) for name, v in (("a", 94.0), ("b", 93.0), ("c", 92.0)) for s in range(2)]
@@ -509,6 +538,8 @@ def test_a_row_with_a_supernet_at_chance_is_warned_of_and_not_the_best(sign):
     assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [False, True, False]
     assert [cells_of(table, m)["cifar10 test"].second for m in "abc"] == [False, False, True]
     assert any(re.match(r"The supernet ended at chance, .*: a 1 of 2 runs; what", w) for w in table.warnings)
+    assert frames.runs_table(records, campaign)["at_chance"].tolist() == [False, True, False, False, False, False]
+    assert frames.diagnostics(records, campaign)["at_chance"].tolist() == [1, 0, 0]
     records[1]["status"] = "failed"
     assert "at chance" not in " ".join(markup.readable_table(records, campaign).warnings)
 

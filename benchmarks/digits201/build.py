@@ -9,14 +9,12 @@ import gc
 import json
 import math
 import platform
-import signal
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.base import TERMINAL, UserError, end_with_parent, uninterrupted
+from benchmarks.base import UserError, process_pool, start_worker
 from benchmarks.digits201 import benchmark, task
 from benchmarks.digits201.benchmark import Counts
 from benchmarks.digits201.images import parts
@@ -157,22 +155,17 @@ def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -
     left = [int(k) for k in order if not done[k]]
     start = saved = time.monotonic()
     try:
-        with uninterrupted():  # this starts the processes
-            pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
+        with process_pool(workers, _start_worker) as pool:
             waiting = {pool.submit(_count_right_of, int(first[k])): k for k in left}
-        for finished, future in enumerate(as_completed(waiting), 1):
-            counts.right[waiting[future]] = future.result()
-            now = time.monotonic()
-            if now - saved > SAVE_SECONDS:
-                save(counts, path)
-                saved = now
-            report(len(first) - len(left) + finished, len(first), (now - start) / finished * (len(left) - finished))
-    except KeyboardInterrupt:
-        for process in active_children():  # or Python would wait for the cells that they are at
-            process.terminate()
-        raise
+            for finished, future in enumerate(as_completed(waiting), 1):
+                counts.right[waiting[future]] = future.result()
+                now = time.monotonic()
+                if now - saved > SAVE_SECONDS:
+                    save(counts, path)
+                    saved = now
+                over = len(first) - len(left) + finished
+                report(over, len(first), (now - start) / finished * (len(left) - finished))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
         save(counts, path)
     if "seconds" not in counts.about:
         counts = replace(counts, about=counts.about | {"seconds": seconds_model()})
@@ -186,9 +179,7 @@ def save(counts: Counts, path: Path) -> None:
 
 
 def _start_worker() -> None:
-    for number in TERMINAL:  # the parent saves
-        signal.signal(number, signal.SIG_IGN)
-    end_with_parent()
+    start_worker()
     torch.set_num_threads(1)
     gc.disable()  # a tenth of the time of such small steps; _count_right_of collects
 

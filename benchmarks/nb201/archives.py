@@ -183,17 +183,21 @@ def _from_whole(place: Path) -> Iterator[Read]:
         yield index, _schedules(infos.pop(index), where), where
 
 
-def sample(place: Path, kind: str) -> tuple[int, Read] | None:
+def sample(place: Path, kind: str, told: Callable[[int], None] = lambda count: None) -> tuple[int, Read] | None:
     """How many cells an archive has, and its first one; None for one pickle of all that is too large for a look.
 
-    UserError where reading it all is sure to end in one, as far as that shows without it.
+    `told(count)` is called for every cell of a tar, which has to be read to its end. UserError where reading it all is
+    sure to end in one, as far as that shows without it.
     """
     if kind == "nats-folder":
         count, cells = len(folder_files(place)), _from_folder(place)
     elif kind == "nats-tar":
         members = _tar_cells(place)
         first = [(i, _schedules(_unpack(data, where), where), where) for i, data, where in islice(members, 1)]
-        count, cells = len(first) + sum(1 for _ in members), iter(first)
+        count, cells = len(first), iter(first)
+        for _ in members:
+            count += 1
+            told(count)
     elif place.stat().st_size > _PACKED:
         _look(place, kind)
         return None

@@ -134,8 +134,8 @@ def _work_and_tell(work: Callable[..., Any], paths: tuple[Path, ...], limit: int
 def info(path: Path_, patience: int = 60) -> dict[str, Any]:
     """What a benchmark file holds: kind, bytes, cells, columns, and which command takes it as it is.
 
-    Of an archive the first cell is read, as far as that is possible within `patience` seconds. UserError for a file
-    that no command takes.
+    Of an archive the first cell is read and all are counted. UserError for a file that no command takes, and where the
+    next cell does not come within `patience` seconds.
     """
     place = Path(path)
     kind = kind_of(place)
@@ -150,7 +150,7 @@ def info(path: Path_, patience: int = 60) -> dict[str, Any]:
 
 
 def _sample(place: Path, tell: Callable[[int, int], None]) -> dict[str, Any]:
-    found = sample(place, kind_of(place))
+    found = sample(place, kind_of(place), lambda count: tell(count, cell.NUM_CELLS))
     if found is None:
         return {}
     count, (index, results, where) = found

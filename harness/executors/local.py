@@ -13,9 +13,10 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import TERMINAL, end_with_parent, interrupt, uninterrupted
+from benchmarks.base import interrupt, start_worker, uninterrupted
 from harness import store
 from harness.executors.base import STOP_SECONDS, Execution, Job, Report, lost, made
+from harness.output import open_streams
 from harness.runner import Plan
 
 
@@ -119,10 +120,9 @@ def _stop(workers: Sequence[Any]) -> None:
 
 def _work(pipe: Connection) -> None:
     """A worker: runs what it is sent until it is sent None."""
+    open_streams()
     signal.signal(signal.SIGTERM, interrupt)
-    for number in TERMINAL:  # the parent decides
-        signal.signal(number, signal.SIG_IGN)
-    end_with_parent()  # or it would hold its run from the same command given again
+    start_worker()  # it ends with its parent, or would hold its run from the same command given again
     try:
         while (job := pipe.recv()) is not None:
             plan, folder = job

@@ -14,11 +14,14 @@ import socket
 import time
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError, interrupt, on_stop
 from harness.executors import base
 from harness.executors.base import Execution, Job, Report
+from harness.output import open_streams
+from harness.runner import Plan
 
 RETRIES = 5  # of a run whose node or process is lost, before it is recorded as failed
 
@@ -29,7 +32,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     on_stop(interrupt)  # again: Ray has set a handler of its own
     gpus = {"one-shot": how.gpus, "multi-trial": 0}  # a look into a table needs none
     make = {
-        kind: ray.remote(num_cpus=how.cpus, num_gpus=number, max_retries=RETRIES)(base.made)
+        kind: ray.remote(num_cpus=how.cpus, num_gpus=number, max_retries=RETRIES)(_make)
         for kind, number in gpus.items()
     }
     waiting, flying, looked = deque(range(len(jobs))), dict[Any, int](), 0.0
@@ -40,7 +43,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
             while waiting and len(flying) < most:
                 number = waiting.popleft()
                 plan, folder = jobs[number]
-                flying[make[plan.kind].remote(plan, folder, base.unseen)] = number
+                flying[make[plan.kind].remote(plan, folder)] = number
             ready, _ = ray.wait(list(flying), timeout=base.LOOK_SECONDS)
             for task in ready:
                 number = flying.pop(task)
@@ -58,6 +61,12 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
         raise
     finally:
         ray.shutdown()
+
+
+def _make(plan: Plan, folder: Path) -> dict[str, Any]:
+    """A task: one run, its last event."""
+    open_streams()
+    return base.made(plan, folder, base.unseen)
 
 
 def reach(address: str) -> None:

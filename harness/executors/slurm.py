@@ -21,7 +21,7 @@ from benchmarks.base import UserError
 from harness import store
 from harness.executors import base, local
 from harness.executors.base import Execution, Job, Report
-from harness.output import tell
+from harness.output import open_streams, tell
 from harness.progress import Progress
 from harness.runner import Plan
 
@@ -74,6 +74,7 @@ class Task:
     tasks: int
 
     def __call__(self, task: int) -> None:
+        open_streams()
         listed = json.loads(Path(self.listing).read_bytes())
         jobs = [(Plan(**plan | {"places": tuple(plan["places"])}), Path(place)) for plan, place in listed]
         start = len(jobs) * task // self.tasks  # or all of them would try to claim the first run first

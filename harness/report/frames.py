@@ -22,6 +22,7 @@ from harness.report.notes import (
     Asked,
     Campaign,
     Record,
+    at_chance,
     cells_held,
     compared,
     done,
@@ -47,14 +48,17 @@ TEXT_COLUMNS = {
     "benchmark", "table_sha256",
 }
 # fmt: on
-ANSWERS = [*("searcher", "label", "n", "collapsed", "disconnected"), *("distinct_cells", "modal_cell", "modal_share")]
+ANSWERS = [
+    *("searcher", "label", "n", "collapsed", "disconnected", "at_chance"),
+    *("distinct_cells", "modal_cell", "modal_share"),
+]
 SEARCHES = [  # of diagnostics.csv, behind a column for each operation of the space
     *("answer_changes", "queried_cells", "queried_canonical", "alpha_entropy", "alpha_change"),
     *("one_shot_spearman", "one_shot_spearman_good"),
 ]
 AVERAGED = ("queried_cells", "queried_canonical", "alpha_entropy", "alpha_change")  # as they stand in a record
 OPTIONAL_COUNTS = {"epochs", "table_cells"}
-COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "distinct_cells", "seeds"}
+COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "at_chance", "distinct_cells", "seeds"}
 COSTS = {"search_seconds": "search s", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
 
 Scores = dict[tuple[str, str, str, bool], list[float]]  # (label, dataset, split, without_none) -> a value a seed
@@ -163,13 +167,14 @@ def _compared(
 
 def runs_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
     """runs.csv: one row per run with its answer, its final scores (columns `<dataset> <split>`) and what it cost."""
-    about = ["searcher", "label", "spec", "kind", "seed", "status", "index", "cell", "collapsed", "search_seconds",
-             "simulated_seconds", "evaluations", "train_images", "eval_images"]  # fmt: skip
+    about = ["searcher", "label", "spec", "kind", "seed", "status", "index", "cell", "collapsed", "at_chance",
+             "search_seconds", "simulated_seconds", "evaluations", "train_images", "eval_images"]  # fmt: skip
     columns = score_columns(records, campaign)
     rows = []
     for r in records:
         scores = {(s["dataset"], s["split"]): s["value"] for s in r["scores"] if not s["without_none"]}
-        rows.append([*(r.get(name) for name in about), *(scores.get(column) for column in columns)])
+        own = r | {"at_chance": at_chance(r)}
+        rows.append([*(own.get(name) for name in about), *(scores.get(column) for column in columns)])
     frame = pd.DataFrame(rows, columns=[*about, *(f"{d} {s}" for d, s in columns)])
     return frame.astype(dict.fromkeys(("index", "evaluations", "train_images", "eval_images"), "Int64"))
 
@@ -224,6 +229,7 @@ def diagnostics(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
         one_shot = [r["one_shot"] for r in runs if r.get("one_shot")]
         row = {"searcher": searcher["spec"], "label": searcher["label"], "n": len(runs)}
         row |= {name: sum(bool(r.get(name)) for r in runs) for name in ("collapsed", "disconnected")}
+        row |= {"at_chance": sum(map(at_chance, runs))}
         row |= {"distinct_cells": len(cells), "modal_cell": modal, "modal_share": times / len(runs) if runs else None}
         row |= {op: _average([c[k] for c in counts]) for k, op in enumerate(space.operations)}
         row |= {"answer_changes": _average([len(r["trajectory"]) - 1 for r in runs if r["trajectory"]])}

@@ -196,6 +196,33 @@ def hardware(records: Sequence[Record]) -> list[str]:
                   for (place, torch), kernels in machines.items() for words in kernels or {""})  # fmt: skip
 
 
+def of_several_machines(records: Sequence[Record]) -> bool:
+    """Whether the finished runs were made on several processors, with several of their kernels, or on several devices.
+
+    What an environment does not name is no other than what another names: without torch a run has neither kernels nor
+    a choice of device, and older records lack a processor's numbers. Other versions of torch are no other machine.
+    """
+    found = [
+        {
+            "cpu": e.get("cpu"),
+            "model": (e["cpu_family"], e.get("cpu_model")) if e.get("cpu_family") is not None else None,
+            "ATen": e.get("cpu_capability"),
+            "oneDNN": e.get("onednn_isa"),
+            "device": _device(e),
+        }
+        for e in _environments(records)
+    ]
+    return any(len({e[what] for e in found if e[what]}) > 1 for what in ("cpu", "model", "ATen", "oneDNN", "device"))
+
+
+def _device(environment: Mapping[str, Any]) -> str | None:
+    """What a supernet was trained on: a GPU's name, whatever its number, or "cpu"; None where that is not known."""
+    kind, _, name = (environment.get("device") or "").partition(" ")
+    if kind != "cpu":
+        return name or None
+    return kind if environment.get("cpu_capability") else None
+
+
 def revisions(records: Sequence[Record]) -> list[str]:
     """The distinct versions of this program and of searchers' packages that made the runs, the program's first."""
     return [name for names in _revisions(records).values() for name in names]
@@ -371,7 +398,7 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
     ):  # fmt: skip
         if shares:
             found.append(Note(text, "; ".join(shares), FLAT))
-    if len(hardware(records)) > 1:
+    if of_several_machines(records):
         text = ("The runs come from several machines, or from other kernels of one: their search seconds are not "
                 "comparable, and at the same seed each may find another cell.")  # fmt: skip
         found.append(Note(text))

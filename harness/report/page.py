@@ -51,16 +51,14 @@ def write_report(
     folders = [Path(f) for f in folders]
     campaign, records = load(folders)
     out = Path(out) if out is not None else folders[0] / "report"
-    out.mkdir(parents=True, exist_ok=True)
     return write_files(records, campaign, out, published, asked)
 
 
-def show(folder: Path) -> None:
-    """Print a campaign's notes, then its table, and last where its page is: a terminal shows the end.
+def show(records: Sequence[Record], campaign: Campaign, out: Path) -> None:
+    """Print a campaign's notes, then its table, and last where its page is, in `out`: a terminal shows the end.
 
     On a terminal the table is made to fit, and of the notes only the warnings are printed.
     """
-    campaign, records = load([folder])
     tables = markup.frames_of(records, campaign)
     shown = [markup.readable_table(records, campaign, frames=tables)]
     if len(tables.ablations):
@@ -77,7 +75,7 @@ def show(folder: Path) -> None:
     else:
         tell("\n".join(map(markup.markdown_notes, shown)), "stdout")
         tell("\n".join(map(markup.markdown_rows, shown)), "stdout")
-    tell(f"report: {folder / 'report' / 'report.html'}")
+    tell(f"report: {out / 'report.html'}")
 
 
 def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
@@ -102,7 +100,8 @@ def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
 def write_files(
     records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False, asked: Asked = UNPAIRED
 ) -> list[Path]:
-    """The files of a report from loaded records, into the existing folder out."""
+    """The files of a report from loaded records, into the folder out, which is made; their paths."""
+    out.mkdir(parents=True, exist_ok=True)
     again = (out / "report.html").exists()
     tables = markup.frames_of(records, campaign, asked)
     results, tests, ablations = tables

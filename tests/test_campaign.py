@@ -21,7 +21,8 @@ from benchmarks.base import UserError
 from benchmarks.digits201 import benchmark
 from benchmarks.nb201.benchmark import open_nb201
 from harness import campaign, conduct, options, runner, store
-from harness.executors import local
+from harness.executors import local, slurm
+from harness.report import page
 from harness.specs import parse_specs
 
 HERE = Path(__file__).parent

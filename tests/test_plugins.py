@@ -20,7 +20,7 @@ from benchmarks.nb201 import space
 from harness import campaign, options, runner, show, state, steps, store
 from harness.executors import local
 from harness.executors.base import unseen
-from harness.report import notes
+from harness.report import notes, page
 from harness.specs import parse_specs
 from searchers import base, plugins
 from searchers.base import Budget, SearchTask, Step

@@ -193,9 +193,9 @@ def join(
     if repeated := sum(map(len, records)) - len(kept) - len(other):
         joining.append(f"{repeated} run(s) are in several folders and count once.")
     if other:
-        named = ", ".join(other[:3]) + (" …" if len(other) > 3 else "")
+        examples = ", ".join(other[:3]) + (" …" if len(other) > 3 else "")
         joining.append(
-            f"{len(other)} run(s) left out: another folder has the same seeds, made in another way ({named})."
+            f"{len(other)} run(s) left out: another folder has the same seeds, made in another way ({examples})."
         )
     joining += [
         f"the campaigns differ in {k}." for k in SHOULD_AGREE if any(c.get(k) != first.get(k) for c in campaigns)

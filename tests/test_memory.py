@@ -10,7 +10,7 @@ import torch
 from planned import plan_for
 from test_searchers import SPECS, configured, kind, make_task
 
-from benchmarks.base import Space
+from benchmarks.base import NetworkSize
 from benchmarks.digits201.benchmark import open_digits201
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201.supernet import Supernet, cross_entropy
@@ -74,7 +74,7 @@ def test_a_search_keeps_no_tensors_and_leaves_none(name):
 
 @pytest.mark.usefixtures("_collector_off")
 def test_a_scoring_and_a_step_leave_nothing_but_gradients():
-    net, x, y = Supernet(Space(4, 1, 3, 10), 0), torch.randn(32, 3, 8, 8), torch.arange(32) % 10
+    net, x, y = Supernet(NetworkSize(4, 1, 3, 10), 0), torch.randn(32, 3, 8, 8), torch.arange(32) % 10
 
     def play():
         net.losses(CELLS, x, y)

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from benchmarks import processor
-from harness import conduct, perf
+from benchmarks.base import UserError
+from harness import conduct, options, perf
 
 CPUINFO = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -124,10 +125,10 @@ def test_this_machine_s_flags(linux, text, has):
 def test_bf16_without_such_instructions_is_said_before_the_campaign(
     harness, monkeypatch, tmp_path, precision, searchers, has, said
 ):
-    monkeypatch.setattr(conduct, "cpu_has_bf16", lambda: has)
+    monkeypatch.setattr(options, "cpu_has_bf16", lambda: has)
 
     def stop(*arguments):
-        raise conduct.UserError("work begins")
+        raise UserError("work begins")
 
     monkeypatch.setattr(conduct, "prepare", stop)
     arguments = ["--searchers", searchers, "--seeds", 1, "--device", "cpu", "--precision", precision]

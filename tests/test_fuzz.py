@@ -77,7 +77,7 @@ def test_attributes_of_a_dictionary_do_not_take_the_place_of_its_methods():
 
 def test_architecture_strings_and_protocols_of_any_kind_are_named_shortly(tmp_path):
     from benchmarks.base import quoted
-    from benchmarks.nb201.table_file import check_order, official_strings
+    from benchmarks.nb201.file_check import check_order, official_strings
 
     deep = ()
     for _ in range(60):

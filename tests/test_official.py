@@ -21,8 +21,9 @@ import pytest
 from benchmarks.base import UserError
 from benchmarks.digits201 import benchmark
 from benchmarks.nb201 import archives, official
+from benchmarks.nb201.file_check import official_strings
 from benchmarks.nb201.table import SPLITS, Table
-from benchmarks.nb201.table_file import kind_of, load_table, official_strings, save_table
+from benchmarks.nb201.table_file import kind_of, load_table, save_table
 from benchmarks.nb201.verify import verify
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -12,26 +12,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-FORBIDDEN = {
+SPACES = sorted(path.parent.name for path in (ROOT / "benchmarks").glob("*/__init__.py"))
+FORBIDDEN = {  # what the modules of a package may not import
     "benchmarks": ("searchers", "harness"),
-    "searchers": (
-        "harness",
-        "benchmarks.nb201.table",
-        "benchmarks.nb201.table_file",
-        "benchmarks.nb201.csv_table",
-        "benchmarks.nb201.official",
-        "benchmarks.nb201.archives",
-        "benchmarks.nb201.verify",
-        "benchmarks.nb201.benchmark",
-        "benchmarks.nb201.plain",
-        "benchmarks.nb201.digits",
-        "benchmarks.nb201.digits_training",
-    ),
+    "searchers": ("harness",),
 }
 
 
 def imported(path):
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    """What a module imports when it runs, also inside functions; not what it only names as types."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    types = {id(inner) for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+             for inner in ast.walk(node)}  # fmt: skip
+    for node in ast.walk(tree):
+        if id(node) in types:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -47,6 +42,53 @@ def test_imports_point_one_way(package):
         for name in imported(path):
             for wrong in FORBIDDEN[package]:
                 assert not f"{name}.".startswith(f"{wrong}."), f"{path} imports {name}"
+
+
+def texts(tree):
+    """The strings of a module that are no docstrings."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    docstrings = {id(node.body[0].value) for node in ast.walk(tree)
+                  if isinstance(node, documented) and node.body and isinstance(node.body[0], ast.Expr)}  # fmt: skip
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.value
+
+
+def test_nobody_outside_its_folder_names_a_search_space():
+    """Searchers and harness see SearchSpace, Benchmark and the registry; only the registry sees the folders."""
+    assert {"nb201", "digits201"} <= set(SPACES)
+    files = [
+        *(ROOT / "searchers").rglob("*.py"),
+        *(ROOT / "harness").rglob("*.py"),
+        *(ROOT / "benchmarks").glob("*.py"),
+    ]
+    for path in set(files) - {ROOT / "benchmarks/registry.py"}:
+        for space in SPACES:
+            for name in imported(path):
+                assert not f"{name}.".startswith(f"benchmarks.{space}."), f"{path} imports {name}"
+            for text in texts(ast.parse(path.read_text(encoding="utf-8"))):
+                assert space not in text, f"{path} names {space}: {text[:80]!r}"
+
+
+def test_no_module_imports_one_that_imports_it():
+    """Also where one of them does so inside a function."""
+    files = [path for package in ("benchmarks", "searchers", "harness") for path in (ROOT / package).rglob("*.py")]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in files}
+    arrows = {name: {target for target in imported(path) if target in modules and target != name}
+              for name, path in modules.items()}  # fmt: skip
+
+    def circle(path):
+        for target in sorted(arrows[path[-1]]):
+            if target in path:
+                return [*path[path.index(target) :], target]
+            if target not in over and (found := circle([*path, target])):
+                return found
+        over.add(path[-1])
+        return None
+
+    over = set()
+    for name in sorted(modules):
+        assert circle([name]) is None, " → ".join(circle([name]))
 
 
 def test_help_imports_neither_torch_nor_pandas_nor_scipy():

@@ -35,8 +35,8 @@ from benchmarks.digits201.task import (
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, space
 from benchmarks.nb201.benchmark import TableBenchmark, describe, details
+from benchmarks.nb201.file_check import damage
 from benchmarks.nb201.table import Column, Table
-from benchmarks.nb201.table_file import damage
 
 if TYPE_CHECKING:
     from benchmarks.images import Images

@@ -20,7 +20,8 @@ from typing import IO, Any
 
 from benchmarks import safe_pickle
 from benchmarks.base import UserError, bounded_memory, quoted
-from benchmarks.nb201.table_file import check_order, kind_of
+from benchmarks.nb201.file_check import check_order
+from benchmarks.nb201.table_file import kind_of
 
 #: One cell as read: official index, epochs -> `ArchResults` state (a dict), where it was read from.
 Read = tuple[int, dict[int, Any], str]

@@ -15,8 +15,8 @@ import numpy as np
 
 from benchmarks.base import UserError
 from benchmarks.nb201 import cell
+from benchmarks.nb201.file_check import check_order, damage
 from benchmarks.nb201.table import Column, Key, Table, frozen
-from benchmarks.nb201.table_file import check_order, damage
 
 _CSV_BYTES = 64 * 2**20  # the real one has 6 MB; a bound for gzip bombs
 

@@ -23,9 +23,10 @@ from benchmarks.base import UserError, end_with_parent, uninterrupted
 from benchmarks.nb201 import cell
 from benchmarks.nb201.archives import LAYOUTS, WHOLE, folder_files, read_cells, sample, size_space
 from benchmarks.nb201.benchmark import PROXIES, TableBenchmark, open_nb201
+from benchmarks.nb201.file_check import official_strings
 from benchmarks.nb201.table import SPLITS, Column, Key, Table
 from benchmarks.nb201.table_check import check
-from benchmarks.nb201.table_file import KINDS, kind_of, load_table, official_strings, save_table
+from benchmarks.nb201.table_file import KINDS, kind_of, load_table, save_table
 
 Path_ = str | os.PathLike[str]
 

@@ -6,22 +6,19 @@ Official archives are recognised here and converted by `benchmarks.nb201.officia
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from benchmarks.base import UserError, bounded_memory, quoted, written_whole
-from benchmarks.nb201 import cell
+from benchmarks.base import UserError, written_whole
+from benchmarks.nb201.csv_table import load_csv
+from benchmarks.nb201.file_check import damage
 from benchmarks.nb201.table import Table, arrays_of, from_arrays
 from benchmarks.nb201.table_check import check
 
@@ -45,8 +42,6 @@ def load_table(path: str | os.PathLike[str]) -> Table:
     if kind == "table":
         table = _load_npz(place)
     elif kind == "csv":
-        from benchmarks.nb201.csv_table import load_csv  # which imports this module
-
         table = load_csv(place)
     elif kind == "counts":
         raise UserError(f"{place}: {KINDS[kind]}, which is a benchmark of its own: --benchmark digits201")
@@ -150,22 +145,6 @@ def _kind_of_zip(path: Path) -> str:
     raise UserError(f"{path}: an .npz or zip of something else (it holds {found}, …); expected {SOURCES}")
 
 
-_MEGABYTES = 512  # that any of these files may take
-
-
-@contextlib.contextmanager
-def damage(path: Path, what: str) -> Iterator[None]:
-    """Turn what the readers of compressed files raise into one line, and let them take only so much memory."""
-    try:
-        with bounded_memory(_MEGABYTES):
-            yield
-    except UserError:
-        raise
-    except Exception as error:  # gzip, zipfile, numpy, json and csv raise anything on altered files
-        reason = " ".join(str(error).split())  # numpy's have several lines
-        raise UserError(f"{path}: a truncated or damaged {what} ({reason}); copy or convert it again") from None
-
-
 def _load_npz(path: Path) -> Table:
     with damage(path, "table"), np.load(path, allow_pickle=False) as archive:
         meta = json.loads(str(archive["meta"]))
@@ -182,20 +161,3 @@ def _load_npz(path: Path) -> Table:
                 "harness data convert SRC"
             )
     return table
-
-
-def check_order(strings: Any, where: Any) -> None:
-    """Whether architecture strings come in the official order; UserError naming the first that does not."""
-    expected = official_strings()
-    if tuple(strings) == expected:
-        return
-    if len(strings) != len(expected):
-        raise UserError(f"{where}: {len(strings):,} cells, expected {len(expected):,}")
-    row = next(i for i, (a, b) in enumerate(zip(strings, expected, strict=True)) if a != b)
-    raise UserError(f"{where}: row {row} is {quoted(strings[row])}, in the official order it is {expected[row]}")
-
-
-@lru_cache(maxsize=1)
-def official_strings() -> tuple[str, ...]:
-    """Architecture strings of all cells in the official order."""
-    return tuple(cell.to_string(ops) for ops in map(tuple, cell.all_cells().tolist()))

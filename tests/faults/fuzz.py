@@ -242,7 +242,7 @@ def _table_csv() -> list[bytes]:
     from test_table import small_table
 
     from benchmarks.nb201 import csv_table
-    from benchmarks.nb201.table_file import official_strings
+    from benchmarks.nb201.file_check import official_strings
 
     columns = ["index", "arch_str", "n_seeds", "c10_test_seed_labels_sure"]
     means = [*csv_table._CSV_MEANS, *csv_table._CSV_UNIONS]
@@ -299,7 +299,7 @@ def _whole() -> dict:
     from nats_bench import api_utils
     from test_official import _state
 
-    from benchmarks.nb201.table_file import official_strings
+    from benchmarks.nb201.file_check import official_strings
 
     infos = {9: {"less": _state(api_utils, 9, 12), "full": _state(api_utils, 9, 200)}}
     return {

@@ -12,10 +12,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
 
 if TYPE_CHECKING:  # multi-trial searches never import torch
     from concurrent.futures import ProcessPoolExecutor
@@ -432,3 +435,10 @@ def end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=watch, args=(parent,), daemon=True).start()
+
+
+def suggestion(name: str, valid: list[str]) -> str:
+    """`; did you mean …?` and the list of valid names, for error messages."""
+    close = get_close_matches(name, valid, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{hint} (one of: {', '.join(valid) or 'none at all'})"

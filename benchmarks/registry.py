@@ -7,12 +7,11 @@ benchmark is asked for.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.base import Entry, UserError
+from benchmarks.base import Entry, UserError, suggestion
 
 BENCHMARKS: dict[str, str] = {
     "nb201": "benchmarks.nb201.benchmark:ENTRY",
@@ -36,9 +35,7 @@ def find(name: str) -> Entry:
     """A benchmark's entry; UserError with the valid names for an unknown one, and where a package's is broken."""
     target = BENCHMARKS.get(name) or _entry_points().get(name)
     if target is None:
-        close = get_close_matches(name, names(), n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise UserError(f"unknown benchmark {name!r}{hint} (one of: {', '.join(names())})")
+        raise UserError(f"unknown benchmark {name!r}{suggestion(name, names())}")
     module, _, attribute = target.partition(":")
     try:
         entry = getattr(import_module(module), attribute)

@@ -15,7 +15,7 @@ from harness.options import Setting
 from harness.report.notes import power, trains
 from harness.runner import Plan, other_code
 from harness.specs import Spec, digest, train_supernets
-from searchers import base
+from searchers import catalogue
 
 COMMANDS = 15_000  # characters of them that a campaign keeps, the last ones
 
@@ -75,7 +75,7 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
             plugin_source=spec.plugin_source,
         )
         decides = {name: getattr(plan, name) for name in DECIDES}
-        decides["searcher"], decides["config"] = base.find(spec.name).key_settings(spec.config)
+        decides["searcher"], decides["config"] = catalogue.find(spec.name).key_settings(spec.config)
         decides["images_sha256"] = images_sha256 if one_shot else ""
         if plan.plugin:  # other people's code may change at any time; that of this program is named in records
             decides["plugin_source"] = plan.plugin_source

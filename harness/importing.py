@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import Benchmark, SearchSpace, UserError, read_at_most
+from benchmarks.base import Benchmark, SearchSpace, UserError, read_at_most, suggestion
 from harness import diagnostics, options, quantities, scoring, store
 from harness.campaign import campaign_of
 from harness.cells import identified
@@ -21,8 +21,7 @@ from harness.output import tell
 from harness.report.notes import scored_by
 from harness.report.page import write_report
 from harness.specs import digest
-from searchers import base
-from searchers.base import suggestion
+from searchers import catalogue
 
 REQUIRED, OPTIONAL = ("seed", "cell"), ("search_seconds", "search_dataset")
 KIND = "imported"
@@ -153,7 +152,7 @@ def _seconds(text: str, where: str) -> float | None:
 def check_name(name: str, campaign: dict[str, Any]) -> None:
     """UserError where a name cannot be a folder's, or is a searcher's: its runs may come into the campaign later."""
     quantities.label(name, "name")
-    if name in (*base.names(), *(s["label"] for s in campaign["searchers"])):
+    if name in (*catalogue.names(), *(s["label"] for s in campaign["searchers"])):
         raise UserError(f"{name!r} is a searcher; give the imported cells another name")
 
 

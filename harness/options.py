@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.base import Benchmark, UserError
+from benchmarks.base import Benchmark, UserError, suggestion
 from benchmarks.processor import cpu_has_bf16, cpu_name
 from harness import provenance, quantities
 from harness.executors import ray
 from harness.executors.base import Execution
 from harness.output import tell
 from harness.specs import Spec, train_supernets
-from searchers import base
-from searchers.base import suggestion
 
 AUTO = "auto"  # the benchmark that this machine has what it needs for
 
@@ -214,7 +212,7 @@ def places_for(data: Path | None) -> list[Path]:
 
 def resolve_preset(benchmark: Benchmark, name: str) -> dict[str, Any]:
     if name not in benchmark.presets:
-        known = base.suggestion(name, list(benchmark.presets))
+        known = suggestion(name, list(benchmark.presets))
         raise UserError(f"--preset {name!r} of {benchmark.name}{known}")
     return {"name": name, **benchmark.presets[name], "simulated_seconds": benchmark.simulated_seconds}
 

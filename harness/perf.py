@@ -34,7 +34,7 @@ from benchmarks.processor import cpu_has_bf16
 from harness import campaign, diagnostics, options, provenance, runner, store
 from harness.output import tell
 from harness.specs import parse_specs
-from searchers import base
+from searchers import base, catalogue
 from searchers.base import Budget, SearchTask
 from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, initial_alphas
 
@@ -313,7 +313,7 @@ def peak_memory(name: str, searcher: str, device: str, threads: int) -> dict[str
     assert task.train is not None
     task.valid = task.train.clone()
     images, task.train = task.train, task.train.subset(range(2 * BATCH))
-    made = base.find(searcher)
+    made = catalogue.find(searcher)
     search = made(task, base.configure(made, RUNS[searcher]))
     search.step()
     # Cells that share as much of the first cell as they can, and have all of its operations with weights.

@@ -23,7 +23,7 @@ from harness.cells import identified, named
 from harness.provenance import environment
 from harness.state import plain, restored
 from harness.steps import Limit, checked, finite, refuse_divergence
-from searchers import base, plugins
+from searchers import base, catalogue, plugins
 from searchers.base import Budget, SearchTask, Step
 
 CHECKPOINT_SECONDS = 30.0  # at most this much work is lost to a kill
@@ -216,7 +216,7 @@ def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any
 
 def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]:
     task = build_task(plan, benchmark)
-    searcher = base.find(plan.searcher)
+    searcher = catalogue.find(plan.searcher)
     return task, searcher(task, base.configure(searcher, plan.config))
 
 

@@ -10,11 +10,11 @@ from typing import Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from benchmarks import registry
-from benchmarks.base import Benchmark, Cell, Entry, SearchSpace, UserError
+from benchmarks.base import Benchmark, Cell, Entry, SearchSpace, UserError, suggestion
 from harness import options
 from harness.report.notes import scored_by
 from harness.specs import show_settings, show_value
-from searchers import base, plugins
+from searchers import catalogue, plugins
 
 
 def opened(table: Path | None, data: Path | None) -> list[tuple[Entry, Benchmark]]:
@@ -38,9 +38,9 @@ def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -
             if dataset in entry.datasets and entry.find_table:
                 entry.find_table(table, options.places_for(data))  # raises, and says where it looked
         names = dict.fromkeys(d for entry in entries for d in entry.datasets)
-        raise UserError(f"data set {dataset!r}{base.suggestion(dataset, list(names))}")
+        raise UserError(f"data set {dataset!r}{suggestion(dataset, list(names))}")
     if split not in bench.splits:
-        raise UserError(f"--split {split!r}{base.suggestion(split, list(bench.splits))}")
+        raise UserError(f"--split {split!r}{suggestion(split, list(bench.splits))}")
     summary = bench.summary(dataset, split)
     score = None if summary is None else bench.score(summary.optimum, dataset, split)
     if summary is None or score is None:
@@ -88,7 +88,7 @@ def _parsed(spelling: str, spaces: Sequence[SearchSpace]) -> tuple[Cell, SearchS
 def searchers() -> str:
     """Every registered searcher, its kind, and its settings with their defaults and what else they may be."""
     lines = []
-    usable, wrong = base.usable()
+    usable, wrong = catalogue.usable()
     for name, searcher in usable.items():
         module = sys.modules[searcher.__module__].__doc__ or ""
         lines.append(f"{name}  ({searcher.kind}) {module.strip().splitlines()[0] if module.strip() else ''}")

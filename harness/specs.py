@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.base import UserError
 from harness import quantities
-from searchers import base, plugins
+from searchers import base, catalogue, plugins
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def _expand(name: str, inside: str, extra: Mapping[str, Any]) -> list[Spec]:
 
 def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
     """A searcher and settings to a spec; UserError for unknown names and values out of range."""
-    searcher = base.find(name)
+    searcher = catalogue.find(name)
     config = base.configure(searcher, settings)
     values = config.model_dump(mode="json")
     defaults = searcher.Config().model_dump(mode="json")
@@ -143,9 +143,9 @@ def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec
     if len(specs) != 1:
         raise UserError(f"{text!r}: one searcher is ablated at a time, found {len(specs)}")
     default = specs[0]
-    searcher = base.find(default.name)
+    searcher = catalogue.find(default.name)
     if not searcher.ablations:
-        able = [name for name, found in base.usable()[0].items() if found.ablations]
+        able = [name for name, found in catalogue.usable()[0].items() if found.ablations]
         raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(able)})")
     rows: dict[str, str] = {}
     for what, settings in searcher.ablations.items():

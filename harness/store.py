@@ -190,6 +190,11 @@ def _left_out(runs: Path, strays: list[Path]) -> dict[Path, str]:
     }
 
 
+def _settings(row: dict[str, Any]) -> dict[str, Any]:
+    """A record's or a row's settings, without `oracle`, which older ones have: it became the searchers `…-table`."""
+    return {name: value for name, value in row["config"].items() if name != "oracle"}
+
+
 def _foreign(record: dict[str, Any], campaign: dict[str, Any]) -> str | None:
     """Why a record is none of this campaign's, or None."""
     for name in ("benchmark", "table_sha256", "search_dataset"):
@@ -201,7 +206,7 @@ def _foreign(record: dict[str, Any], campaign: dict[str, Any]) -> str | None:
     row = next((s for s in campaign["searchers"] if s["label"] == record["label"]), record)
     if row["kind"] != record["kind"]:
         return f"{record['kind']}, where {row['spec']} is {row['kind']}"
-    if row["config"] != record["config"]:
+    if _settings(row) != _settings(record):
         return "made with other settings than today's"
     if row.get("plugin_source") not in (None, record["environment"].get("plugin_source")):
         return f"made with other code than today's {row['plugin']}"

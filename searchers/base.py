@@ -11,14 +11,12 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmarks.base import Cell, LowFidelity, NetworkSize, SearchSpace, UserError
+from benchmarks.base import Cell, LowFidelity, NetworkSize, SearchSpace, UserError, suggestion
 
 if TYPE_CHECKING:  # multi-trial searches never import torch
     import torch
@@ -250,38 +248,6 @@ def diverged(settings: Any) -> str:
     return f"diverged; try a lower {' or '.join(rates) or 'learning rate'}"
 
 
-def names() -> list[str]:
-    """All registered searchers: ours, then those of other installed packages (group `harness.searchers`)."""
-    from searchers import plugins  # which imports this module
-
-    return [*SEARCHERS, *(name for name in plugins.registered() if name not in SEARCHERS)]
-
-
-def find(name: str) -> type[Searcher]:
-    """The class of a searcher; UserError with the valid names for an unknown one, or for a package that is broken."""
-    if name in SEARCHERS:
-        module, _, attribute = SEARCHERS[name].partition(":")
-        return getattr(import_module(module), attribute)
-    from searchers import plugins
-
-    points = plugins.registered().get(name)
-    if points is None:
-        raise UserError(f"unknown searcher {name!r}{suggestion(name, names())}")
-    return plugins.load(name, points)
-
-
-def usable() -> tuple[dict[str, type[Searcher]], list[str]]:
-    """The classes of all searchers by their names, and a line for each of a package that is broken."""
-    found: dict[str, type[Searcher]] = {}
-    wrong = []
-    for name in names():
-        try:
-            found[name] = find(name)
-        except UserError as error:
-            wrong.append(str(error))
-    return found, wrong
-
-
 def configure(searcher: type[Searcher], settings: Mapping[str, Any]) -> Any:
     """Validated settings of a searcher; UserError naming the setting, its value and what is allowed."""
     try:
@@ -293,10 +259,3 @@ def configure(searcher: type[Searcher], settings: Mapping[str, Any]) -> Any:
             hint = suggestion(key, list(searcher.Config.model_fields))
             raise UserError(f"searcher {searcher.name!r} has no setting {key!r}{hint}") from None
         raise UserError(f"{searcher.name}[{key}={first.get('input')!r}]: {first['msg']}") from None
-
-
-def suggestion(name: str, valid: list[str]) -> str:
-    """`; did you mean …?` and the list of valid names, for error messages."""
-    close = get_close_matches(name, valid, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{hint} (one of: {', '.join(valid) or 'none at all'})"

@@ -11,7 +11,7 @@ from benchmarks.nb201 import cell
 from harness.report import inference, markup
 from harness.report.ablations import ablation_table, sentences
 from harness.specs import parse_ablations
-from searchers import base
+from searchers import catalogue
 
 
 def test_signed_rank_is_scipy_s_without_ties():
@@ -45,12 +45,12 @@ def test_signed_rank_of_nothing_and_of_many():
 
 
 def test_every_declared_ablation_is_a_valid_and_different_setting():
-    able = [name for name in base.names() if base.find(name).ablations]
+    able = [name for name in catalogue.names() if catalogue.find(name).ablations]
     assert {"gicso", "darts"} <= set(able)
     for name in able:
         specs, rows = parse_ablations(name)
         assert [s.label for s in specs[1:]] == list(rows)
-        assert list(rows.values()) == list(base.find(name).ablations)
+        assert list(rows.values()) == list(catalogue.find(name).ablations)
 
 
 def test_an_ablated_spec_keeps_its_other_settings_and_leaves_out_what_it_lacks_already():

@@ -14,7 +14,7 @@ from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import low_fidelity
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import PartialCell, Supernet
-from searchers import base, darts, enas
+from searchers import base, catalogue, darts, enas
 from searchers.cmaes import Strategy
 
 # ----------------------------------------------------------------------------------------- second order
@@ -352,7 +352,7 @@ def separable_task(seconds=1.0, budget=1000.0, seed=0):
 
 
 def searching(name, task, **settings):
-    searcher_class = base.find(name)
+    searcher_class = catalogue.find(name)
     return searcher_class(task, base.configure(searcher_class, settings))
 
 

@@ -15,7 +15,7 @@ from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import TableBenchmark
 from harness import diagnostics, runner, steps, store
 from harness.report import frames, notes, plots_search
-from searchers import base
+from searchers import base, catalogue
 from searchers.random_search import RandomSearch
 
 
@@ -130,7 +130,7 @@ def test_correlation_with_the_table_is_scipy_s_over_all_and_over_the_better_half
 def test_supernet_searchers_can_be_asked_and_the_others_say_none():
     cells = [C.from_index(k) for k in (11, 284)]
     for name, kind in (("rsws", "one-shot"), ("cso", "one-shot"), ("pcdarts", "one-shot"), ("random", "multi-trial")):
-        searcher_class = base.find(name)
+        searcher_class = catalogue.find(name)
         searcher = searcher_class(make_task(kind=kind), base.configure(searcher_class, {}))
         losses = searcher.one_shot_losses(cells, 64)
         assert (losses is None) == (name in ("pcdarts", "random"))
@@ -236,7 +236,7 @@ def test_alphas_are_traced_with_the_cell_without_none():
 def test_losses_and_scores_of_any_searcher_must_be_finite(metrics):
     healthy = {"loss": 0.5, "gradient_norm": float("inf"), "lossless": float("nan"), "error": "none"}
     cell = C.from_index(284)
-    settings = base.configure(base.find("darts"), {"lr": 0.5})
+    settings = base.configure(catalogue.find("darts"), {"lr": 0.5})
     steps.refuse_divergence(base.Step(cell, np.zeros((6, 5)), healthy), "one-shot", 3)
     (name,) = metrics
     hint = r"diverged; try a lower lr \(0.5\) or alpha_lr \(0.0003\)$"

@@ -22,7 +22,7 @@ from harness.executors import local
 from harness.executors.base import unseen
 from harness.report import notes, page
 from harness.specs import parse_specs
-from searchers import base, plugins
+from searchers import base, catalogue, plugins
 from searchers.base import Budget, SearchTask, Step
 
 ROOT = Path(__file__).parents[1]
@@ -178,7 +178,7 @@ def test_a_name_leaves_room_for_settings_in_a_folder_s(site, name, good):
     else:
         said = f"its name '{name}': as it names a folder, it has at most 55 letters, .* with room for 9 more"
         with pytest.raises(UserError, match=f"mine-plugin 1.0: {said}"):
-            base.find(name)
+            catalogue.find(name)
 
 
 @pytest.mark.parametrize("what", BROKEN)
@@ -190,7 +190,7 @@ def test_a_broken_package_costs_one_line(harness, site, what):
     _, line = err.splitlines()  # the first says that the program is loading
     assert line.startswith("error: searcher 'mine' of mine-plugin 1.0: ")
     assert said in line
-    found, wrong = base.usable()
+    found, wrong = catalogue.usable()
     assert list(found) == list(base.SEARCHERS)
     assert wrong == [line.removeprefix("error: ")]
 
@@ -214,7 +214,7 @@ def test_a_name_that_is_taken_is_said(harness, site, tmp_path, monkeypatch):
     site.install("first", {"taken_plugin.py": GOOD.replace('"mine"', '"a"')}, twice | {"random": "taken_plugin:Mine"})
     site.install("second", {}, twice)
     with pytest.raises(UserError, match=r"^searcher 'a' is registered by first 1.0 and second 1.0: uninstall one"):
-        base.find("a")
+        catalogue.find("a")
     said = "searcher 'random': this program's own is used; first 1.0 registers that name too"
     assert said in show.searchers()
     arguments = ("run", *SMOKE, "--seeds", 1, "--out", tmp_path / "c", "--searchers")

@@ -11,7 +11,7 @@ import typer
 
 from harness import cli, store
 from harness.specs import parse_specs
-from searchers import base, plugins
+from searchers import base, catalogue, plugins
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("harness", "searchers", "benchmarks", "results", "tests")
@@ -104,7 +104,7 @@ def test_every_command_stands_in_the_first_readme():
 def test_every_searcher_has_a_row():
     rows = table_after(TOP, "Searchers")
     assert {row["name"].strip("`"): row["kind"] for row in rows} == {
-        name: base.find(name).kind for name in base.SEARCHERS
+        name: catalogue.find(name).kind for name in base.SEARCHERS
     }
     for row in rows:
         module = base.SEARCHERS[row["name"].strip("`")].partition(":")[0]

@@ -20,7 +20,7 @@ from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import low_fidelity
 from benchmarks.nb201.supernet import Supernet
-from searchers import alpha_swarm, base, one_shot
+from searchers import alpha_swarm, base, catalogue, one_shot
 from searchers.base import Budget, SearchTask
 from searchers.gicso import GICSO
 from searchers.multi_trial import BEST_QUERIED
@@ -67,12 +67,12 @@ def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu
 
 
 def configured(name, **changes):
-    searcher = base.find(name.partition("[")[0])
+    searcher = catalogue.find(name.partition("[")[0])
     return searcher, base.configure(searcher, SPECS[name] | changes)
 
 
 def kind(name):
-    return base.find(name.partition("[")[0]).kind
+    return catalogue.find(name.partition("[")[0]).kind
 
 
 def build(name, seed=0, **changes):
@@ -226,7 +226,7 @@ def test_one_broken_candidate_is_the_one_without_an_accuracy():
 
 @pytest.mark.parametrize("name", SPECS)
 def test_the_declared_rule_is_how_a_search_chose_its_answer(name):
-    rule, steps = base.find(name.partition("[")[0]).answer_rule, played(name)
+    rule, steps = catalogue.find(name.partition("[")[0]).answer_rule, played(name)
     if rule == one_shot.ARG_MAX:
         assert all(space.derive(alphas) == tuple(cell) for cell, alphas, *_ in steps)
     elif rule == BEST_QUERIED:
@@ -239,9 +239,9 @@ def test_the_declared_rule_is_how_a_search_chose_its_answer(name):
 
 def test_unknown_names_and_settings_are_named():
     with pytest.raises(UserError, match="unknown searcher 'dart'; did you mean 'darts'"):
-        base.find("dart")
+        catalogue.find("dart")
     with pytest.raises(UserError, match="'darts' has no setting 'alpha_rate'.*alpha_lr"):
-        base.configure(base.find("darts"), {"alpha_rate": 1})
+        base.configure(catalogue.find("darts"), {"alpha_rate": 1})
     with pytest.raises(UserError, match=r"gicso\[population=7\].*multiple of 3"):
         base.configure(GICSO, {"population": 7})
 

@@ -20,7 +20,7 @@ from benchmarks import registry
 from benchmarks.nb201 import cell as cells
 from harness import campaign, options, runner
 from harness.specs import parse_specs
-from searchers import alpha_swarm, base
+from searchers import alpha_swarm, base, catalogue
 from searchers.one_shot import softmax
 
 
@@ -77,7 +77,7 @@ def main() -> None:
                 continue
             alpha_swarm.diversity = FORMS[form]
             (plan,) = campaign.plans(setting, parse_specs(f"gicso[diversity={size}]"), [seed])
-            task, kind = runner.build_task(plan, benchmark), base.find(plan.searcher)
+            task, kind = runner.build_task(plan, benchmark), catalogue.find(plan.searcher)
             searcher = kind(task, base.configure(kind, plan.config))
             answer, swarm_cells = -1, 0
             while (step := searcher.step()) is not None:

@@ -29,7 +29,7 @@ from records import records, timeless  # noqa: E402
 
 from benchmarks.base import UserError  # noqa: E402
 from harness import provenance, store  # noqa: E402
-from searchers import base  # noqa: E402
+from searchers import catalogue  # noqa: E402
 
 SPAN_SECONDS = 6.0  # a command is disturbed within this time, so that all searches have their share
 STOPPED_SECONDS = 2.0  # within which SIGTERM and Ctrl-C end everything
@@ -365,7 +365,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--searchers", default=",".join(base.names()))
+    parser.add_argument("--searchers", default=",".join(catalogue.names()))
     parser.add_argument("--out", type=Path, help="folder for faults.json")
     parser.add_argument("more", nargs="*", help="for harness run, after --")
     asked = parser.parse_args()

@@ -13,11 +13,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from benchmarks.base import UserError, interrupt, on_stop
+from harness.arguments import (
+    AblateOptions,
+    BenchmarkOption,
+    DataOption,
+    MarginOption,
+    RunOptions,
+    SearchDatasetOption,
+    TableOption,
+    taking,
+)
 from harness.output import CONTINUES, STOPPED, open_streams, tell
 from harness.quantities import LARGEST_COUNT
 
@@ -30,20 +40,6 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Convert and describe benchmark tables.")
 app.add_typer(data_app, name="data")
-
-TableOption = Annotated[
-    Path | None, typer.Option("--table", help="Benchmark table: our .npz, or the CSV (.csv, .csv.gz).")
-]
-DataOption = Annotated[
-    Path | None,
-    typer.Option("--data", help="Folder with images, split files, table. Default: $HARNESS_DATA, ~/.cache/harness."),
-]
-
-
-class Precision(StrEnum):
-    auto = "auto"
-    fp32 = "fp32"
-    bf16 = "bf16"
 
 
 class Format(StrEnum):
@@ -58,82 +54,8 @@ class Listing(StrEnum):
     presets = "presets"
 
 
-SeedsOption = Annotated[str, typer.Option(help="A count (5 is 0 to 4) or a list (3,7,11).")]
-BenchmarkOption = Annotated[
-    str, typer.Option(help="One of `harness list benchmarks`; auto takes what this machine has the files of.")
-]
-SearchDatasetOption = Annotated[
-    str | None, typer.Option(help="The data set to search on. Default: the benchmark's first.")
-]
-PresetOption = Annotated[str, typer.Option(help="One of `harness list presets`: smoke, small, paper.")]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
-]
-FreshOption = Annotated[bool, typer.Option("--fresh", help="Move old runs aside and start anew.")]
-WorkersOption = Annotated[
-    int | None,
-    typer.Option(min=1, max=LARGEST_COUNT, help="Runs at a time. Default: the cores, 1 on a GPU, all on a cluster."),
-]
-ThreadsOption = Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="torch threads a run, on a CPU.")]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")]
-MarginOption = Annotated[
-    float | None, typer.Option(help="Accuracy points (0 to 100, exclusive) within which two are held equal; tested.")
-]
-PrecisionOption = Annotated[Precision, typer.Option(help="auto is fp32 on a CPU, bf16 on CUDA.")]
-
-
-ShardOption = Annotated[
-    str | None, typer.Option(metavar="I/N", help="Make only the I-th of N parts of the campaign, e.g. in a job array.")
-]
-
-
-class Executor(StrEnum):
-    local = "local"
-    ray = "ray"
-    slurm = "slurm"
-
-
-CLUSTER = "On a cluster"
-ExecutorOption = Annotated[Executor, typer.Option(help="Where runs are made.", rich_help_panel=CLUSTER)]
-CpusOption = Annotated[
-    float | None,
-    typer.Option(min=0.01, max=LARGEST_COUNT, help="CPUs of a run; default --threads.", rich_help_panel=CLUSTER),
-]
-GpusOption = Annotated[
-    float | None,
-    typer.Option(
-        min=0,
-        max=LARGEST_COUNT,
-        help="GPUs of a run, on Ray also a part of one; 1 with --device cuda, else 0.",
-        rich_help_panel=CLUSTER,
-    ),
-]
-AddressOption = Annotated[
-    str | None, typer.Option(help="A Ray cluster to join; default: one is started here.", rich_help_panel=CLUSTER)
-]
-PartitionOption = Annotated[str | None, typer.Option("--slurm-partition", rich_help_panel=CLUSTER)]
-TimeOption = Annotated[
-    int | None,
-    typer.Option(
-        "--slurm-time",
-        min=1,
-        max=LARGEST_COUNT,
-        help="Minutes of a task (240), which then queues itself again.",
-        rich_help_panel=CLUSTER,
-    ),
-]
-SlurmOption = Annotated[
-    list[str] | None,
-    typer.Option("--slurm", metavar="KEY[=VALUE]", help="Any option of sbatch: account=nas.", rich_help_panel=CLUSTER),
-]
-WaitOption = Annotated[
-    bool,
-    typer.Option("--wait/--no-wait", help="Slurm: stay until the array is over, or return.", rich_help_panel=CLUSTER),
-]
-
-
-def _tell_version(asked: bool) -> None:
-    if asked:
+def _tell_version(wanted: bool) -> None:
+    if wanted:
         from harness.provenance import version
 
         tell(version(), "stdout")
@@ -141,7 +63,7 @@ def _tell_version(asked: bool) -> None:
 
 
 @app.callback()
-def options(
+def program(
     version: Annotated[
         bool,
         typer.Option("--version", callback=_tell_version, is_eager=True, help="Version, git revision, source digest."),
@@ -150,81 +72,30 @@ def options(
 
 
 @app.command()
-def run(
-    searchers: Annotated[
-        str,
-        typer.Option(help=r"Specs, e.g. gicso,darts; settings in quotes: 'gicso\[phi={0,0.1}]'."),
-    ],
-    seeds: SeedsOption,
-    benchmark: BenchmarkOption = "auto",
-    search_dataset: SearchDatasetOption = None,
-    table: TableOption = None,
-    data: DataOption = None,
-    preset: PresetOption = "small",
-    set_: SetOption = None,
-    out: Annotated[Path | None, typer.Option(help="Campaign folder. Default: results/<benchmark>-<preset>.")] = None,
-    fresh: FreshOption = False,
-    workers: WorkersOption = None,
-    threads: ThreadsOption = 1,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = Precision.auto,
-    shard: ShardOption = None,
-    executor: ExecutorOption = Executor.local,
-    cpus: CpusOption = None,
-    gpus: GpusOption = None,
-    address: AddressOption = None,
-    slurm_partition: PartitionOption = None,
-    slurm_time: TimeOption = None,
-    slurm: SlurmOption = None,
-    wait: WaitOption = True,
-) -> None:
+@taking(RunOptions)
+def run(options: RunOptions) -> None:
     """Search with every searcher at every seed, score the cells from the table, and report.
 
     The same command again continues where it stopped; more seeds or searchers extend the campaign.
     """
-    _make(locals())
+    _make(options)
 
 
 @app.command()
-def ablate(
-    searcher: Annotated[str, typer.Argument(metavar="SEARCHER", help=r"A spec: gicso, 'gicso\[population=12]'.")],
-    seeds: SeedsOption,
-    benchmark: BenchmarkOption = "auto",
-    search_dataset: SearchDatasetOption = None,
-    table: TableOption = None,
-    data: DataOption = None,
-    preset: PresetOption = "small",
-    set_: SetOption = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Campaign folder. Default: results/<benchmark>-<preset>-ablate-<searcher>.")
-    ] = None,
-    fresh: FreshOption = False,
-    workers: WorkersOption = None,
-    threads: ThreadsOption = 1,
-    device: DeviceOption = "auto",
-    precision: PrecisionOption = Precision.auto,
-    shard: ShardOption = None,
-    executor: ExecutorOption = Executor.local,
-    cpus: CpusOption = None,
-    gpus: GpusOption = None,
-    address: AddressOption = None,
-    slurm_partition: PartitionOption = None,
-    slurm_time: TimeOption = None,
-    slurm: SlurmOption = None,
-    wait: WaitOption = True,
-) -> None:
+@taking(AblateOptions)
+def ablate(options: AblateOptions) -> None:
     """Run a searcher without each of its parts, paired by seed with the whole, and report the differences.
 
     Which parts those are the searcher declares; `harness list searchers` shows them.
     """
-    _make(locals())
+    _make(options)
 
 
-def _make(asked: dict[str, Any]) -> None:
-    """The two commands that make campaigns, with all their options by name."""
+def _make(options: RunOptions | AblateOptions) -> None:
+    """The two commands that make campaigns."""
     from harness.conduct import make
 
-    code = make(asked)
+    code = make(options)
     if code == STOPPED:  # all is saved, and taking torch down in good order takes a second
         sys.stdout.flush()
         sys.stderr.flush()

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.base import interrupt, on_stop
 from harness import executors, store
+from harness.arguments import AblateOptions, RunOptions
 from harness.campaign import Order, left_to_do, plans, prepare, shard
 from harness.executors.base import Execution
 from harness.options import belongs, execution_of, origin, setting_of
@@ -20,43 +21,43 @@ from harness.specs import parse_ablations, parse_seeds, parse_specs
 from searchers import plugins
 
 
-def make(asked: Mapping[str, Any]) -> int:
-    """`harness run` or (with `searcher`) `harness ablate`, its options by their names; the exit code.
+def make(options: RunOptions | AblateOptions) -> int:
+    """`harness run` or `harness ablate`; the exit code.
 
     UserError before anything is written where an option is wrong.
     """
-    seeds, overrides = parse_seeds(asked["seeds"]), asked["set_"] or []
-    belongs(asked)
+    seeds, overrides = parse_seeds(options.seeds), options.overrides or []
+    belongs(options)
     tell("loading libraries, table and images")
     ablations = None
     try:
         with ExitStack() as held:
             with Waiting("still loading"):
-                if "searcher" in asked:
-                    specs, rows = parse_ablations(asked["searcher"], overrides)
+                if isinstance(options, AblateOptions):
+                    specs, rows = parse_ablations(options.searcher, overrides)
                     ablations = {"of": specs[0].label, "rows": rows}
                 else:
-                    specs = parse_specs(asked["searchers"], overrides)
+                    specs = parse_specs(options.searchers, overrides)
                 for name, text in plugins.overruled().items():
                     if name in {spec.name for spec in specs}:
                         tell(text)
-                setting, how = setting_of(asked, specs)
-                execution = execution_of(asked, setting.device)
+                setting, how = setting_of(options, specs)
+                execution = execution_of(options, setting.device)
                 planned = plans(setting, specs, seeds)
-                folder = asked["out"]
+                folder = options.out
                 if folder is None:
                     suffix = "" if ablations is None else f"-ablate-{specs[0].label}"
-                    folder = Path(f"results/{setting.benchmark.name}-{asked['preset']}{suffix}")
+                    folder = Path(f"results/{setting.benchmark.name}-{options.preset}{suffix}")
                 if execution.shard is not None:
                     planned = shard(planned, *execution.shard)
                 about = origin(how, setting)
                 on_stop(interrupt)  # till now there was nothing to save
-                order = Order(tell, asked["fresh"], ablations)
+                order = Order(tell, options.fresh, ablations)
                 campaign = prepare(folder, setting, specs, seeds, about, order, held)
                 left = left_to_do(folder, planned, tell)
             return _made(folder, campaign, planned, left, execution)
     except KeyboardInterrupt:
-        if asked["executor"] != "slurm":  # there the array goes on, and the same command would queue another
+        if options.executor != "slurm":  # there the array goes on, and the same command would queue another
             tell(CONTINUES)
         return STOPPED
 

@@ -6,7 +6,7 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from benchmarks import registry
 from benchmarks.base import Benchmark, UserError, suggestion
 from benchmarks.processor import cpu_has_bf16, cpu_name
 from harness import provenance, quantities
+from harness.arguments import CampaignOptions
 from harness.executors import ray
 from harness.executors.base import Execution
 from harness.output import tell
@@ -25,15 +26,15 @@ AUTO = "auto"  # the benchmark that this machine has what it needs for
 
 
 def open_benchmark(
-    asked: str, table: Path | None, data: Path | None, dataset: str | None, images: bool
+    name: str, table: Path | None, data: Path | None, dataset: str | None, images: bool
 ) -> tuple[Benchmark, Path | None, list[Path], str]:
     """The benchmark, its table's file (None: embedded), the folders to look in, and how it was chosen.
 
     `dataset`: what is to be searched on, if anything was said; `images`: whether a searcher needs them.
     """
     places = places_for(data)
-    name, how = asked, "as asked"
-    if asked == AUTO:
+    how, auto = "as asked", name == AUTO
+    if auto:
         name, reason = registry.choose(table, places, dataset, images)
         how = f"chosen by auto: {reason}"
     entry = registry.find(name)
@@ -43,14 +44,14 @@ def open_benchmark(
     try:
         return entry.open(path, places), path, places, how
     except UserError as error:
-        if asked == AUTO and path is None:
+        if auto and path is None:
             raise UserError(f"{error}\n{name} was {how}") from None
         raise
 
 
-def search_dataset(bench: Benchmark, asked: str | None) -> str:
+def search_dataset(bench: Benchmark, name: str | None) -> str:
     """The data set to search on, by default the benchmark's first; UserError where it has no such one."""
-    dataset = asked or bench.datasets[0]
+    dataset = name or bench.datasets[0]
     if dataset not in bench.datasets:
         raise UserError(f"--search-dataset {dataset!r}{suggestion(dataset, list(bench.datasets))}")
     return dataset
@@ -65,23 +66,23 @@ def require_low_fidelity(bench: Benchmark, dataset: str) -> None:
         )
 
 
-def setting_of(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting, str]:
+def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting, str]:
     one_shot = train_supernets(specs)
-    where = asked["table"], asked["data"]
-    bench, path, places, how = open_benchmark(asked["benchmark"], *where, asked["search_dataset"], one_shot)
-    preset = resolve_preset(bench, asked["preset"])
-    dataset = search_dataset(bench, asked["search_dataset"])
-    named = asked["device"]
-    local = asked["executor"] == "local"
-    elsewhere = asked["executor"] == "slurm" or asked["address"] is not None  # what this machine has says nothing
-    if named == "auto" and (elsewhere or asked["gpus"] is not None):
-        named = "cuda" if asked["gpus"] else "cpu"
-        if one_shot and asked["gpus"] is None:
+    where = options.table, options.data
+    bench, path, places, how = open_benchmark(options.benchmark, *where, options.search_dataset, one_shot)
+    preset = resolve_preset(bench, options.preset)
+    dataset = search_dataset(bench, options.search_dataset)
+    named = options.device
+    local = options.executor == "local"
+    elsewhere = options.executor == "slurm" or options.address is not None  # what this machine has says nothing
+    if named == "auto" and (elsewhere or options.gpus is not None):
+        named = "cuda" if options.gpus else "cpu"
+        if one_shot and options.gpus is None:
             tell("searches will train on CPUs there; --gpus 1 gives each a GPU")
-    if named.startswith("cuda") and asked["gpus"] == 0:
+    if named.startswith("cuda") and options.gpus == 0:
         raise UserError(f"--gpus 0 with --device {named}: a run that is given no GPU cannot use one")
     chosen = device(named, local) if one_shot or named != "auto" else "cpu"
-    precision = str(asked["precision"])
+    precision = str(options.precision)
     if precision == "auto":
         precision = "bf16" if chosen.startswith("cuda") else "fp32"
     bench.require_scores()  # says so now if the table lacks what they need
@@ -89,7 +90,7 @@ def setting_of(asked: Mapping[str, Any], specs: Sequence[Spec]) -> tuple[Setting
         require_low_fidelity(bench, dataset)
     if precision == "bf16" and chosen == "cpu" and one_shot and not elsewhere and cpu_has_bf16() is False:
         tell(f"{cpu_name()} has no bf16 instructions: searches take several times as long as with --precision fp32")
-    return Setting(bench, path, tuple(places), dataset, preset, precision, chosen, asked["threads"]), how
+    return Setting(bench, path, tuple(places), dataset, preset, precision, chosen, options.threads), how
 
 
 def device(name: str, local: bool = True) -> str:
@@ -115,47 +116,47 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def belongs(asked: Mapping[str, Any]) -> None:
+def belongs(options: CampaignOptions) -> None:
     """UserError for an option of another executor than the one asked for."""
-    executor = str(asked["executor"])
+    executor = str(options.executor)
     for option, only in (("address", "ray"), *((name, "slurm") for name in ("slurm_partition", "slurm_time", "slurm"))):
-        if asked[option] and executor != only:
+        if getattr(options, option) and executor != only:
             raise UserError(f"--{option.replace('_', '-')} belongs to --executor {only}")
-    if not asked["wait"] and executor != "slurm":
+    if not options.wait and executor != "slurm":
         raise UserError("--no-wait belongs to --executor slurm")
     if executor == "local":
         for option in ("cpus", "gpus"):
-            if asked[option] is not None:
+            if getattr(options, option) is not None:
                 raise UserError(f"--{option} belongs to --executor ray or slurm; here use --threads and --workers")
 
 
-def execution_of(asked: Mapping[str, Any], on: str) -> Execution:
-    executor, workers, on_gpu = str(asked["executor"]), asked["workers"], on.startswith("cuda")
-    if asked["address"] is not None:
-        ray.reach(asked["address"])
+def execution_of(options: CampaignOptions, on: str) -> Execution:
+    executor, workers, on_gpu = str(options.executor), options.workers, on.startswith("cuda")
+    if options.address is not None:
+        ray.reach(options.address)
     if executor == "local" and workers is None:
         workers = 1 if on_gpu else cores()
-    gpus = asked["gpus"] if asked["gpus"] is not None else float(on_gpu)
+    gpus = options.gpus if options.gpus is not None else float(on_gpu)
     if executor == "slurm" and gpus != int(gpus):
         raise UserError(f"--gpus {gpus:g}: Slurm gives whole GPUs; parts of one are for --executor ray")
     if (gpus > 1 and gpus != int(gpus)) or 0 < gpus < 1e-4:
         raise UserError(f"--gpus {gpus:g}: a part of one GPU (0.0001 or more), or a whole number of them")
-    cpus = asked["cpus"] or asked["threads"]
+    cpus = options.cpus or options.threads
     if executor == "slurm" and cpus != int(cpus):
         raise UserError(f"--cpus {cpus:g}: Slurm gives whole CPUs; parts of one are for --executor ray")
-    if asked["fresh"] and asked["shard"]:
+    if options.fresh and options.shard:
         raise UserError("--fresh with --shard: each part would move the others' runs aside; use --fresh once, before")
     return Execution(
         executor=executor,
         workers=workers,
-        shard=_part(asked["shard"]),
+        shard=_part(options.shard),
         cpus=cpus,
         gpus=gpus,
-        address=asked["address"],
-        slurm_partition=asked["slurm_partition"],
-        slurm_time=asked["slurm_time"] or 240,
-        slurm=dict(_pair(text) for text in asked["slurm"] or []),
-        wait=asked["wait"],
+        address=options.address,
+        slurm_partition=options.slurm_partition,
+        slurm_time=options.slurm_time or 240,
+        slurm=dict(_pair(text) for text in options.slurm or []),
+        wait=options.wait,
     )
 
 

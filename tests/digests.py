@@ -67,15 +67,17 @@ def record_digests(folder: Path) -> dict[str, dict[str, str]]:
             "trajectory": points,
             "one_shot": [one_shot.get(name) for name in ("spearman", "spearman_good", "accuracies", "losses")],
         }
-        trace = [without_names(json.loads(line)) for line in (path.parent / "trace.jsonl").read_text().splitlines()]
+        trace = path.parent / "trace.jsonl"  # imported cells have none
+        lines = [without_names(json.loads(line)) for line in trace.read_text().splitlines()] if trace.exists() else []
         spec = RENAMED.get(record["spec"], record["spec"])
-        digests[f"{spec} {record['seed']}"] = {k: digest(v) for k, v in fields.items()} | {"trace": digest(trace)}
+        digests[f"{spec} {record['seed']}"] = {k: digest(v) for k, v in fields.items()} | {"trace": digest(lines)}
     return digests
 
 
 def without_names(line: dict) -> list:
-    """A trace's numbers: metrics and answers, whatever they are called, without the clock."""
-    return sorted(map(json.dumps, (value for name, value in line.items() if name != "search_seconds")))
+    """A trace's numbers: metrics and answers, whatever they are called, without the clock and the cells' strings."""
+    left_out = ("search_seconds", "cell", "cell_without_none")
+    return sorted(map(json.dumps, (value for name, value in line.items() if name not in left_out)))
 
 
 def csv_digests(folder: Path) -> dict[str, str]:

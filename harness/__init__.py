@@ -53,7 +53,7 @@ def load(folder: str | PathLike[str]) -> pd.DataFrame:
     import pandas as pd
 
     from harness import store
-    from harness.report.notes import at_chance
+    from harness.results import at_chance
 
     about = ("searcher", "label", "spec", "kind", "seed", "status", "cell", "index", "collapsed", "disconnected",
              "at_chance", "search_dataset", "search_seconds", "simulated_seconds", "evaluations", "train_images",

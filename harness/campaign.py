@@ -12,7 +12,8 @@ from typing import Any
 from benchmarks.base import UserError
 from harness import scoring, store
 from harness.options import Setting
-from harness.report.notes import power, trains
+from harness.report.notes import power
+from harness.results import trains
 from harness.runner import Plan, other_code
 from harness.specs import Spec, digest, train_supernets
 from searchers import catalogue

@@ -132,7 +132,7 @@ def table(
 ) -> None:
     """Print a campaign's table."""
     from harness.report import frames, markup
-    from harness.report.page import load
+    from harness.results import load
 
     campaign, records = load([folder])
     if format is Format.csv:

@@ -11,17 +11,8 @@ from typing import Any
 from benchmarks.base import UserError
 from harness import quantities, store
 from harness.report import frames, inference, numbers
-from harness.report.notes import (
-    EQUIVALENCE,
-    Campaign,
-    Record,
-    hardware,
-    revisions,
-    runs_of,
-    score_columns,
-    scored_by,
-    searchers_of,
-)
+from harness.report.notes import EQUIVALENCE, hardware, revisions
+from harness.results import Campaign, Record, runs_of, score_columns, scored_by, searchers_of
 
 SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads", "versions")
 

@@ -79,11 +79,12 @@ def _made(
             executors.execute(jobs, execution, progress.report)
     if any(folder.glob("runs/*/*/record.json")):
         on_stop(_end)
-        from harness.report import page  # and matplotlib
+        from harness import results  # and matplotlib
+        from harness.report import page
 
         with Waiting("drawing the report"):
             with store.campaign_lock(folder):
-                whole, records = page.load([folder])  # other commands may have extended the campaign
+                whole, records = results.load([folder])  # other commands may have extended the campaign
                 page.write_files(records, whole, folder / "report")
             page.show(records, whole, folder / "report")
     if progress.failed:

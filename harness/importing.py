@@ -18,8 +18,8 @@ from harness.campaign import campaign_of
 from harness.cells import identified
 from harness.options import Setting
 from harness.output import tell
-from harness.report.notes import scored_by
 from harness.report.page import write_report
+from harness.results import scored_by
 from harness.specs import digest
 from searchers import catalogue
 

@@ -12,7 +12,7 @@ from pydantic.fields import FieldInfo
 from benchmarks import registry
 from benchmarks.base import Benchmark, Cell, Entry, SearchSpace, UserError, suggestion
 from harness import options
-from harness.report.notes import scored_by
+from harness.results import scored_by
 from harness.specs import show_settings, show_value
 from searchers import catalogue, plugins
 

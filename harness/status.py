@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.base import UserError
 from harness import store
-from harness.report.notes import planned_seeds, scored_by, searchers_of
+from harness.results import planned_seeds, scored_by, searchers_of
 
 
 def status(folder: Path) -> str:

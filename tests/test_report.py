@@ -17,7 +17,7 @@ from scipy import stats
 from test_tables import failed, make_campaign, make_record, two_searchers
 
 from benchmarks.base import UserError
-from harness import store
+from harness import results, store
 from harness.compare import compare
 from harness.report import frames, inference, markup, page, plot_style, plots_scores, plots_search
 
@@ -278,7 +278,7 @@ def test_joined_runs_of_one_seed_made_in_two_ways_are_not_one_run(tmp_path):
     """Equal labels and seeds, other keys (say, another precision): the second folder's are left out, and named."""
     one, two = ([make_record("a", s, v + s, key=f"{v}-{s}") for s in (0, 1)] for v in (93.0, 50.0))
     campaigns = [make_campaign({"a": "one-shot"}, [0, 1]) for _ in range(2)]
-    joined, records = page.join(campaigns, [one, two], ["one", "two"])
+    joined, records = results.join(campaigns, [one, two], ["one", "two"])
     assert [r["scores"][1]["value"] for r in records] == [93.0, 94.0]
     left_out = "2 run(s) left out: another folder has the same seeds, made in another way (a seed 0, a seed 1)."
     assert joined["warnings"] == [left_out]
@@ -288,7 +288,7 @@ def test_a_finished_run_counts_before_a_failed_one_that_was_made_in_another_way(
     campaigns = [make_campaign({"a": "one-shot"}, [0]) for _ in range(2)]
     runs = [[failed("a", 0, "boom", key="x")], [make_record("a", 0, 93.0, key="y")]]
     for order in (runs, runs[::-1]):
-        joined, records = page.join(campaigns, order, ["one", "two"])
+        joined, records = results.join(campaigns, order, ["one", "two"])
         assert [r["status"] for r in records] == ["done"]
         assert joined["warnings"] == [
             "1 run(s) left out: another folder has the same seeds, made in another way (a seed 0)."
@@ -302,7 +302,7 @@ def test_a_joint_table_has_the_supernets_setting():
                  make_campaign({"a": "one-shot"}, [0], precision="bf16", threads=2)]  # fmt: skip
     runs = [[make_record("mine", 0, 93.0, "imported")], [make_record("random", 0, 91.0, "multi-trial")]]
     runs.append([make_record("a", 0, 92.0)])
-    joined, records = page.join(campaigns, runs, ["one", "two", "three"])
+    joined, records = results.join(campaigns, runs, ["one", "two", "three"])
     assert (joined["preset"]["name"], joined["precision"], joined["threads"]) == ("small", "bf16", 2)
     assert (joined["warnings"], len(records)) == ([], 3)
 
@@ -332,7 +332,7 @@ def test_a_name_that_is_imported_in_one_folder_and_run_in_another_is_refused():
     campaigns = [make_campaign({"gicso": "one-shot"}, [0]) for _ in range(2)]
     imported = make_record("gicso", 0, 93.0, "imported")
     with pytest.raises(UserError, match="'gicso' is one-shot in one folder and imported in another"):
-        page.join(campaigns, [[imported], [make_record("gicso", 1, 92.0)]], ["one", "two"])
+        results.join(campaigns, [[imported], [make_record("gicso", 1, 92.0)]], ["one", "two"])
 
 
 def test_joined_campaigns_keep_each_one_s_seeds_and_the_ablations():
@@ -341,12 +341,12 @@ def test_joined_campaigns_keep_each_one_s_seeds_and_the_ablations():
     first["searchers"][1]["seeds"] = [0]
     second = make_campaign({"a": "one-shot", "a-1": "one-shot"}, [0, 1, 2, 3])
     second["ablations"] = {"of": "a", "rows": {"a-1": "no x"}}
-    joined, _ = page.join([first, second], [[], []], ["one", "two"])
+    joined, _ = results.join([first, second], [[], []], ["one", "two"])
     assert {s["label"]: s["seeds"] for s in joined["searchers"]} == {"a": [0, 1, 2, 3], "b": [0], "a-1": [0, 1, 2, 3]}
     assert joined["ablations"] == second["ablations"]
     third = second | {"ablations": {"of": "b", "rows": {"a-1": "no x"}}}
     with pytest.raises(UserError, match="ablations of different searchers"):
-        page.join([second, third], [[], []], ["one", "two"])
+        results.join([second, third], [[], []], ["one", "two"])
 
 
 @pytest.mark.parametrize(
@@ -541,7 +541,7 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
     monkeypatch.setattr(sys, "stdout", shown)
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("COLUMNS", str(columns))
-    campaign, records = page.load([folder])
+    campaign, records = results.load([folder])
     page.show(records, campaign, folder / "report")
     text = re.sub(r"\x1b\[\d*m", "", shown.getvalue())  # bold
     lines = [line.rstrip() for line in text.splitlines()]
@@ -556,7 +556,7 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
 
 
 def test_elsewhere_the_notes_stand_before_the_whole_table(capsys):
-    campaign, records = page.load([REFERENCE / "digits201-small"])
+    campaign, records = results.load([REFERENCE / "digits201-small"])
     page.show(records, campaign, REFERENCE / "digits201-small/report")
     out, err = capsys.readouterr()
     lines = out.rstrip().splitlines()

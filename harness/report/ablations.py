@@ -15,8 +15,8 @@ from benchmarks.base import SearchSpace
 from harness.cells import named
 from harness.report import inference, numbers
 from harness.report.frames import group_scores_by_seed
-from harness.report.notes import Campaign, Record, ablated, done, score_columns
 from harness.report.power import pairs_needed
+from harness.results import Campaign, Record, ablated, done, score_columns
 
 # fmt: off
 COLUMNS = [

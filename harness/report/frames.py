@@ -17,9 +17,8 @@ import pandas as pd
 from benchmarks import registry
 from harness.cells import named
 from harness.report import inference
-from harness.report.notes import (
-    UNPAIRED,
-    Asked,
+from harness.report.notes import UNPAIRED, Asked
+from harness.results import (
     Campaign,
     Record,
     at_chance,

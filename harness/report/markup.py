@@ -17,22 +17,18 @@ from harness.report import power
 from harness.report.ablations import ablation_table
 from harness.report.frames import COSTS, comparisons, results_table
 from harness.report.inference import ALPHA
-from harness.report.notes import (
-    UNPAIRED,
-    Asked,
+from harness.report.notes import UNPAIRED, Asked, Note, footnotes, warnings
+from harness.report.numbers import EMPTY, _mean, _number, _spread, p_number, quantity, signed
+from harness.results import (
     Campaign,
-    Note,
     Record,
     at_chance,
-    footnotes,
     is_partial,
     planned_seeds,
     score_columns,
     searchers_of,
     space_held,
-    warnings,
 )
-from harness.report.numbers import EMPTY, _mean, _number, _spread, p_number, quantity, signed
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable

@@ -5,24 +5,34 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import registry
 from benchmarks.processor import kernels_in_words, processor_in_words
 from harness import quantities
 from harness.report.inference import ALPHA
 from harness.report.power import power_note
+from harness.results import (
+    Campaign,
+    Record,
+    ablated,
+    at_chance,
+    compared,
+    done,
+    is_partial,
+    planned_seeds,
+    runs_of,
+    score_columns,
+    scored_by,
+    searchers_of,
+    space_held,
+    trains,
+)
 
-SPLITS = ("valid", "test")
 EQUIVALENCE = f"two one-sided tests, p ≤ {ALPHA} after Holm in a family of their own"
 UNSAID = "that of the last step"  # true of every searcher, and all that an older campaign lets us say
 FLAT = 0.999  # mean entropy of α's rows, 1 is uniform
-
-Record = dict[str, Any]
-Campaign = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -59,96 +69,6 @@ class Note(str):
     def escaped(self, escape: Callable[[str], str]) -> str:
         """The sentence with each word passed through `escape`."""
         return self.ours.format(*map(escape, self.words))
-
-
-def done(records: Iterable[Record]) -> list[Record]:
-    """The records of runs that ended with a cell."""
-    return [r for r in records if r["status"] == "done"]
-
-
-def at_chance(record: Record) -> bool:
-    """Whether a finished run's supernet knew no more than a guess; of an older record: whether its losses are NaN."""
-    losses = (record.get("one_shot") or {}).get("losses", [])
-    return record["status"] == "done" and (bool(record.get("at_chance")) or not all(map(math.isfinite, losses)))
-
-
-def runs_of(records: Iterable[Record], label: str) -> list[Record]:
-    """`done` of one searcher."""
-    return [r for r in done(records) if r["label"] == label]
-
-
-def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
-    """The campaign's searchers in their order, then any that only the records know (imported cells).
-
-    Ablations have a key "ablation", what is taken away.
-    """
-    names = ablated(campaign)
-    known = {s["label"]: s | ({"ablation": names[s["label"]]} if s["label"] in names else {})
-             for s in campaign["searchers"]}  # fmt: skip
-    for r in records:
-        if r["label"] not in known:
-            seeds = [o["seed"] for o in records if o["label"] == r["label"]]
-            known[r["label"]] = {k: r[k] for k in ("label", "searcher", "spec", "kind", "config")} | {"seeds": seeds}
-    return list(known.values())
-
-
-def scored_by(about: Mapping[str, Any], digits: int = 12) -> str:
-    """Where the accuracies come from: the benchmark, its table, the first digits of the table's sha256.
-
-    `about`: a campaign, or its keys benchmark, table_source and table_sha256; with its key space, a table of some cells
-    is said to be one.
-    """
-    held = f", {space_held(about)}" if "space" in about and is_partial(about) else ""
-    return f"Scored by {about['benchmark']}: {about['table_source']}{held}, sha256 {about['table_sha256'][:digits]}"
-
-
-def space_held(campaign: Mapping[str, Any]) -> str:
-    """The cells that optimum, mean, regret and shares refer to: "all cells", or "1,000 of 15,625 cells" where the table
-    holds only these; where its columns differ, from the fewest to the most.
-    """
-    size = registry.find(campaign["benchmark"]).space.size
-    counts = sorted({cells_held(c, campaign) for splits in campaign["space"].values() for c in splits.values()})
-    if not counts or size is None or counts[0] == size:
-        return "all cells"
-    held = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    return f"{held} of {size:,} cells"
-
-
-def cells_held(summary: Mapping[str, Any], campaign: Mapping[str, Any]) -> int:
-    """How many cells a column of the table holds; older campaigns do not say, and all of theirs did."""
-    return summary.get("cells") or registry.find(campaign["benchmark"]).space.size or 0
-
-
-def is_partial(campaign: Mapping[str, Any]) -> bool:
-    """Whether the table lacks cells."""
-    return space_held(campaign) != "all cells"
-
-
-def trains(campaign: Campaign) -> bool:
-    """Whether a campaign has searchers that train supernets."""
-    return any(row["kind"] == "one-shot" for row in campaign["searchers"])
-
-
-def planned_seeds(searcher: dict, campaign: Campaign) -> list[int]:
-    """The seeds a searcher was to run; joined campaigns keep them for each searcher."""
-    return searcher["seeds"] if "seeds" in searcher else campaign["seeds"]
-
-
-def score_columns(records: Sequence[Record], campaign: Campaign) -> list[tuple[str, str]]:
-    """All (dataset, split) there are scores of, the benchmark's order first, validation before test."""
-    found = [(d, s) for d, splits in campaign["space"].items() for s in SPLITS if s in splits]
-    extra = {(s["dataset"], s["split"]) for r in records for s in r["scores"]} - set(found)
-    return found + sorted(extra, key=lambda c: (c[0], SPLITS.index(c[1])))
-
-
-def ablated(campaign: Campaign) -> dict[str, str]:
-    """Label -> what is taken away, of the rows that are ablations; they are tested against their default alone."""
-    return dict((campaign.get("ablations") or {"rows": {}})["rows"])
-
-
-def compared(records: Sequence[Record], campaign: Campaign) -> list[dict]:
-    """The searchers that are tested against the first of them: all but ablations."""
-    return [s for s in searchers_of(records, campaign) if "ablation" not in s]
 
 
 def power(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> str:

@@ -12,18 +12,16 @@ import pandas as pd
 from markupsafe import Markup
 
 from benchmarks import registry
-from benchmarks.base import Cell, SearchSpace, UserError
-from harness import store
+from benchmarks.base import Cell, SearchSpace
 from harness.cells import named
 from harness.output import tell
 from harness.report import inference, markup, notes, numbers, plot_style, plots_scores, plots_search
 from harness.report.ablations import sentences
 from harness.report.frames import diagnostics, ranks_table, runs_table, to_csv, with_specs
-from harness.report.notes import UNPAIRED, Asked, Campaign, Record, compared, planned_seeds, trains
+from harness.report.notes import UNPAIRED, Asked
 from harness.report.numbers import p_number, p_text
+from harness.results import Campaign, Record, compared, is_partial, load, scored_by, searchers_of, space_held
 
-MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
-SHOULD_AGREE = ("precision", "threads", "versions")
 SOMETIMES = ("ranks.csv", "ablations.csv", "published.bib")  # files that not every report has; as plots
 PLOTS = {
     "accuracy": plots_scores.accuracy,
@@ -78,25 +76,6 @@ def show(records: Sequence[Record], campaign: Campaign, out: Path) -> None:
     tell(f"report: {out / 'report.html'}")
 
 
-def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
-    """One or several campaigns' folders as one campaign; records left out are named in its warnings and on stderr.
-
-    UserError where there are no runs, or where the campaigns cannot stand in one table.
-    """
-    campaigns = [store.load_campaign(f) for f in folders]
-    loaded = [store.load_records(f) for f in folders]
-    left_out = [text for _, texts in loaded for text in texts.values()]
-    for text in left_out:
-        tell(f"warning: {text}")
-    campaign, records = join(campaigns, [runs for runs, _ in loaded], [str(f) for f in folders])
-    if not records:
-        raise UserError(
-            f"no runs in {', '.join(map(str, folders))} yet: nothing to report.\n"
-            f"Start or resume the campaign: {campaign['command']}"
-        )
-    return campaign | {"warnings": [*campaign.get("warnings", []), *left_out]}, records
-
-
 def write_files(
     records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False, asked: Asked = UNPAIRED
 ) -> list[Path]:
@@ -143,80 +122,6 @@ def write_files(
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
 
 
-def join(
-    campaigns: Sequence[Campaign], records: Sequence[Sequence[Record]], names: Sequence[str]
-) -> tuple[Campaign, list[Record]]:
-    """Several campaigns as one, in the order given; the first one's first searcher is the reference.
-
-    A run that is in several folders counts once, a finished one before a failed one; of runs of one searcher and seed
-    that were made in different ways and ended alike the first folder's counts.
-    """
-    # Imported cells alone have no preset, and what trains no supernet neither precision nor threads.
-    ran = next((c for c in campaigns if c["searchers"]), campaigns[0])
-    trained = next((c for c in campaigns if trains(c)), ran)
-    setting = {key: trained.get(key) for key in ("precision", "threads")}
-    campaigns = [c if trains(c) else c | setting | ({} if c["searchers"] else {"preset": ran["preset"]})
-                 for c in campaigns]  # fmt: skip
-    first = campaigns[0]
-    for campaign, name in zip(campaigns[1:], names[1:], strict=True):
-        for key in MUST_AGREE:
-            if campaign[key] != first[key]:
-                raise UserError(
-                    f"{names[0]} and {name} differ in {key} ({_short(first[key])}, {_short(campaign[key])}): "
-                    "their numbers do not belong in one table.\nReport them one by one."
-                )
-    if len(campaigns) == 1:
-        return first, list(records[0])
-    ablations = [c["ablations"] for c in campaigns if c.get("ablations")]
-    if len({a["of"] for a in ablations}) > 1:
-        raise UserError("ablations of different searchers: report them one by one")
-    kinds: dict[str, str] = {}
-    for row in [s for c in campaigns for s in c["searchers"]] + [r for rs in records for r in rs]:
-        if kinds.setdefault(row["label"], row["kind"]) != row["kind"]:
-            raise UserError(f"{row['spec']!r} is {kinds[row['label']]} in one folder and {row['kind']} in another: "
-                            "give imported cells a name of their own")  # fmt: skip
-    kept: dict[tuple[str, int], Record] = {}
-    other: list[str] = []
-    for record in (r for rs in records for r in rs):
-        run = (record["label"], record["seed"])
-        before = kept.get(run, record)
-        if before is record or (before["status"] != "done" and record["status"] == "done"):
-            kept[run] = record
-        if before["key"] != record["key"]:
-            other.append(f"{record['spec']} seed {record['seed']}")
-    searchers: dict[str, dict[str, Any]] = {}
-    for campaign in campaigns:
-        for s in campaign["searchers"]:
-            seeds = searchers.get(s["label"], {}).get("seeds", [])
-            searchers[s["label"]] = s | {"seeds": sorted({*seeds, *planned_seeds(s, campaign)})}
-    joining = []
-    if repeated := sum(map(len, records)) - len(kept) - len(other):
-        joining.append(f"{repeated} run(s) are in several folders and count once.")
-    if other:
-        examples = ", ".join(other[:3]) + (" …" if len(other) > 3 else "")
-        joining.append(
-            f"{len(other)} run(s) left out: another folder has the same seeds, made in another way ({examples})."
-        )
-    joining += [
-        f"the campaigns differ in {k}." for k in SHOULD_AGREE if any(c.get(k) != first.get(k) for c in campaigns)
-    ]
-    joined = first | {
-        "searchers": list(searchers.values()),
-        "seeds": sorted({seed for c in campaigns for seed in c["seeds"]}),
-        "command": "\n".join(dict.fromkeys(c["command"] for c in campaigns)),
-        "warnings": joining,
-    }
-    if ablations:
-        rows = {label: name for a in ablations for label, name in a["rows"].items()}
-        joined["ablations"] = {"of": ablations[0]["of"], "rows": rows}
-    return joined, list(kept.values())
-
-
-def _short(value: Any) -> str:
-    text = str(value.get("name", value)) if isinstance(value, dict) else str(value)
-    return text if len(text) <= 24 else text[:12] + "…"
-
-
 def headline(
     records: Sequence[Record],
     campaign: Campaign,
@@ -237,7 +142,7 @@ def headline(
         said_of.append(_ranked(ranks))
     if not said_of:
         means = results.query("split == 'test'")
-        of = f" against the best of {notes.space_held(campaign)}" if notes.is_partial(campaign) else ""
+        of = f" against the best of {space_held(campaign)}" if is_partial(campaign) else ""
         said = ", ".join(
             f"{m:.2f} on {d} (regret {g:.2f}{of})" if g == g else f"{m:.2f} on {d}"
             for d, m, g in zip(means["dataset"], means["mean"], means["regret"], strict=True)
@@ -304,7 +209,7 @@ def to_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    specs = {s["label"]: s["spec"] for s in notes.searchers_of(records, campaign)}
+    specs = {s["label"]: s["spec"] for s in searchers_of(records, campaign)}
     space = registry.find(campaign["benchmark"]).space
     place = {label: i for i, label in enumerate(specs)}
     runs = sorted(records, key=lambda r: (place[r["label"]], r["seed"]))
@@ -316,8 +221,8 @@ def to_html(
         power=notes.power(records, campaign, asked),
         margin=asked.margin,
         equivalence=notes.EQUIVALENCE,
-        scored_by=notes.scored_by(campaign),
-        space=notes.space_held(campaign),
+        scored_by=scored_by(campaign),
+        space=space_held(campaign),
         standing=_standing_rows(results, specs),
         diagnostics=_diagnostic_rows(behaviour),
         tests=[_test_row(row, specs) for row in tests.to_dict("records")],

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from harness.report.notes import Campaign, Record, score_columns
+from harness.results import Campaign, Record, score_columns
 
 COLOURS = [
     "#0072B2",

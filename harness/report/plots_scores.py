@@ -12,7 +12,6 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from numpy.typing import NDArray
 
-from harness.report.notes import Campaign, Record, done, is_partial, runs_of, searchers_of, space_held
 from harness.report.plot_style import (
     COLOURS,
     GREY,
@@ -31,6 +30,7 @@ from harness.report.plot_style import (
     table_optimum,
     test_datasets,
 )
+from harness.results import Campaign, Record, done, is_partial, runs_of, searchers_of, space_held
 
 GRID = np.linspace(0, 1, 101)  # fractions of the search at which runs are compared
 QUARTILES_FROM = 6  # below: the band is the range

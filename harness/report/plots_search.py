@@ -17,7 +17,6 @@ from benchmarks.base import Cell, Edge, SearchSpace
 from harness.cells import named
 from harness.report.frames import rank_tests
 from harness.report.inference import ALPHA, Ranks
-from harness.report.notes import Campaign, Record, done, runs_of, searchers_of, space_held
 from harness.report.numbers import number, p_text
 from harness.report.plot_style import (
     GREY,
@@ -36,6 +35,7 @@ from harness.report.plot_style import (
     style,
 )
 from harness.report.plots_scores import GRID, held_entries, phase_changes
+from harness.results import Campaign, Record, done, runs_of, searchers_of, space_held
 
 NONE_COLOUR = "#D9D9D9"
 COLOURS = ("#E69F00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#F0E442", "#000000")

@@ -80,15 +80,19 @@ def without_names(line: dict) -> list:
     return sorted(map(json.dumps, (value for name, value in line.items() if name not in left_out)))
 
 
+def as_before(column: str, value: str) -> str:
+    """A value of a CSV with a searcher's name as it was before it had one of its own."""
+    spec = RENAMED.get(value, value)
+    return spec.partition("[")[0] if column == "searcher" else spec
+
+
 def csv_digests(folder: Path) -> dict[str, str]:
     digests = {}
     for name in ("table", "comparisons", "ablations"):
         path = folder / "report" / f"{name}.csv"
         if path.is_file():
-            text = path.read_text(encoding="utf-8")
-            for today, before in RENAMED.items():
-                text = text.replace(f",{today},", f",{before},")
-            rows = [{k: v for k, v in row.items() if k not in TIMED} for row in csv.DictReader(io.StringIO(text))]
+            rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
+            rows = [{k: as_before(k, v) for k, v in row.items() if k not in TIMED} for row in rows]
             digests[path.name] = digest(rows)
     return digests
 

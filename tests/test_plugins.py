@@ -1,7 +1,9 @@
 """Searchers of other packages: a broken one costs a line, a changed one makes new runs, a mistake is named."""
 
 import multiprocessing
+import os
 import re
+import subprocess
 import sys
 import textwrap
 from collections import OrderedDict, deque
@@ -110,7 +112,7 @@ def no_report(monkeypatch):
 
 def test_the_readme_s_searchers_run_to_the_end_through_the_registry(harness, site, tmp_path):
     text = (ROOT / "searchers" / "README.md").read_text(encoding="utf-8").partition("## A searcher of your own")[2]
-    one_shot, multi_trial = re.findall("```python\n(.*?)```", text, re.DOTALL)
+    one_shot, multi_trial, test = re.findall("```python\n(.*?)```", text, re.DOTALL)
     points = dict(line.split(" = ") for line in re.search("```toml\n.*?\n(.*?)```", text, re.DOTALL)[1].splitlines())
     points = {name: value.strip('"') for name, value in points.items()}
     assert max(sum(bool(line.strip()) for line in code.splitlines()) for code in (one_shot, multi_trial)) <= 25
@@ -128,6 +130,14 @@ def test_the_readme_s_searchers_run_to_the_end_through_the_registry(harness, sit
     assert records["late-darts"]["train_images"] > records["late-darts"]["steps"] * 320  # w's, and α's of one epoch
     assert records["walk"]["evaluations"] == records["walk"]["steps"] > 3
     assert {record["environment"]["plugin"] for record in records.values()} == {"my-package 1.0"}
+    (site.folder / "test_walk.py").write_text(test)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_walk.py"]
+    searched = os.pathsep.join([str(site.folder), *sys.path])
+    asked = subprocess.run(
+        command, cwd=site.folder, env=os.environ | {"PYTHONPATH": searched}, capture_output=True, text=True
+    )
+    assert asked.returncode == 0, asked.stdout
+    assert re.search(r"\b[5-9] passed", asked.stdout), asked.stdout
 
 
 # --------------------------------------------------------------------------------------------- broken packages

@@ -28,5 +28,5 @@ def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
     lines.append((True, f"data folders: {', '.join(map(str, places)) or 'none; give --data DIR'}"))
     for _, module in tools():
         if hasattr(module, "check"):
-            lines += module.check(table, places, table is not None or data is not None)
+            lines += module.check(table, places, data is not None)
     return "\n".join(f"{'ok ' if good else 'BAD'}  {text}" for good, text in lines), all(g for g, _ in lines)

@@ -75,10 +75,12 @@ def test_what_cannot_be_ablated(text, message):
 
 def record(label, seed, value, status="done", index=7):
     score = {"dataset": "d", "split": "test", "value": value, "epochs": 9, "trials": 3, "record": "d"}
-    return {"label": label, "seed": seed, "status": status, "index": index, "scores": [score | {"without_none": False}]}
+    found = {"index": index, "cell": cell.to_string(cell.from_index(index))}
+    return {"label": label, "seed": seed, "status": status, "scores": [score | {"without_none": False}]} | found
 
 
 ABOUT = {
+    "benchmark": "nb201",
     "space": {"d": {"test": {"epochs": 9}}},
     "searchers": [{"label": "s", "spec": "s"}, {"label": "s-1", "spec": "s[x=1]"}, {"label": "s-2", "spec": "s[x=2]"}],
     "ablations": {"of": "s", "rows": {"s-1": "no x", "s-2": "much x"}},
@@ -130,7 +132,7 @@ def test_cells_that_compute_the_same_are_the_same_answer():
     two = cell.index(cell.from_string("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"))
     records = [record("s", 0, 90.0, index=one), record("s-1", 0, 91.0, index=two)]
     assert ablation_table(records, ABOUT)["same_answer"].iloc[0] == 1
-    records[1]["index"] = 7
+    records[1] = record("s-1", 0, 91.0)
     assert ablation_table(records, ABOUT)["same_answer"].iloc[0] == 0
 
 

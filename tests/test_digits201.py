@@ -162,7 +162,7 @@ def test_training_is_that_of_the_plain_network(monkeypatch):
         batches = [(x.double(), y) for x, y in build._training_batches((0,), 1)[:6]]
         monkeypatch.setattr(build, "_training_batches", lambda seeds, epochs: batches)
         ours = build.train(cell, (0,), 1)
-        net = network(cell, task.SPACE)
+        net = network(cell, task.SIZE)
         net.load_state_dict(build.stacked_network(cell, (0,)).state_dict())
     finally:
         torch.set_default_dtype(torch.float32)
@@ -180,7 +180,7 @@ def test_training_is_that_of_the_plain_network(monkeypatch):
 def test_right_answers_are_counted_over_all_images():
     net = build.train(C.from_index(284), (0,), task.PROXY)
     images = parts()["valid"]
-    x = (images.pixels.float() - images.MEAN[0]) / images.STD[0]
+    x = (images.pixels.float() - images.mean[0]) / images.std[0]
     with torch.no_grad():
         right = int((net(x).argmax(1) == images.labels).sum())
     assert build.right_answers(net, "valid", 1) == [right]
@@ -202,7 +202,7 @@ SMALL = """
 import sys
 from pathlib import Path
 import numpy as np
-import benchmarks.nb201.digits_training as t
+import benchmarks.digits201.build as t
 chosen = np.array([1651, 1835, 284, 0])  # the first of a space of four classes
 t.function_classes = lambda: (np.repeat(np.arange(4), 3907)[:15625].astype(np.int16), chosen)
 t.SAVE_SECONDS = 0
@@ -275,7 +275,7 @@ def test_the_embedded_table_is_whole():
     _, best = bench.optimum("digits201", "test")
     assert best.value == column.mean.max() > 60
     assert bench.table.params["digits201"][1651] * 1e6 == sum(
-        p.numel() for p in network(C.from_index(1651), task.SPACE).parameters()
+        p.numel() for p in network(C.from_index(1651), task.SIZE).parameters()
     )
 
 

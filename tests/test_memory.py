@@ -12,7 +12,7 @@ from test_searchers import SPECS, configured, kind, make_task
 
 from benchmarks.base import NetworkSize
 from benchmarks.digits201.benchmark import open_digits201
-from benchmarks.nb201 import cell as C
+from benchmarks.nb201 import space
 from benchmarks.nb201.supernet import Supernet, cross_entropy
 from harness import diagnostics, runner
 from searchers import base
@@ -22,7 +22,7 @@ ONE_SHOT = [name for name in SPECS if kind(name) == "one-shot"]
 EPOCHS = {"rsws": 25, "enas": 25, "pcdarts": 16}  # of 4 batches; the others train on several a step: 13
 LATE = 10  # tensors of an optimiser that begins after the first epoch: gicso's last phase, pcdarts' warm-up
 rng = np.random.default_rng(0)
-CELLS = [C.sample(rng) for _ in range(8)]
+CELLS = [space.sample(rng) for _ in range(8)]
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def describe_counts(path: Path, places: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
-def check(table: Path | None, places: Sequence[Path], named: bool) -> list[tuple[bool, str]]:
+def check(table: Path | None, places: Sequence[Path], data_named: bool) -> list[tuple[bool, str]]:
     """Three cells trained again: accuracies within 4 standard deviations over seeds of the stored ones.
 
     Never bit-equal: processors and torch versions differ.

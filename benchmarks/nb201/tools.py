@@ -88,15 +88,15 @@ def _column(about: Mapping[str, Any]) -> str:
     return f"{text}; seed{'s' if len(about['seeds']) > 1 else ''} {seeds}{'' if about['single_trials'] else ', means'}"
 
 
-def check(table: Path | None, places: Sequence[Path], named: bool) -> list[tuple[bool, str]]:
+def check(table: Path | None, places: Sequence[Path], data_named: bool) -> list[tuple[bool, str]]:
     """What `doctor` says of table and images: lines, and whether each is sound.
 
-    That there is none is no fault, unless the user `named` a table or a data folder.
+    That there is none is no fault, unless the user named a table or, `data_named`, a data folder.
     """
     try:
-        return _check_table(find_table(table, places), places, named and table is None)
+        return _check_table(find_table(table, places), places, data_named)
     except UserError as error:
-        return [(not named, f"nb201: {error}")]
+        return [(table is None and not data_named, f"nb201: {error}")]
 
 
 def _check_table(path: Path, places: Sequence[Path], needs_images: bool) -> list[tuple[bool, str]]:

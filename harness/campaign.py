@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import UserError
-from harness import scoring, store
+from harness import results, scoring, store
 from harness.options import Setting
 from harness.report.notes import power
 from harness.results import trains
@@ -227,32 +227,7 @@ def campaign_of(
         }
         for s in specs
     }
-    if old is not None:
-        if not old["searchers"]:  # imported cells alone: nothing was run with a preset
-            old = old | {"preset": shared["preset"]}
-        had = trains(old)
-        if not (had and trained):  # precision and threads are the supernets', where there are any
-            agreed = {name: (old if had else shared)[name] for name in ("precision", "threads")}
-            shared, old = shared | agreed, old | agreed
-        for name, value in shared.items():
-            if old.get(name) != value:
-                was, now = _differing(old.get(name), value)
-                raise UserError(
-                    f"{folder} holds a campaign with another {name} ({was}, not {now}): use another --out, or --fresh "
-                    "to move its runs aside"
-                )
-        before_ablations = old.get("ablations")
-        if ablations is None or before_ablations is None:
-            ablations = ablations or before_ablations
-        elif before_ablations["of"] != ablations["of"]:
-            raise UserError(f"{folder} holds the ablations of {before_ablations['of']}: use another --out")
-        # Where both have a label, today's settings hold, and its seeds are those of both.
-        before = {row["label"]: row for row in old["searchers"]}
-        for label in rows.keys() & before.keys():
-            rows[label]["seeds"] = _union(before[label]["seeds"], seeds)
-        rows = before | rows
-        seeds = _union(old["seeds"], seeds)
-    return {
+    campaign = {
         **shared,
         "table_source": setting.benchmark.source,
         "proxy_cost": setting.benchmark.low_fidelity_cost(setting.search_dataset),
@@ -261,17 +236,13 @@ def campaign_of(
         "space": scoring.space_summary(setting.benchmark),
         "cloud": scoring.cloud(setting.benchmark),
     } | ({"ablations": ablations} if ablations else {})
-
-
-def _union(first: Sequence[int], second: Sequence[int]) -> list[int]:
-    return list(dict.fromkeys([*first, *second]))
-
-
-def _differing(old: Any, new: Any) -> tuple[str, str]:
-    """Two values in short; of two presets of one name what differs between them."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        if old.get("name") != new.get("name"):
-            return str(old.get("name")), str(new.get("name"))
-        old, new = ({k: v for k, v in a.items() if b.get(k) != v} for a, b in ((old, new), (new, old)))
-        return str(old), str(new)
-    return str(old)[:12], str(new)[:12]
+    if old is None:
+        return campaign
+    old, campaign = results.reconciled([old, campaign])
+    if differing := results.first_difference(old, campaign, shared):
+        name, was, now = differing
+        raise UserError(
+            f"{folder} holds a campaign with another {name} ({was}, not {now}): use another --out, or --fresh "
+            "to move its runs aside"
+        )
+    return campaign | results.merged([old, campaign])  # where both have a label, today's settings hold

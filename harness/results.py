@@ -141,25 +141,18 @@ def join(
     A run that is in several folders counts once, a finished one before a failed one; of runs of one searcher and seed
     that were made in different ways and ended alike the first folder's counts.
     """
-    # Imported cells alone have no preset, and what trains no supernet neither precision nor threads.
-    ran = next((c for c in campaigns if c["searchers"]), campaigns[0])
-    trained = next((c for c in campaigns if trains(c)), ran)
-    setting = {key: trained.get(key) for key in ("precision", "threads")}
-    campaigns = [c if trains(c) else c | setting | ({} if c["searchers"] else {"preset": ran["preset"]})
-                 for c in campaigns]  # fmt: skip
+    campaigns = reconciled(campaigns)
     first = campaigns[0]
     for campaign, name in zip(campaigns[1:], names[1:], strict=True):
-        for key in MUST_AGREE:
-            if campaign[key] != first[key]:
-                raise UserError(
-                    f"{names[0]} and {name} differ in {key} ({_short(first[key])}, {_short(campaign[key])}): "
-                    "their numbers do not belong in one table.\nReport them one by one."
-                )
+        if differing := first_difference(first, campaign, MUST_AGREE):
+            key, *values = differing
+            raise UserError(
+                f"{names[0]} and {name} differ in {key} ({', '.join(values)}): "
+                "their numbers do not belong in one table.\nReport them one by one."
+            )
     if len(campaigns) == 1:
         return first, list(records[0])
-    ablations = [c["ablations"] for c in campaigns if c.get("ablations")]
-    if len({a["of"] for a in ablations}) > 1:
-        raise UserError("ablations of different searchers: report them one by one")
+    together = merged(campaigns)
     kinds: dict[str, str] = {}
     for row in [s for c in campaigns for s in c["searchers"]] + [r for rs in records for r in rs]:
         if kinds.setdefault(row["label"], row["kind"]) != row["kind"]:
@@ -174,11 +167,6 @@ def join(
             kept[run] = record
         if before["key"] != record["key"]:
             other.append(f"{record['spec']} seed {record['seed']}")
-    searchers: dict[str, dict[str, Any]] = {}
-    for campaign in campaigns:
-        for s in campaign["searchers"]:
-            seeds = searchers.get(s["label"], {}).get("seeds", [])
-            searchers[s["label"]] = s | {"seeds": sorted({*seeds, *planned_seeds(s, campaign)})}
     joining = []
     if repeated := sum(map(len, records)) - len(kept) - len(other):
         joining.append(f"{repeated} run(s) are in several folders and count once.")
@@ -190,18 +178,66 @@ def join(
     joining += [
         f"the campaigns differ in {k}." for k in SHOULD_AGREE if any(c.get(k) != first.get(k) for c in campaigns)
     ]
-    joined = first | {
+    commands = "\n".join(dict.fromkeys(c["command"] for c in campaigns))
+    return first | together | {"command": commands, "warnings": joining}, list(kept.values())
+
+
+def reconciled(campaigns: Sequence[Campaign]) -> list[Campaign]:
+    """The campaigns, where a setting that means nothing in one has the value that it has in the others.
+
+    Imported cells alone have no preset, and what trains no supernet has neither precision nor threads.
+    """
+    ran = next((c for c in campaigns if c["searchers"]), campaigns[0])
+    trained = next((c for c in campaigns if trains(c)), ran)
+    setting = {key: trained.get(key) for key in ("precision", "threads")}
+    return [c if trains(c) else c | setting | ({} if c["searchers"] else {"preset": ran["preset"]}) for c in campaigns]
+
+
+def first_difference(first: Campaign, second: Campaign, keys: Iterable[str]) -> tuple[str, str, str] | None:
+    """The first of the keys in which two campaigns differ, and both values in short.
+
+    Of two presets of one name these are what differs between them.
+    """
+    for key in keys:
+        a, b = first.get(key), second.get(key)
+        if a == b:
+            continue
+        if isinstance(a, dict) and isinstance(b, dict):
+            if a.get("name") != b.get("name"):
+                return key, str(a.get("name")), str(b.get("name"))
+            a, b = ({k: v for k, v in x.items() if y.get(k) != v} for x, y in ((a, b), (b, a)))
+            return key, str(a), str(b)
+        return key, _short(a), _short(b)
+    return None
+
+
+def merged(campaigns: Sequence[Campaign]) -> dict[str, Any]:
+    """Searchers, seeds and ablations of several campaigns; of a label that several have the last one's settings and the
+    seeds of all.
+
+    UserError where they are ablations of different searchers.
+    """
+    searchers: dict[str, dict[str, Any]] = {}
+    for campaign in campaigns:
+        for row in campaign["searchers"]:
+            seeds = searchers.get(row["label"], {}).get("seeds", [])
+            searchers[row["label"]] = row | {"seeds": _union(seeds, planned_seeds(row, campaign))}
+    together: dict[str, Any] = {
         "searchers": list(searchers.values()),
-        "seeds": sorted({seed for c in campaigns for seed in c["seeds"]}),
-        "command": "\n".join(dict.fromkeys(c["command"] for c in campaigns)),
-        "warnings": joining,
+        "seeds": _union(*(c["seeds"] for c in campaigns)),
     }
-    if ablations:
+    if ablations := [c["ablations"] for c in campaigns if c.get("ablations")]:
+        if len({a["of"] for a in ablations}) > 1:
+            raise UserError(f"these are ablations of {' and of '.join(dict.fromkeys(a['of'] for a in ablations))}: "
+                            "make and report them in folders of their own")  # fmt: skip
         rows = {label: name for a in ablations for label, name in a["rows"].items()}
-        joined["ablations"] = {"of": ablations[0]["of"], "rows": rows}
-    return joined, list(kept.values())
+        together["ablations"] = {"of": ablations[0]["of"], "rows": rows}
+    return together
+
+
+def _union(*seeds: Sequence[int]) -> list[int]:
+    return sorted({seed for each in seeds for seed in each})
 
 
 def _short(value: Any) -> str:
-    text = str(value.get("name", value)) if isinstance(value, dict) else str(value)
-    return text if len(text) <= 24 else text[:12] + "…"
+    return str(value) if len(str(value)) <= 24 else str(value)[:12] + "…"

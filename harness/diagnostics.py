@@ -24,10 +24,10 @@ LUCK = 5.0  # standard errors by which the best of the sample may exceed chance:
 
 def entropy(alphas: np.ndarray) -> float:
     """Mean over edges of the entropy of softmax(alphas), 1 is undecided, 0 decided; `alphas` (edges, operations)."""
-    a = np.asarray(alphas, dtype=np.float64)
-    logs = a - a.max(axis=1, keepdims=True)
-    logs = logs - np.log(np.exp(logs).sum(axis=1, keepdims=True))
-    return float(-(np.exp(logs) * logs).sum(axis=1).mean() / math.log(a.shape[1]))
+    from scipy.special import log_softmax
+
+    logs = log_softmax(np.asarray(alphas, dtype=np.float64), axis=1)
+    return float(-(np.exp(logs) * logs).sum(axis=1).mean() / math.log(logs.shape[1]))
 
 
 class Watch:

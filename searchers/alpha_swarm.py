@@ -10,11 +10,12 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
+from scipy.special import softmax
 from torch import Tensor
 
 from benchmarks.base import Cell
 from searchers.base import Settings
-from searchers.one_shot import WeightTraining, is_due, softmax
+from searchers.one_shot import WeightTraining, is_due
 from searchers.swarm import Swarm
 
 Train: TypeAlias = Callable[[Callable[[int], None]], dict[str, float]]  # told what to do after each batch
@@ -156,7 +157,7 @@ class AlphaSwarm:
 
 def distances(positions: np.ndarray) -> np.ndarray:
     """Mean distance of each particle's softmax rows to those of all others; (N, edges, operations) -> (N,)."""
-    p = softmax(positions).reshape(len(positions), -1)
+    p = softmax(positions, axis=-1).reshape(len(positions), -1)
     squared = ((p[:, None] - p[None]) ** 2).sum(axis=-1)
     return np.sqrt(squared).sum(axis=1) / max(len(p) - 1, 1)
 

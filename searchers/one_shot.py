@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 import torch
 from pydantic import Field
+from scipy.special import softmax
 from torch import Tensor
 
 from benchmarks.base import Cell, Choice, UserError
@@ -68,12 +69,6 @@ class AlphaSettings(WeightSettings):
     alpha_init: float = Field(1e-3, ge=0)  # standard deviation
 
 
-def softmax(alphas: np.ndarray) -> np.ndarray:
-    """Softmax over the last axis."""
-    e = np.exp(alphas - alphas.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
 class WeightTraining:
     """A supernet, the optimiser of its weights, and the batches of one search.
 
@@ -122,7 +117,7 @@ class WeightTraining:
 
     def mixture(self, alphas: np.ndarray) -> Tensor:
         """softmax(alphas) as mixture weights on the device; (edges, operations)."""
-        return torch.tensor(softmax(alphas), dtype=torch.float32, device=self.task.device)
+        return torch.tensor(softmax(alphas, axis=-1), dtype=torch.float32, device=self.task.device)
 
     def equal_weights(self) -> Tensor:
         return self.mixture(np.zeros(self.task.shape))

@@ -200,17 +200,17 @@ def effect_interval(effect: float, n_a: int, n_b: int) -> tuple[float, float]:
     for two exponential distributions, with the mean group size in both places.
     """
 
+    from scipy.optimize import brentq
+
     def error(a: float) -> float:
         spread = 1 + ((n_a + n_b) / 2 - 1) * ((1 - a) / (2 - a) + a / (1 + a))
         return math.sqrt(a * (1 - a) * spread / (n_a * n_b))
 
-    def end(inside: float, outside: float) -> float:
-        for _ in range(60):
-            middle = (inside + outside) / 2
-            inside, outside = (middle, outside) if abs(effect - middle) < Z * error(middle) else (inside, middle)
-        return (inside + outside) / 2
+    def end(limit: float) -> float:
+        start = effect + 1e-12 * (limit - effect)  # an effect of 0 or 1 solves the equation itself, its error being 0
+        return float(brentq(lambda a: abs(effect - a) - Z * error(a), start, limit, xtol=1e-15))
 
-    return 0.0 if effect == 0 else end(effect, 0.0), 1.0 if effect == 1 else end(effect, 1.0)
+    return 0.0 if effect == 0 else end(0.0), 1.0 if effect == 1 else end(1.0)
 
 
 def equivalence_p(a: ArrayLike, b: ArrayLike, margin: float) -> float | None:

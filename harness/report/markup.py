@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
@@ -33,6 +34,7 @@ from harness.results import (
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
+TEMPLATES = Path(__file__).parent / "templates"
 MARKS = {"better": " ↑", "worse": " ↓", "equivalent": " ≈"}  # the row against the first searcher, or its default
 LEAST = ("evaluations", "simulated s", "mean difference", "valid", "search s", "same answer")  # of a table's columns
 INVERSE = {"better": "worse", "worse": "better"}
@@ -343,35 +345,22 @@ def latex_text(text: str) -> str:
 
 def to_latex(table: ReadableTable) -> str:
     """A table with booktabs rules; needs packages booktabs and (for its wide rows) graphicx."""
-    datasets, spans = [d for d, _ in table.datasets], [n for _, n in table.datasets]
-    starts = [3 + sum(spans[:i]) for i in range(len(spans))]
-    top = [rf"\multicolumn{{{n}}}{{c}}{{{latex_text(d)}}}" for d, n in zip(datasets, spans, strict=True)]
-    rules = "".join(rf"\cmidrule(lr){{{s}-{s + n - 1}}}" for s, n in zip(starts, spans, strict=True))
-    names = [table.rows_are, "n", *(s for _, s in table.scores), *table.costs]
-    lines = [" & ".join(["", "", *top, *[""] * len(table.costs)]) + r" \\", rules, _latex_row(names)]
-    for group in table.groups:
-        title = rf"\multicolumn{{{len(names)}}}{{l}}{{\textit{{{latex_text(group.title)}}}}} \\"
-        lines += [r"\midrule", title, *(_latex_method(row) for row in group.rows)]
-    notes = [f"Warning: {w}" for w in table.warnings] + table.footnotes
-    notes += [f"[{i}] {s}" for i, s in enumerate(table.sources, 1)]
-    head = [r"\begin{table}", r"\centering", rf"\caption{{{latex_text(table.caption)}}}"]
-    head += [r"\resizebox{\linewidth}{!}{%", rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}", r"\toprule"]
-    # the notes stand after the float: with the published sources they are longer than a page may be
-    tail = [r"\bottomrule", r"\end{tabular}}", r"\end{table}", r"{\footnotesize\raggedright"]
-    tail += [*(latex_text(note) + r"\par" for note in notes), "}", ""]
-    return "\n".join(head + lines + tail)
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-
-def _latex_row(cells: Iterable[str]) -> str:
-    return " & ".join(map(latex_text, cells)) + r" \\"
-
-
-def _latex_method(row: Row) -> str:
-    cells = [_latex_cell(c) for c in row.cells]
-    method = latex_text(f"{row.method} ({row.note})" if row.note else row.method)
-    return " & ".join([method + (rf"~\cite{{{row.cite}}}" if row.cite else ""), *cells]) + r" \\"
-
-
-def _latex_cell(cell: Cell) -> str:
-    text = latex_text(cell.text)
-    return rf"\textbf{{{text}}}" if cell.bold else rf"\underline{{{text}}}" if cell.second else text
+    environment = Environment(  # braces and % are LaTeX's
+        loader=FileSystemLoader(TEMPLATES),
+        undefined=StrictUndefined,
+        block_start_string="<%", block_end_string="%>",
+        variable_start_string="<<", variable_end_string=">>",
+        comment_start_string="<#", comment_end_string="#>",
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters |= {"tex": latex_text, "zip": zip}
+    spans = [span for _, span in table.datasets]
+    return environment.get_template("table.tex.j2").render(
+        table=table,
+        columns=[table.rows_are, "n", *(split for _, split in table.scores), *table.costs],
+        firsts=[3 + sum(spans[:i]) for i in range(len(spans))],
+        notes=[*(f"Warning: {w}" for w in table.warnings), *table.footnotes,
+               *(f"[{i}] {s}" for i, s in enumerate(table.sources, 1))],
+    )  # fmt: skip

@@ -34,7 +34,6 @@ PLOTS = {
     "diversity": plots_search.diversity,
     "one-shot": plots_search.one_shot,
 }
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(
@@ -203,7 +202,7 @@ def to_html(
     results, tests, ablations = tables
 
     environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader(markup.TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

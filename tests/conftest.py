@@ -17,6 +17,9 @@ import torch
 from benchmarks.base import STOPPING
 from harness import cli
 
+for ignored in (signal.SIGINT, signal.SIGHUP):  # by nohup, or by a shell without job control: children would inherit it
+    if signal.getsignal(ignored) is signal.SIG_IGN:
+        signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else signal.SIG_DFL)
 torch.set_num_threads(1)  # as runs do; several test processes share the cores
 
 CIFAR10_FILES = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta"]

@@ -17,6 +17,7 @@ from benchmarks.nb201.cost import parameters
 from benchmarks.nb201.table import Column, Table
 from benchmarks.nb201.table_file import load_table, save_table
 
+NOISE = np.random.default_rng(0).bytes(5000)  # what cannot be compressed
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = Path(os.environ.get("HARNESS_SHARED", ROOT.parent / "shared"))
 CSV = SHARED / "data" / "nb201" / "nb201.csv.gz"
@@ -491,7 +492,10 @@ def _tamper(place: Path) -> None:
         (lambda p: p.write_text("hello\nworld\n"), "not a benchmark file; expected"),
         (lambda p: np.savez(p, alphas=np.zeros(3)), "something else .it holds alphas"),
         (lambda p: (p.unlink(), p.mkdir()), "folder without NATS-Bench files"),
-        (lambda p: p.write_bytes(gzip.compress(os.urandom(5000))[:2000]), "not a benchmark file|truncated"),
+        (
+            lambda p: p.write_bytes(gzip.compress(NOISE)[:2000]),
+            "not a benchmark file|truncated",
+        ),
         (
             lambda p: np.savez(p, **{"meta": np.array("{}"), "accuracy/a/b/12/mean": np.zeros(2)}),
             "table format None",

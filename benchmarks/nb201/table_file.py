@@ -108,7 +108,7 @@ def kind_of(path: Path) -> str:
         return "nats-tar"
     if head[:3] == b"BZh":
         return "nats-file"
-    if head[:1] == b"\x80":
+    if head[:1] == b"\x80" and head[1:2] <= b"\x05":  # a pickle and its protocol
         return "pth"
     first_line = head.removeprefix(b"\xef\xbb\xbf").split(b"\n", 1)[0]
     if b"arch_str" in first_line and b"," in first_line:

@@ -1,4 +1,4 @@
-"""Does the form of the diversity term matter? G-ICSO-NAS with other measures in the place of `alpha_swarm.diversity`.
+"""Does the form of the diversity term matter? G-ICSO-NAS with other measures for `alpha_swarm.relative_distances`.
 
     python results/gicso-study/diversity_forms.py --seeds 5 --out results/gicso-study/diversity-forms.csv
 
@@ -51,7 +51,7 @@ def of_cells(positions: np.ndarray) -> np.ndarray:
 
 
 FORMS = {
-    "mean distance to all (default)": alpha_swarm.diversity,
+    "mean distance to all (default)": alpha_swarm.relative_distances,
     "distance to the nearest": to_nearest,
     "distance to the centre": to_centre,
     "edges that differ in the arg-max cells": of_cells,
@@ -75,7 +75,7 @@ def main() -> None:
         for seed, (form, size) in itertools.product(range(asked.seeds), CASES):
             if (form, str(size), str(seed)) in there:
                 continue
-            alpha_swarm.diversity = FORMS[form]
+            alpha_swarm.relative_distances = FORMS[form]
             (plan,) = campaign.plans(setting, parse_specs(f"gicso[diversity={size}]"), [seed])
             task, kind = runner.build_task(plan, benchmark), catalogue.find(plan.searcher)
             searcher = kind(task, base.configure(kind, plan.config))

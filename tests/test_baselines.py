@@ -5,16 +5,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from cmaes import CMA
-from plain_weights import copy_weights
-from test_searchers import build, make_task
+from support.plain_weights import copy_weights
+from support.searching import build, searching, separable_task
 
 from benchmarks.base import NetworkSize, Sampled
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
-from benchmarks.nb201.benchmark import low_fidelity
 from benchmarks.nb201.plain import plain_supernet
 from benchmarks.nb201.supernet import PartialCell, Supernet
-from searchers import base, catalogue, darts, enas
+from searchers import darts, enas
 from searchers.cmaes import Strategy
 
 # ----------------------------------------------------------------------------------------- second order
@@ -341,19 +340,6 @@ def test_zero_order_estimate_from_given_errors(monkeypatch):
 
 
 # ------------------------------------------------------------------------------------------ multi-trial
-
-
-def separable_task(seconds=1.0, budget=1000.0, seed=0):
-    """Accuracy is a sum over edges: one optimum, cell (3, 3, 3, 3, 3, 3), no local ones."""
-    task = make_task(seed, kind="multi-trial", seconds=budget)
-    value = np.array([0.0, 3.0, 6.0, 10.0, 5.0])
-    task.low_fidelity = low_fidelity(value[C.all_cells()].sum(1), np.full(15_625, seconds))
-    return task
-
-
-def searching(name, task, **settings):
-    searcher_class = catalogue.find(name)
-    return searcher_class(task, base.configure(searcher_class, settings))
 
 
 def test_local_search_climbs_to_the_optimum_and_pays_no_cell_twice():

@@ -14,8 +14,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from planned import plan_for, plans_for
-from records import records, timeless
+from support.planned import plan_for, plans_for
+from support.records import records, timeless
 
 from benchmarks.base import UserError
 from benchmarks.digits201 import benchmark
@@ -104,7 +104,7 @@ def test_finished_runs_are_kept_and_order_and_workers_do_not_matter(harness, tmp
     done = subprocess.run(
         [
             sys.executable,
-            HERE / "faulty.py",
+            HERE / "support/faulty.py",
             *map(str, [*common, "--searchers", "evolution,random", "--seeds", "2,1,0", "--workers", 2, "--out", two]),
         ],
         capture_output=True,
@@ -225,7 +225,7 @@ def test_failures_are_recorded_and_the_others_go_on(tmp_path):
     out = tmp_path / "out"
     arguments = ["run", "--searchers", "random,broken,dying", "--seeds", "2", *DIGITS]
     done = subprocess.run(
-        [sys.executable, HERE / "faulty.py", *map(str, [*arguments, "--workers", 2, "--out", out])],
+        [sys.executable, HERE / "support/faulty.py", *map(str, [*arguments, "--workers", 2, "--out", out])],
         capture_output=True,
         text=True,
         check=False,
@@ -384,7 +384,7 @@ def test_two_commands_on_one_folder_share_the_work_and_both_end_with_all_of_it(t
     """The second takes over the run that the first was making when it was killed."""
     out = tmp_path / "out"
     arguments = ["run", "--searchers", "slow", "--seeds", 8, *DIGITS, "--workers", 1]
-    command = [sys.executable, HERE / "faulty.py", *map(str, [*arguments, "--out", out])]
+    command = [sys.executable, HERE / "support/faulty.py", *map(str, [*arguments, "--out", out])]
     first, second, third = (subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3))
     limit = time.monotonic() + 60
     while len(list(out.glob("here-*"))) < 3:

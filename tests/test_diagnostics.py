@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from planned import plan_for
 from scipy import stats
-from test_searchers import build, make_task
-from test_tables import make_campaign, make_record
+from support.campaigns import make_campaign, make_record
+from support.planned import plan_for
+from support.searching import build, make_task
 
 from benchmarks.base import NetworkSize, UserError
 from benchmarks.digits201.benchmark import open_digits201

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from records import records
 from scipy.stats import spearmanr
+from support.records import records
 
 from benchmarks.base import UserError
 from benchmarks.digits201 import benchmark, build, images, task

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_searchers import build
+from support.searching import build
 
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from whole_images import TrainTest, load
+from support.whole_images import TrainTest, load
 
 from benchmarks import images as im
 from benchmarks import safe_pickle

@@ -7,8 +7,8 @@ import types
 import numpy as np
 import pytest
 import torch
-from planned import plan_for
-from whole_images import load
+from support.planned import plan_for
+from support.whole_images import load
 
 from benchmarks.digits201 import benchmark, images, task
 from benchmarks.nb201 import cell as C

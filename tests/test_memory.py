@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from planned import plan_for
-from test_searchers import SPECS, configured, kind, make_task
+from support.planned import plan_for
+from support.searching import SPECS, configured, kind, make_task
 
 from benchmarks.base import NetworkSize
 from benchmarks.digits201.benchmark import open_digits201

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from plain_weights import copy_weights
+from support.plain_weights import copy_weights
 
 from benchmarks.base import NetworkSize
 from benchmarks.nb201 import cell as C

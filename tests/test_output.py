@@ -10,7 +10,7 @@ import termios
 from pathlib import Path
 
 import pytest
-from records import records
+from support.records import records
 
 REFERENCE = Path(__file__).parents[1] / "results/reference"
 PROGRAM = [sys.executable, "-m", "harness"]
@@ -93,7 +93,7 @@ def test_a_stdout_closed_from_the_start_costs_no_run_of_a_worker(tmp_path, searc
 
 
 def test_a_worker_s_searcher_may_print_what_the_encoding_lacks(tmp_path):
-    program = [sys.executable, Path(__file__).with_name("faulty.py"), *RUN]
+    program = [sys.executable, Path(__file__).with_name("support") / "faulty.py", *RUN]
     more = ["--searchers", "talking", "--workers", "2", "--out", tmp_path / "out"]
     env = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run([*program, *more], env=env, capture_output=True, check=False)

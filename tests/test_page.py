@@ -6,7 +6,7 @@ import shutil
 import subprocess
 
 import pytest
-from test_report import two_searchers, write_campaign
+from support.campaigns import two_searchers, write_campaign
 
 from harness.report.page import write_report
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from planned import plan_for, plans_for
+from support.planned import plan_for, plans_for
 
 from benchmarks.base import NetworkSize, UserError
 from benchmarks.digits201 import benchmark

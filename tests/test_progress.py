@@ -3,7 +3,7 @@
 import queue
 
 import pytest
-from planned import plans_for
+from support.planned import plans_for
 
 from benchmarks.digits201 import benchmark
 from harness import progress

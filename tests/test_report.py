@@ -14,10 +14,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from scipy import stats
-from test_tables import failed, make_campaign, make_record, two_searchers
+from support.campaigns import failed, make_campaign, make_record, two_searchers, write_campaign
 
 from benchmarks.base import UserError
-from harness import results, store
+from harness import results
 from harness.compare import compare
 from harness.report import frames, inference, markup, page, plot_style, plots_scores, plots_search
 
@@ -41,17 +41,6 @@ FILES = {
         for kind in ("png", "svg")
     ),
 }
-
-
-def write_campaign(folder: Path, records: list[dict], campaign: dict) -> Path:
-    """A campaign's folder as the program leaves it."""
-    folder.mkdir()
-    store.write_sealed(folder / "campaign.json", campaign)
-    for r in records:
-        run = folder / "runs" / r["label"] / f"seed-{r['seed']}"
-        run.mkdir(parents=True)
-        store.write_sealed(run / "record.json", {"key": "0" * 16} | r)
-    return folder
 
 
 class Page(HTMLParser):

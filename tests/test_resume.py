@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from records import records, timeless
+from support.records import records, timeless
 
 from harness import store
 

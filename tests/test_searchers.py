@@ -13,72 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.searching import EPOCHS, SPECS, build, configured, kind, make_task
 
-from benchmarks.base import NetworkSize, UserError
-from benchmarks.digits201.images import parts
+from benchmarks.base import UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
-from benchmarks.nb201.benchmark import low_fidelity
 from benchmarks.nb201.supernet import Supernet
 from searchers import alpha_swarm, base, catalogue, one_shot
-from searchers.base import Budget, SearchTask
 from searchers.gicso import GICSO
 from searchers.multi_trial import BEST_QUERIED
-
-SPECS = {
-    "random": {},
-    "evolution": {},
-    "cso": {"population": 6, "fitness_batch": 32, "fitness_images": 32},
-    "cso-table": {"population": 6},
-    "local": {},
-    "reinforce": {},
-    "rsws": {"candidates": 5, "fitness_batch": 32},
-    "enas": {"candidates": 5, "fitness_batch": 32, "updates": 2, "cells_an_update": 3},
-    "darts": {},
-    "darts[order=2]": {"order": 2},
-    "gdas": {},
-    "pcdarts": {},
-    "drnas": {},
-    "betadarts": {},
-    "cmaes": {"generations": 2, "fitness_batch": 32, "fitness_images": 64},
-    "cmaes-table": {},
-    "zero-order": {"pairs": 2, "fitness_batch": 32, "fitness_images": 32},
-    "gicso": {
-        "population": 6,
-        "fitness_batch": 16,
-        "fitness_images": 32,
-        "final_images": 64,
-        "patience": 0,
-    },
-}
-EPOCHS = 10  # of gicso: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability
-PARTS = parts()["train"]
-
-
-def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu", precision="fp32"):
-    size, budget = NetworkSize(2, 1, 1, 10), Budget(epochs, seconds)
-    task = SearchTask(seed, "digits", space, size, budget, batch_size=16, device=device, precision=precision)
-    if kind == "one-shot":
-        task.train, task.valid = PARTS.subset(range(64)).to(device), PARTS.subset(range(64, 128)).to(device)
-    else:
-        rng = np.random.default_rng(9)
-        task.low_fidelity = low_fidelity(rng.uniform(10, 90, 15_625), rng.uniform(5, 15, 15_625))
-    return task
-
-
-def configured(name, **changes):
-    searcher = catalogue.find(name.partition("[")[0])
-    return searcher, base.configure(searcher, SPECS[name] | changes)
-
-
-def kind(name):
-    return catalogue.find(name.partition("[")[0]).kind
-
-
-def build(name, seed=0, **changes):
-    searcher, config = configured(name, **changes)
-    task = make_task(seed, kind=searcher.kind)
-    return task, searcher(task, config)
 
 
 def play(name, seed=0, steps=100):

@@ -3,7 +3,7 @@
 import csv
 
 import pytest
-import toy
+from support import toy
 
 from benchmarks import registry
 from harness import store
@@ -12,7 +12,7 @@ from searchers import base
 
 @pytest.fixture
 def registered(monkeypatch):
-    monkeypatch.setitem(registry.BENCHMARKS, "toy", "toy:ENTRY")
+    monkeypatch.setitem(registry.BENCHMARKS, "toy", "support.toy:ENTRY")
 
 
 # Small enough for 64 images; what is not named is as by default.

@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from records import records
+from support.records import records
 
 COMMAND = "from harness.__main__ import main; main()"
 SMALL = ["--benchmark", "digits201", "--preset", "smoke"]

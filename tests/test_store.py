@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_report import write_campaign
-from test_tables import make_campaign, make_record
+from support.campaigns import make_campaign, make_record, write_campaign
 
 import harness as package
 from benchmarks.base import UserError

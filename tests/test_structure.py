@@ -91,6 +91,16 @@ def test_no_module_imports_one_that_imports_it():
         assert circle([name]) is None, " → ".join(circle([name]))
 
 
+def test_no_test_module_imports_another():
+    """What several need is in tests/support."""
+    modules = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(modules) > 50
+    others = [
+        (path.name, name) for path in modules for name in imported(path) if name.rpartition(".")[2].startswith("test_")
+    ]
+    assert others == []
+
+
 def test_help_imports_neither_torch_nor_pandas_nor_scipy():
     code = (
         "import sys; sys.argv = ['harness', '--help']\n"

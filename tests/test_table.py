@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.archives import NB201_SPACE, N, small_table
 
-from benchmarks.base import NetworkSize, Score, UserError
+from benchmarks.base import Score, UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
 from benchmarks.nb201.table import Column, Table
@@ -23,9 +24,7 @@ SHARED = Path(os.environ.get("HARNESS_SHARED", ROOT.parent / "shared"))
 CSV = SHARED / "data" / "nb201" / "nb201.csv.gz"
 SAMPLE = SHARED / "data" / "nats-bench-sample" / "NATS-tss-v1_0-3ffb9-simple"
 needs_csv = pytest.mark.skipif(not CSV.is_file(), reason=f"no CSV of published values at {CSV}")
-N = 15_625
 PROXY = ("cifar10-valid", "x-valid", 12)
-NB201_SPACE = NetworkSize(channels=16, cells=5, in_channels=3, num_classes=10)
 
 
 @pytest.fixture(scope="module")
@@ -33,23 +32,6 @@ def published() -> Table:
     if not CSV.is_file():
         pytest.skip(f"no CSV of published values at {CSV}")
     return load_table(CSV)
-
-
-def small_table() -> Table:
-    """Made-up values: cells 0 and 7 have trials 777 and 888, cell 3 has none, the others all three."""
-    trials = np.random.default_rng(0).uniform(10, 90, (N, 3))
-    trials[[0, 7], 2] = np.nan
-    trials[0, :2], trials[3] = (10, 20), np.nan
-    count = (~np.isnan(trials)).sum(1)
-    mean = np.where(count > 0, np.nansum(trials, axis=1) / np.maximum(count, 1), np.nan)
-    key = ("cifar10-valid", "x-valid", 12)
-    return Table(
-        columns={key: Column(key, mean, count, (777, 888, 999), trials)},
-        params={"cifar10-valid": parameters(NB201_SPACE) / 1e6},
-        flops={},
-        train_seconds={"cifar10-valid": np.full(N, 2.0)},
-        source="made up",
-    )
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from test_baselines import searching, separable_task
-from test_searchers import build
+from support.searching import build, searching, separable_task
 
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space

@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
-from records import records, timeless  # noqa: E402
+from support.records import records, timeless  # noqa: E402
 
 from harness import provenance, store  # noqa: E402
 

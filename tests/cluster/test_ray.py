@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from records import records, timeless
+from support.records import records, timeless
 
 # Before Ray is imported: on loopback it must not look for the cluster at this machine's outer address.
 os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from records import records, timeless
+from support.records import records, timeless
 
 pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
 pytestmark = pytest.mark.xdist_group("cluster")  # one cluster at a time

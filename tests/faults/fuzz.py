@@ -231,7 +231,7 @@ def _csv_cells() -> list[bytes]:
 
 
 def _tables() -> list[bytes]:
-    from test_table import small_table
+    from support.archives import small_table
 
     from benchmarks.nb201.table_file import save_table
 
@@ -239,7 +239,7 @@ def _tables() -> list[bytes]:
 
 
 def _table_csv() -> list[bytes]:
-    from test_table import small_table
+    from support.archives import small_table
 
     from benchmarks.nb201 import csv_table
     from benchmarks.nb201.file_check import official_strings
@@ -259,7 +259,7 @@ def _table_csv() -> list[bytes]:
 
 def _official_cell() -> list[bytes]:
     from nats_bench import api_utils
-    from test_official import _state
+    from support.archives import _state
 
     states = {"12": _state(api_utils, 9, 12), "200": _state(api_utils, 9, 200)}
     return [bz2.compress(pickle.dumps(states), 1)]
@@ -297,7 +297,7 @@ def _read_tar(path: Path) -> object:
 
 def _whole() -> dict:
     from nats_bench import api_utils
-    from test_official import _state
+    from support.archives import _state
 
     from benchmarks.nb201.file_check import official_strings
 
@@ -365,7 +365,7 @@ def _read_splits(data: bytes, folder: Path) -> object:
 
 
 def _record() -> list[bytes]:
-    from test_tables import make_record
+    from support.campaigns import make_record
 
     from harness import store
 
@@ -382,7 +382,7 @@ def _read_record(data: bytes, folder: Path) -> object:
 
 
 def _campaign() -> list[bytes]:
-    from test_tables import make_campaign
+    from support.campaigns import make_campaign
 
     from harness import store
 

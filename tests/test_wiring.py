@@ -11,7 +11,6 @@ from support.searching import build, searching, separable_task
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
 from benchmarks.nb201.supernet import Sampled
-from searchers import one_shot
 
 # ----------------------------------------------------------------------------------------- steps on alpha
 
@@ -253,6 +252,8 @@ def test_multi_trial_searchers_look_for_the_highest_accuracy(name):
     assert answers[name] > answers["random"]
 
 
-def test_softmax_by_hand():
-    weights = one_shot.softmax(np.log([[1.0, 3, 4, 2, 0.5], [1, 1, 1, 1, 1]]))
-    np.testing.assert_allclose(weights, [np.array([2, 6, 8, 4, 1]) / 21, np.full(5, 0.2)])
+def test_a_mixture_is_a_softmax_over_each_edge_s_operations():
+    _, search = build("darts")
+    alphas = np.log([[1.0, 3, 4, 2, 0.5]] * 5 + [[1.0] * 5])
+    by_hand = [np.array([2, 6, 8, 4, 1]) / 21] * 5 + [np.full(5, 0.2)]
+    np.testing.assert_allclose(search.training.mixture(alphas).numpy(), by_hand, rtol=1e-6)

@@ -13,7 +13,6 @@ from benchmarks.base import UserError
 from harness import results, scoring, store
 from harness.options import Setting
 from harness.report.notes import power
-from harness.results import trains
 from harness.runner import Plan, other_code
 from harness.specs import Spec, digest, train_supernets
 from searchers import catalogue
@@ -168,7 +167,7 @@ def prepare(
         if old is not None:  # each command had a part in it
             commands = dict.fromkeys([*old["command"].split("\n"), about["command"]])
             campaign |= {"created": old["created"], "command": "\n".join(commands)[-COMMANDS:]}
-            if trains(old) and not train_supernets(specs):  # what is said is of the supernets
+            if results.trains(old) and not train_supernets(specs):  # what is said is of the supernets
                 campaign |= {name: old[name] for name in ("chosen", "device", "versions") if name in old}
         campaign["power_note"] = power([], campaign)
         folder.mkdir(parents=True, exist_ok=True)
@@ -214,8 +213,8 @@ def campaign_of(
         "precision": setting.precision,
         "threads": setting.threads,
     }
-    rows = {
-        s.label: {
+    rows = [
+        {
             "label": s.label,
             "searcher": s.name,
             "spec": s.text,
@@ -226,13 +225,13 @@ def campaign_of(
             **({"plugin": s.plugin, "plugin_source": s.plugin_source} if s.plugin else {}),
         }
         for s in specs
-    }
+    ]
     campaign = {
         **shared,
         "table_source": setting.benchmark.source,
         "proxy_cost": setting.benchmark.low_fidelity_cost(setting.search_dataset),
         "seeds": list(seeds),
-        "searchers": list(rows.values()),
+        "searchers": rows,
         "space": scoring.space_summary(setting.benchmark),
         "cloud": scoring.cloud(setting.benchmark),
     } | ({"ablations": ablations} if ablations else {})

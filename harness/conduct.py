@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.base import interrupt, on_stop
-from harness import executors, store
+from harness import executors, results, store
 from harness.arguments import AblateOptions, RunOptions
 from harness.campaign import Order, left_to_do, plans, prepare, shard
 from harness.executors.base import Execution
@@ -79,8 +79,7 @@ def _made(
             executors.execute(jobs, execution, progress.report)
     if any(folder.glob("runs/*/*/record.json")):
         on_stop(_end)
-        from harness import results  # and matplotlib
-        from harness.report import page
+        from harness.report import page  # and matplotlib
 
         with Waiting("drawing the report"):
             with store.campaign_lock(folder):

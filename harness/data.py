@@ -25,7 +25,7 @@ def tools() -> Iterator[tuple[str, ModuleType]]:
 def convert(source: Path, dest: Path | None, verify: bool) -> str:
     """`harness data convert`: a table of official files, by the first benchmark that has such."""
     converter = next(module.convert for _, module in tools() if hasattr(module, "convert"))
-    return converter(source, dest, verify, tell)
+    return converter(source, dest, verify, _seldom(2, lambda done, total: f"{done:,} of {total:,} cells"))
 
 
 def info(path: Path | None) -> str:
@@ -45,17 +45,18 @@ def build(name: str, path: Path, workers: int) -> None:
     builders = {name: module.build for name, module in tools() if hasattr(module, "build")}
     if name not in builders:
         raise UserError(f"{name!r} is no benchmark that is built here (one of: {', '.join(builders)})")
-    builders[name](path, workers, _progress())
+    words = "{:,} of {:,} distinct cells, {} left"
+    builders[name](path, workers, _seldom(10, lambda done, total, left: words.format(done, total, duration(left))))
 
 
-def _progress() -> Callable[[int, int, float], None]:
-    """Prints what a build has done and the time left, at most every ten seconds."""
+def _seldom(seconds: float, words: Callable[..., str]) -> Callable[..., None]:
+    """Tells `words` of what is done, the total and what else is reported, at most every so often, and at the end."""
     shown = 0.0
 
-    def report(done: int, total: int, seconds: float) -> None:
+    def report(done: int, total: int, *more: float) -> None:
         nonlocal shown
-        if time.monotonic() - shown > 10 or done == total:
+        if time.monotonic() - shown > seconds or done == total:
             shown = time.monotonic()
-            tell(f"{done:,} of {total:,} distinct cells, {duration(seconds)} left")
+            tell(words(done, total, *more))
 
     return report

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from benchmarks import base
 from benchmarks.base import UserError
+from benchmarks.base import label as label  # the rule of names, which plug-ins keep to as well
 
 LARGEST_SEED = 10**15 - 1  # a JSON number of this size is exact in every program
 LARGEST_COUNT = 100_000  # of seeds, workers, threads, parts, repetitions that a command may ask for
@@ -37,8 +37,3 @@ def margin(points: float | None) -> float | None:
     if points is not None and not 0 < points < 100:
         raise UserError(f"--margin {points:g}: accuracy points above 0 and below 100, e.g. 0.5")
     return points
-
-
-def label(text: str, what: str) -> str:
-    """A name that rows, files and folders of results have; UserError that begins with `what`."""
-    return base.label(text, what)

@@ -15,8 +15,11 @@ from benchmarks.nb201.benchmark import PRESETS, find_table, image_places, open_n
 from benchmarks.nb201.table_file import kind_of
 
 
-def convert(source: Path, dest: Path | None, verify: bool, say: Callable[[str], None]) -> str:
-    """Make a table of official files, say what it holds, and compare with the official API if asked."""
+def convert(source: Path, dest: Path | None, verify: bool, report: Callable[[int, int], None]) -> str:
+    """Make a table of official files, say what it holds, and compare with the official API if asked.
+
+    `report(done, total)` hears of cells that are read.
+    """
     target = dest or Path("~/.cache/harness/nb201.npz").expanduser()
     if target.is_dir():
         target = target / "nb201.npz"
@@ -28,15 +31,7 @@ def convert(source: Path, dest: Path | None, verify: bool, say: Callable[[str], 
         raise UserError(f"{source}: no official archive, so the official API cannot read it; leave --verify out")
     # Under its own name only when all is well: a table there is found by later runs without being asked for.
     new = target.with_name(f"new-{target.name}") if verify else target
-    shown = 0.0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal shown
-        if time.monotonic() - shown > 2 or done == total:
-            shown = time.monotonic()
-            say(f"{done:,} of {total:,} cells")
-
-    table = official.convert_apart(source, new, progress)
+    table = official.convert_apart(source, new, report)
     text = f"{target}: {table.source}, sha256 {table.sha256}"
     for warning in table.warnings:
         text += f"\nwarning: {warning}"

@@ -21,12 +21,17 @@ from searchers.swarm import Swarm
 Train: TypeAlias = Callable[[Callable[[int], None]], dict[str, float]]  # told what to do after each batch
 
 
-class SwarmSettings(Settings):
-    """How a swarm of alphas meets a supernet; INFERRED throughout, most of it from reduced-scale experiments."""
+class ParticleSettings(Settings):
+    """How many particles there are, and where; INFERRED."""
 
     population: int = Field(24, ge=6)
     spread: float = Field(1.0, gt=0)  # standard deviation of the first swarm
     box: float = Field(3.0, gt=0)  # alphas live in [−box, box]
+
+
+class SwarmSettings(ParticleSettings):
+    """How a swarm of alphas meets a supernet; INFERRED throughout, most of it from reduced-scale experiments."""
+
     generations: int = Field(2, ge=1)  # an epoch, evenly among its batches; one a batch where these are fewer
     # Share of images that the arg-max path answers wrongly (as in CMANAS), its loss, or the softmax mixture's loss.
     fitness: Literal["error", "loss", "mixture"] = "error"

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
-from searchers.base import Searcher, SearchTask, Settings, Step
+from searchers.alpha_swarm import AlphaSwarm, ParticleSettings, SwarmSettings
+from searchers.base import Searcher, SearchTask, Step
 from searchers.multi_trial import BEST_QUERIED, BestSeen
 from searchers.one_shot import (
     ARG_MAX,
@@ -61,10 +61,7 @@ class CompetitiveSwarm(OneShotSearcher):
         return "cso", config | {"oracle": "supernet"}
 
 
-class TableSettings(Settings):
-    population: int = Field(24, ge=6)  # INFERRED, as `cso`
-    spread: float = Field(1.0, gt=0)  # INFERRED: standard deviation of the first swarm
-    box: float = Field(3.0, gt=0)  # INFERRED: alphas live in [−box, box]
+class TableSettings(ParticleSettings):
     phi: float = Field(0.1, ge=0)  # DOC, PlatEMO
 
 

@@ -248,15 +248,16 @@ class WeightTraining:
 
     def plain_losses(self, choices: Sequence[Cell], count: int) -> np.ndarray:
         """Cross-entropy on the first images as one batch, the same for every searcher; (len(choices),)."""
-        x, y = self.stored(count)
-        with self._autocast(x):
-            return np.array(self.net.losses(choices, x, y))
+        return self._plain(self.net.losses, choices, count)
 
     def plain_accuracies(self, choices: Sequence[Cell], count: int) -> np.ndarray:
         """Percent of the same images that every candidate classifies rightly; (len(choices),)."""
+        return self._plain(self.net.accuracies, choices, count)
+
+    def _plain(self, score: Score, choices: Sequence[Cell], count: int) -> np.ndarray:
         x, y = self.stored(count)
         with self._autocast(x):
-            return np.array(self.net.accuracies(choices, x, y))
+            return np.array(score(choices, x, y))
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -125,6 +125,12 @@ class Sampled(NamedTuple):
 Choice: TypeAlias = "Cell | Tensor | Sampled"  # a tensor: mixture weights (edges, operations)
 
 
+def identifier(space: SearchSpace, cell: Cell) -> int | str:
+    """A cell in short: its index where the space has an official order, else its string. `space.parse` reads both."""
+    index = space.index(cell)
+    return space.to_string(cell) if index is None else index
+
+
 class Supernet(Protocol):
     """The network of all cells of a space with shared weights: a torch module whose parameters are w alone.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import Benchmark, Cell, SearchSpace, UserError
+from benchmarks.base import Benchmark, SearchSpace, UserError, identifier
 from searchers.base import Searcher, SearchTask, diverged
 
 SAMPLE = 200  # cells on which the supernet is compared with the table, the same in every run
@@ -91,19 +91,13 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
         )
     good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
     return {
-        "cells": [_name(benchmark.space, cell) for cell in sample],
+        "cells": [identifier(benchmark.space, cell) for cell in sample],
         "losses": [round(float(loss), 5) for loss in losses],
         "accuracies": [round(float(value), 4) for value in accuracy],
         "spearman": _spearman(-losses, accuracy),
         "spearman_good": _spearman(-losses[good], accuracy[good]),
         "seconds": seconds,
     }
-
-
-def _name(space: SearchSpace, cell: Cell) -> int | str:
-    """A cell's index where the space has an official order, else its string."""
-    index = space.index(cell)
-    return space.to_string(cell) if index is None else index
 
 
 def at_chance(searcher: Searcher, supernet: dict[str, Any] | None, train_loss: Any, task: SearchTask) -> bool:

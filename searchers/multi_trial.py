@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import Cell
+from benchmarks.base import Cell, identifier
 from searchers.base import SearchTask, Step
 
 BEST_QUERIED = "the one with the best proxy accuracy of all that were queried"  # what BestSeen answers
@@ -26,9 +26,7 @@ class BestSeen:
         if self.cell is None or accuracy > self.accuracy:
             self.accuracy, self.cell = accuracy, queried
             self.alphas = None if alphas is None else alphas.copy()
-        number = self.space.index(queried)
-        name = self.space.to_string(queried) if number is None else number
-        return Step(self.cell, self.alphas, {"queried": name, "accuracy": accuracy})
+        return Step(self.cell, self.alphas, {"queried": identifier(self.space, queried), "accuracy": accuracy})
 
     def state_dict(self) -> dict[str, Any]:
         alphas = None if self.alphas is None else self.alphas.tolist()

@@ -12,7 +12,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import Benchmark, SearchSpace, UserError, read_at_most, suggestion
+from benchmarks.base import Benchmark, SearchSpace, UserError, identifier, read_at_most, suggestion
 from harness import diagnostics, options, quantities, scoring, store
 from harness.campaign import campaign_of
 from harness.cells import identified
@@ -163,12 +163,13 @@ def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], 
         scores = scoring.scores(benchmark, row["cell"])
         unchanged = [score | {"without_none": True} for score in scores]  # no alphas to derive another cell from
         cell, space = row["cell"], benchmark.space
-        name_in_key = space.to_string(cell) if space.index(cell) is None else space.index(cell)
         made.append(
             {
                 **{"searcher": name, "label": name, "spec": name, "kind": KIND, "config": {}, "seed": row["seed"]},
                 **{k: campaign[k] for k in ("benchmark", "search_dataset", "table_sha256")},
-                "key": digest([name, row["seed"], name_in_key, row["search_seconds"], campaign["table_sha256"]]),
+                "key": digest(
+                    [name, row["seed"], identifier(space, cell), row["search_seconds"], campaign["table_sha256"]]
+                ),
                 **identified(space, cell),
                 **identified(space, cell, "_without_none"),
                 **{"scores": scores + unchanged, "trajectory": [], "steps": 0},

@@ -19,7 +19,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks import safe_pickle
-from benchmarks.base import UserError, read_at_most
+from benchmarks.errors import UserError
+from benchmarks.files import read_at_most
 
 # ------------------------------------------------------------------------------------------- sources
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.base import written_whole
+from benchmarks.files import written_whole
 from benchmarks.images import CropAndFlip, Images, checksum
 
 FORMAT = 2  # to be raised whenever what is made of the same files changes

@@ -11,7 +11,8 @@ from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
-from benchmarks.base import Entry, UserError, suggestion
+from benchmarks.base import Entry
+from benchmarks.errors import UserError, suggestion
 
 BENCHMARKS: dict[str, str] = {
     "nb201": "benchmarks.nb201.benchmark:ENTRY",

@@ -14,7 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from benchmarks.base import UserError, bounded_memory, quoted
+from benchmarks.errors import UserError, quoted
+from benchmarks.files import bounded_memory
 
 
 class _Call:

@@ -45,7 +45,7 @@ def load(folder: str | PathLike[str]) -> pd.DataFrame:
     (darts-e43851f9); `spec` says it readably (darts[order=2]), and is what the CSV files have as label.
 
     A failed run is one row without score. Records that are damaged, copies or of another campaign are left out, each
-    with a UserWarning. Raises benchmarks.base.UserError where there is no campaign.
+    with a UserWarning. Raises benchmarks.errors.UserError where there is no campaign.
     """
     import warnings
     from pathlib import Path

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import results, scoring, store
 from harness.options import Setting
 from harness.report.notes import power

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.base import Cell, SearchSpace, UserError
+from benchmarks.base import Cell, SearchSpace
+from benchmarks.errors import UserError
 
 
 def identified(space: SearchSpace, cell: Cell, suffix: str = "") -> dict[str, Any]:

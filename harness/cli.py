@@ -17,7 +17,8 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.base import UserError, interrupt, on_stop
+from benchmarks.errors import UserError
+from benchmarks.processes import interrupt, on_stop
 from harness.arguments import (
     AblateOptions,
     BenchmarkOption,

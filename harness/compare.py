@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import quantities, store
 from harness.report import frames, inference, numbers
 from harness.report.notes import EQUIVALENCE, hardware, revisions

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import interrupt, on_stop
+from benchmarks.processes import interrupt, on_stop
 from harness import executors, results, store
 from harness.arguments import AblateOptions, RunOptions
 from harness.campaign import Order, left_to_do, plans, prepare, shard

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks import registry
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import options
 from harness.output import tell
 from harness.progress import duration

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import Benchmark, SearchSpace, UserError, identifier
+from benchmarks.base import Benchmark, SearchSpace, identifier
+from benchmarks.errors import UserError
 from searchers.base import Searcher, SearchTask, diverged
 
 SAMPLE = 200  # cells on which the supernet is compared with the table, the same in every run

@@ -12,7 +12,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import Benchmark, SearchSpace, UserError, identifier, read_at_most, suggestion
+from benchmarks.base import Benchmark, SearchSpace, identifier
+from benchmarks.errors import UserError, suggestion
+from benchmarks.files import read_at_most
 from harness import diagnostics, options, quantities, scoring, store
 from harness.campaign import campaign_of
 from harness.cells import identified

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.base import Benchmark, UserError, suggestion
+from benchmarks.base import Benchmark
+from benchmarks.errors import UserError, suggestion
 from benchmarks.processor import cpu_has_bf16, cpu_name
 from harness import provenance, quantities
 from harness.arguments import CampaignOptions

@@ -27,9 +27,11 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks import registry
-from benchmarks.base import Benchmark, Cell, NetworkSize, UserError, process_pool, start_worker
+from benchmarks.base import Benchmark, Cell, NetworkSize
+from benchmarks.errors import UserError
 from benchmarks.images import CropAndFlip, Images
 from benchmarks.layers import cross_entropy
+from benchmarks.processes import process_pool, start_worker
 from benchmarks.processor import cpu_has_bf16
 from harness import campaign, diagnostics, options, provenance, runner, store
 from harness.output import tell

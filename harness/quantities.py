@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from benchmarks.base import UserError
-from benchmarks.base import label as label  # the rule of names, which plug-ins keep to as well
+from benchmarks.errors import UserError
+from benchmarks.errors import label as label  # the rule of names, which plug-ins keep to as well
 
 LARGEST_SEED = 10**15 - 1  # a JSON number of this size is exact in every program
 LARGEST_COUNT = 100_000  # of seeds, workers, threads, parts, repetitions that a command may ask for

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import store
 from harness.output import tell
 

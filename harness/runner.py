@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import registry
-from benchmarks.base import Benchmark, UserError, out_of_memory
+from benchmarks.base import Benchmark
+from benchmarks.errors import UserError, out_of_memory
 from harness import diagnostics, scoring, store
 from harness.cells import identified, named
 from harness.provenance import environment

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from benchmarks.base import LABEL, UserError
+from benchmarks.errors import LABEL, UserError
 from harness.quantities import LARGEST_SEED
 
 Name = Annotated[str, Field(max_length=1000)]

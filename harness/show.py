@@ -10,7 +10,8 @@ from typing import Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from benchmarks import registry
-from benchmarks.base import Benchmark, Cell, Entry, SearchSpace, UserError, suggestion
+from benchmarks.base import Benchmark, Cell, Entry, SearchSpace
+from benchmarks.errors import UserError, suggestion
 from harness import options
 from harness.results import scored_by
 from harness.specs import show_settings, show_value

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import quantities
 from searchers import base, catalogue, plugins
 

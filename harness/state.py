@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 
 Path = tuple[Any, ...]  # the keys and positions that lead to a value
 Types = dict[Path, tuple[Any, ...]]  # what a value was: its kind, and what else is needed to make it again

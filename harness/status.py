@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import store
 from harness.results import planned_seeds, scored_by, searchers_of
 

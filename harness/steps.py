@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import Cell, SearchSpace, UserError, quoted
+from benchmarks.base import Cell, SearchSpace
+from benchmarks.errors import UserError, quoted
 from searchers.base import SearchTask, Step, diverged
 
 IDLE = 1000  # steps in a row that query nothing

@@ -30,7 +30,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError, bounded_memory, out_of_memory, read_at_most, written_whole
+from benchmarks.errors import UserError, out_of_memory
+from benchmarks.files import bounded_memory, read_at_most, written_whole
 from harness import schema
 
 LARGEST_MB, LARGEST_CHECKPOINT_MB = 256, 16_384  # the first of a record or campaign.json

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from benchmarks.base import Cell, LowFidelity, NetworkSize, SearchSpace, UserError, suggestion
+from benchmarks.base import Cell, LowFidelity, NetworkSize, SearchSpace
+from benchmarks.errors import UserError, suggestion
 
 if TYPE_CHECKING:  # multi-trial searches never import torch
     import torch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from benchmarks.base import UserError, suggestion
+from benchmarks.errors import UserError, suggestion
 from searchers import plugins
 from searchers.base import SEARCHERS, Searcher
 

@@ -18,7 +18,8 @@ from pydantic import Field
 from scipy.special import softmax
 from torch import Tensor
 
-from benchmarks.base import Cell, Choice, UserError
+from benchmarks.base import Cell, Choice
+from benchmarks.errors import UserError
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.layers import cross_entropy
 from searchers.base import Searcher, SearchTask, Settings, Step, diverged

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.base import UserError, label
+from benchmarks.errors import UserError, label
 from searchers.base import KINDS, SEARCHERS, Searcher, Settings, configure
 
 GROUP = "harness.searchers"

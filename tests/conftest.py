@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.base import STOPPING
+from benchmarks.processes import STOPPING
 from harness import cli
 
 for ignored in (signal.SIGINT, signal.SIGHUP):  # by nohup, or by a shell without job control: children would inherit it

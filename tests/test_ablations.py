@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell
 from harness.report import inference, markup
 from harness.report.ablations import ablation_table, sentences

@@ -17,8 +17,8 @@ import torch
 from support.planned import plan_for, plans_for
 from support.records import records, timeless
 
-from benchmarks.base import UserError
 from benchmarks.digits201 import benchmark
+from benchmarks.errors import UserError
 from benchmarks.nb201.benchmark import open_nb201
 from harness import campaign, conduct, options, runner, store
 from harness.executors import local, slurm

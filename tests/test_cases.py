@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import open_nb201
 from benchmarks.nb201.table import Table

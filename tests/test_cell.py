@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
 

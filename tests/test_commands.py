@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.base import UserError
 from benchmarks.digits201 import build
+from benchmarks.errors import UserError
 from benchmarks.nb201.benchmark import PRESETS, SCORES, open_nb201
 from benchmarks.nb201.table_file import load_table, save_table
 from benchmarks.registry import choose

@@ -8,8 +8,9 @@ from support.campaigns import make_campaign, make_record
 from support.planned import plan_for
 from support.searching import build, make_task
 
-from benchmarks.base import NetworkSize, UserError
+from benchmarks.base import NetworkSize
 from benchmarks.digits201.benchmark import open_digits201
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import TableBenchmark

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 from support.records import records
 
-from benchmarks.base import UserError
 from benchmarks.digits201 import benchmark, build, images, task
 from benchmarks.digits201.images import Clutter, parts
+from benchmarks.errors import UserError
 from benchmarks.images import Batches
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201.functions import function_classes, function_name

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 
 sys.path.append(str(Path(__file__).parent / "faults"))
 
@@ -76,7 +76,7 @@ def test_attributes_of_a_dictionary_do_not_take_the_place_of_its_methods():
 
 
 def test_architecture_strings_and_protocols_of_any_kind_are_named_shortly(tmp_path):
-    from benchmarks.base import quoted
+    from benchmarks.errors import quoted
     from benchmarks.nb201.file_check import check_order, official_strings
 
     deep = ()

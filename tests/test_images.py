@@ -23,7 +23,7 @@ from support.whole_images import TrainTest, load
 
 from benchmarks import images as im
 from benchmarks import safe_pickle
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from benchmarks.nb201 import benchmark
 
 DEVICES = [

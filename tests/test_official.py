@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 from support.archives import CELLS, _state
 
-from benchmarks.base import UserError
 from benchmarks.digits201 import benchmark
+from benchmarks.errors import UserError
 from benchmarks.nb201 import archives, official
 from benchmarks.nb201.file_check import official_strings
 from benchmarks.nb201.table import SPLITS, Table

@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.planned import plan_for, plans_for
 
-from benchmarks.base import NetworkSize, UserError
+from benchmarks.base import NetworkSize
 from benchmarks.digits201 import benchmark
+from benchmarks.errors import UserError
 from benchmarks.nb201 import space
 from harness import campaign, options, runner, show, state, steps, store
 from harness.executors import local

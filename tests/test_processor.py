@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from benchmarks import processor
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import conduct, options, perf
 
 CPUINFO = """processor\t: 0

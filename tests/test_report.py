@@ -16,7 +16,7 @@ import pytest
 from scipy import stats
 from support.campaigns import failed, make_campaign, make_record, two_searchers, write_campaign
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import results
 from harness.compare import compare
 from harness.report import frames, inference, markup, page, plot_style, plots_scores, plots_search

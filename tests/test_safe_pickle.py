@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import safe_pickle
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 
 
 @pytest.mark.parametrize("protocol", range(5))

@@ -15,7 +15,7 @@ import pytest
 import torch
 from support.searching import EPOCHS, SPECS, build, configured, kind, make_task
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
 from benchmarks.nb201.supernet import Supernet

@@ -44,7 +44,8 @@ def test_the_command_says_it_in_one_line(tmp_path):
 def test_a_folder_without_init_is_not_in_the_way(tmp_path):
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "base.py").touch()
-    done = python(tmp_path, "-c", "import harness, benchmarks.base as b; print(b.UserError.__name__)", path=[tmp_path])
+    code = "import harness, benchmarks.errors as e; print(e.UserError.__name__)"
+    done = python(tmp_path, "-c", code, path=[tmp_path])
     assert (done.stdout, done.stderr) == ("UserError\n", "")
 
 

@@ -97,7 +97,7 @@ def test_a_closed_terminal_stops_parent_and_workers_in_good_order(tmp_path):
 def test_a_worker_starts_with_the_terminal_s_signals_blocked():
     code = """
 import signal, subprocess, sys
-from benchmarks.base import uninterrupted
+from benchmarks.processes import uninterrupted
 show = "import signal; print(sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])))"
 with uninterrupted():
     inside = subprocess.run([sys.executable, "-c", show], capture_output=True, text=True).stdout
@@ -122,7 +122,7 @@ def test_a_pool_s_work_is_not_waited_for_after_a_signal(name):
     """Its worker sleeps for an hour; the terminal's signals go to both."""
     code = """
 import time
-from benchmarks.base import interrupt, on_stop, process_pool, start_worker
+from benchmarks.processes import interrupt, on_stop, process_pool, start_worker
 on_stop(interrupt)
 try:
     with process_pool(1, start_worker) as pool:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import quantities, schema
 from harness.compare import compare
 from harness.report.notes import Asked

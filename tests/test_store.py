@@ -17,7 +17,7 @@ import torch
 from support.campaigns import make_campaign, make_record, write_campaign
 
 import harness as package
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import store
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from support.archives import NB201_SPACE, N, small_table
 
-from benchmarks.base import Score, UserError
+from benchmarks.base import Score
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
 from benchmarks.nb201.table import Column, Table

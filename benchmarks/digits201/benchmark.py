@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.base import Entry, UserError
+from benchmarks.base import Entry
 from benchmarks.digits201.task import (
     CANVAS,
     COLUMNS,
@@ -32,6 +32,7 @@ from benchmarks.digits201.task import (
     UNKNOWN,
     images_of,
 )
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, space
 from benchmarks.nb201.benchmark import TableBenchmark, describe, details

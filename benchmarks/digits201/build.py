@@ -23,17 +23,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from benchmarks.base import UserError, process_pool, start_worker
 from benchmarks.digits201 import benchmark, task
 from benchmarks.digits201.benchmark import Counts
 from benchmarks.digits201.images import parts
 from benchmarks.digits201.task import BATCH, COLUMNS, LR, MOMENTUM, SEEDS, SIZE, UNKNOWN, WEIGHT_DECAY
+from benchmarks.errors import UserError
 from benchmarks.images import Batches, normalise
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.cell import Cell
 from benchmarks.nb201.functions import function_classes
 from benchmarks.nb201.network import Skeleton, network
 from benchmarks.nb201.table_file import write_npz
+from benchmarks.processes import process_pool, start_worker
 from benchmarks.processor import cpu_name
 
 SAVE_SECONDS = 60.0  # at most this much of a build is lost to a kill

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.base import UserError
 from benchmarks.digits201 import benchmark, task
 from benchmarks.digits201.benchmark import open_digits201
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201.benchmark import find_table, open_nb201
 from benchmarks.nb201.table_file import kind_of

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from benchmarks import safe_pickle
-from benchmarks.base import UserError, bounded_memory, quoted
+from benchmarks.errors import UserError, quoted
+from benchmarks.files import bounded_memory
 from benchmarks.nb201.file_check import check_order
 from benchmarks.nb201.table_file import kind_of
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from benchmarks.base import Benchmark, Cell, Entry, LowFidelity, NetworkSize, Score, SearchSpace, Summary, UserError
+from benchmarks.base import Benchmark, Cell, Entry, LowFidelity, NetworkSize, Score, SearchSpace, Summary
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import space
 from benchmarks.nb201.table import Column, Key, Table

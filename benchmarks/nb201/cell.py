@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import Cell, UserError, quoted
+from benchmarks.base import Cell
+from benchmarks.errors import UserError, quoted
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 NONE, SKIP, CONV1, CONV3, POOL = range(5)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.file_check import check_order, damage
 from benchmarks.nb201.table import Column, Key, Table, frozen

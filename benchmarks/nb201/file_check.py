@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError, bounded_memory, quoted
+from benchmarks.errors import UserError, quoted
+from benchmarks.files import bounded_memory
 from benchmarks.nb201 import cell
 
 _MEGABYTES = 512  # that any of these files may take

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import UserError, end_with_parent, uninterrupted
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.archives import LAYOUTS, WHOLE, folder_files, read_cells, sample, size_space
 from benchmarks.nb201.benchmark import PROXIES, TableBenchmark, open_nb201
@@ -27,6 +27,7 @@ from benchmarks.nb201.file_check import official_strings
 from benchmarks.nb201.table import SPLITS, Column, Key, Table
 from benchmarks.nb201.table_check import check
 from benchmarks.nb201.table_file import KINDS, kind_of, load_table, save_table
+from benchmarks.processes import end_with_parent, uninterrupted
 
 Path_ = str | os.PathLike[str]
 

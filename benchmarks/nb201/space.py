@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.base import Cell, Edge, NetworkSize, UserError
+from benchmarks.base import Cell, Edge, NetworkSize
+from benchmarks.errors import UserError
 from benchmarks.nb201.cell import (
     EDGES,
     NONE,

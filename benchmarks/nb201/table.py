@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import NetworkSize, Score, UserError
+from benchmarks.base import NetworkSize, Score
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell
 from benchmarks.nb201.cost import parameters
 from benchmarks.nb201.table_check import COSTS, doubts

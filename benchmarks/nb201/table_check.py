@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from benchmarks.nb201.cell import NUM_CELLS
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import NetworkSize, UserError
+from benchmarks.base import NetworkSize
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, official
 from benchmarks.nb201.archives import LAYOUTS

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from benchmarks.nb201.archives import LAYOUTS, META, check_meta, folder_files, read_file, read_whole, tar_files
 from benchmarks.nb201.official import COST_SCHEDULES, LEGACY_SEED, Path_
 from benchmarks.nb201.table import EPOCHS, SPLITS, Key, Table

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import provenance, runner, store
 from harness.runner import Plan
 

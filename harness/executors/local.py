@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import interrupt, start_worker, uninterrupted
+from benchmarks.processes import interrupt, start_worker, uninterrupted
 from harness import store
 from harness.executors.base import STOP_SECONDS, Execution, Job, Report, lost, made
 from harness.output import open_streams

@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError, interrupt, on_stop
+from benchmarks.errors import UserError
+from benchmarks.processes import interrupt, on_stop
 from harness.executors import base
 from harness.executors.base import Execution, Job, Report
 from harness.output import open_streams

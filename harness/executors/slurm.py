@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import UserError
+from benchmarks.errors import UserError
 from harness import store
 from harness.executors import base, local
 from harness.executors.base import Execution, Job, Report

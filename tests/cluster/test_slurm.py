@@ -47,7 +47,7 @@ def test_records_are_those_of_a_local_campaign(slurm, tmp_path):
 
 def test_a_task_at_its_time_limit_goes_on_from_its_checkpoint(slurm, tmp_path):
     """Submitted without waiting; the signal of the coming limit is sent by hand, since limits are minutes."""
-    longer = "gicso[warmup=1,exploration=0,stability=0,paths_per_batch=1]"  # some ten seconds
+    longer = "gicso[warmup=1,exploration=0,stability=0,paths_per_batch=3]"  # 40 steps, ten to forty seconds
     common = ["--preset", "small", "--searchers", longer, "--seeds", 1]
     subprocess.run(command(tmp_path / "local", *common), check=True, capture_output=True)
     out = tmp_path / "slurm"
@@ -55,13 +55,15 @@ def test_a_task_at_its_time_limit_goes_on_from_its_checkpoint(slurm, tmp_path):
     done = subprocess.run(array, env=slurm, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     job = done.stderr.partition("job ")[2].split()[0]
-    status = [*RUN[:-1], "status", str(out)]
     limit = time.monotonic() + 300
-    while "by " not in (said := subprocess.run(status, capture_output=True, text=True, check=True).stdout):
+    while not (claims := list(out.glob("runs/*/claim-0"))):  # the folder itself: a command would come too late
         assert time.monotonic() < limit
-        time.sleep(0.1)
+        time.sleep(0.02)
+    folder = claims[0].with_name("seed-0")
+    status = [*RUN[:-1], "status", str(out)]
+    said = subprocess.run(status, capture_output=True, text=True, check=True).stdout
     assert "running" in said
-    (folder,) = (path.with_name("seed-0") for path in out.glob("runs/*/claim-0"))
+    assert "by " in said
     trace = folder / "trace.jsonl"
     while len(before := trace.read_text().splitlines() if trace.exists() else []) < 12:
         assert time.monotonic() < limit

@@ -27,7 +27,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 
 from support.records import records, timeless  # noqa: E402
 
-from benchmarks.base import UserError  # noqa: E402
+from benchmarks.errors import UserError  # noqa: E402
 from harness import provenance, store  # noqa: E402
 from searchers import catalogue  # noqa: E402
 

@@ -39,7 +39,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 import numpy as np  # noqa: E402
 
 from benchmarks import safe_pickle  # noqa: E402
-from benchmarks.base import UserError  # noqa: E402
+from benchmarks.errors import UserError  # noqa: E402
 
 SECONDS = 20  # for one input
 GROWTH_MB = 512  # of a reader's peak memory over what it has after the unharmed input

@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.base import Cell, Edge, Entry, NetworkSize, Sampled, Score, UserError
+from benchmarks.base import Cell, Edge, Entry, NetworkSize, Sampled, Score
+from benchmarks.errors import UserError
 from benchmarks.images import Images
 from benchmarks.layers import batch_norm, cross_entropy
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:  # multi-trial searches never import torch
     from torch import Tensor, nn
@@ -33,6 +34,28 @@ class NetworkSize:
     cells: int  # a stage (N)
     in_channels: int
     num_classes: int
+
+
+class Preset(BaseModel):
+    """How large the searches of a campaign are. In files only what was set is written.
+
+    Imported cells were found without one: theirs has a name alone.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="allow")
+
+    name: str = ""
+    channels: int = 0  # of the supernet's first stage (C)
+    cells: int = 0  # of the supernet a stage (N)
+    resolution: int = 0  # height and width of the images, pixels
+    images: int | None = None  # of the training and of the validation part, from its start; None: all
+    epochs: int | None = None  # of one-shot searchers; None: each searcher's reference epochs
+    batch_size: int = 0
+    simulated_seconds: float = 0.0  # that multi-trial searchers may spend on queries
+
+    def settings(self) -> dict[str, Any]:
+        """The fields that were set, as files and run keys have them."""
+        return self.model_dump(exclude_unset=True)
 
 
 Cell = tuple[int, ...]  # an operation's number for each edge of a space, `none` where an edge is not chosen
@@ -165,11 +188,7 @@ class Summary(NamedTuple):
 
 
 class Benchmark(Protocol):
-    """What is searched and on which data, and what is known of the cells afterwards.
-
-    A preset is a dict of channels, cells, resolution, images (how many of each part, from its start; None: all),
-    epochs (None: each searcher's reference epochs) and batch_size.
-    """
+    """What is searched and on which data, and what is known of the cells afterwards."""
 
     @property
     def name(self) -> str: ...
@@ -193,16 +212,17 @@ class Benchmark(Protocol):
     def splits(self) -> tuple[str, ...]: ...
 
     @property
-    def presets(self) -> Mapping[str, dict[str, Any]]: ...
+    def presets(self) -> Mapping[str, Preset]:
+        """By name; neither the name nor the simulated seconds are in them."""
 
     @property
     def simulated_seconds(self) -> float:
         """The budget of multi-trial searchers."""
 
-    def size(self, dataset: str, preset: dict[str, Any]) -> NetworkSize:
+    def size(self, dataset: str, preset: Preset) -> NetworkSize:
         """The size of the networks in which is searched."""
 
-    def search_data(self, dataset: str, preset: dict[str, Any]) -> tuple[Images, Images]:
+    def search_data(self, dataset: str, preset: Preset) -> tuple[Images, Images]:
         """Training and validation images of a search, disjoint; nothing in them leads to a test image."""
 
     def low_fidelity(self, dataset: str) -> LowFidelity | None:
@@ -238,7 +258,7 @@ class Entry:
     text: str  # one line about it
     space: SearchSpace
     datasets: tuple[str, ...]
-    presets: Mapping[str, dict[str, Any]]
+    presets: Mapping[str, Preset]
     simulated_seconds: float
     open: Callable[[Path | None, Sequence[Path]], Benchmark]  # of its table's file and the data folders
     # The table's file, which `--table` names or which lies in a data folder; None where a benchmark brings its own.

@@ -20,10 +20,10 @@ def _in_the_way() -> str | None:
     for name in ("benchmarks", "searchers"):
         spec = getattr(sys.modules.get(name), "__spec__", None)
         spec = spec or next((s for finder in sys.meta_path if (s := finder.find_spec(name, None))), None)
-        found = [] if spec is None else [*(spec.submodule_search_locations or [spec.origin or "?"])]
+        places = [] if spec is None else [*(spec.submodule_search_locations or [spec.origin or "?"])]
         own = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), name)
-        if own not in map(os.path.realpath, found):
-            where = f"{found[0]} is found before it" if found else f"there is no {own}"
+        if own not in map(os.path.realpath, places):
+            where = f"{places[0]} is found before it" if places else f"there is no {own}"
             return f"harness needs its own package {name!r}, but {where}; rename it, or start Python elsewhere"
     return None
 
@@ -53,19 +53,20 @@ def load(folder: str | PathLike[str]) -> pd.DataFrame:
     import pandas as pd
 
     from harness import store
-    from harness.results import at_chance
 
     about = ("searcher", "label", "spec", "kind", "seed", "status", "cell", "index", "collapsed", "disconnected",
              "at_chance", "search_dataset", "search_seconds", "simulated_seconds", "evaluations", "train_images",
              "eval_images", "alpha_entropy", "alpha_change")  # fmt: skip
     scores = ("dataset", "split", "without_none", "epochs", "trials", "value")
     rows = []
-    scored = {name: store.load_campaign(Path(folder))[name] for name in ("benchmark", "table_sha256")}
+    campaign = store.load_campaign(Path(folder))
+    scored = {"benchmark": campaign.benchmark, "table_sha256": campaign.table_sha256}
     records, left_out = store.load_records(Path(folder))
     for text in left_out.values():
         warnings.warn(text, stacklevel=2)
     for record in records:
-        row = {name: record.get(name) for name in about} | {"at_chance": at_chance(record)} | scored
-        row["one_shot_spearman"] = (record.get("one_shot") or {}).get("spearman")
-        rows += [row | {name: score[name] for name in scores} for score in record["scores"] or [dict.fromkeys(scores)]]
+        row = {name: getattr(record, name) for name in about} | {"at_chance": record.guessing} | scored
+        row["one_shot_spearman"] = record.one_shot.spearman if record.one_shot else None
+        own = [{name: getattr(score, name) for name in scores} for score in record.scores]
+        rows += [row | score for score in own or [dict.fromkeys(scores)]]
     return pd.DataFrame(rows, columns=[*about, "one_shot_spearman", *scored, *scores])

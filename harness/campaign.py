@@ -14,9 +14,12 @@ from harness import results, scoring, store
 from harness.options import Setting
 from harness.report.notes import power
 from harness.runner import Plan, other_code
+from harness.schema import Ablations, Campaign, Entrant
 from harness.specs import Spec, digest, train_supernets
 from searchers import catalogue
 
+# What all runs of a campaign share: with another value they are another campaign.
+SHARED = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads")
 COMMANDS = 15_000  # characters of them that a campaign keeps, the last ones
 
 
@@ -26,7 +29,7 @@ class Order:
 
     say: Callable[[str], None]
     fresh: bool = False
-    ablations: dict[str, Any] | None = None
+    ablations: Ablations | None = None
 
 
 # What a run's key is made of, with the images' checksum: another value is another run.
@@ -46,12 +49,13 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
         images_sha256 = "+".join(checksum(part) for part in parts)
     made = []
     for seed, spec in itertools.product(seeds, specs):
-        epochs = setting.preset["epochs"] or spec.reference_epochs
+        epochs = setting.preset.epochs or spec.reference_epochs
         one_shot = spec.kind == "one-shot"
         if one_shot and not epochs:
-            name = setting.preset["name"]
-            raise UserError(f"searcher {spec.text!r} has no reference_epochs, which --preset {name} trains it for")
-        preset = {**setting.preset, "epochs": epochs if one_shot else 0}
+            raise UserError(
+                f"searcher {spec.text!r} has no reference_epochs, which --preset {setting.preset.name} trains it for"
+            )
+        preset = setting.preset.model_copy(update={"epochs": epochs if one_shot else 0})
         # Queries of a table have neither: one found on a GPU's machine is the one found here.
         precision, threads = (setting.precision, setting.threads) if one_shot else ("fp32", 1)
         plan = Plan(
@@ -74,7 +78,7 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
             plugin=spec.plugin,
             plugin_source=spec.plugin_source,
         )
-        decides = {name: getattr(plan, name) for name in DECIDES}
+        decides = {name: getattr(plan, name) for name in DECIDES} | {"preset": preset.settings()}
         decides["searcher"], decides["config"] = catalogue.find(spec.name).key_settings(spec.config)
         decides["images_sha256"] = images_sha256 if one_shot else ""
         if plan.plugin:  # other people's code may change at any time; that of this program is named in records
@@ -112,9 +116,9 @@ def left_to_do(folder: Path, planned: Sequence[Plan], say: Callable[[str], None]
 
 def _finished(where: Path, plan: Plan) -> bool:
     record = store.record_of(where, plan.key)
-    if record is None or record["status"] != "done":
+    if record is None or not record.finished:
         return False
-    return store.trace_is(where / "trace.jsonl", record.get("trace"))
+    return store.trace_is(where / "trace.jsonl", record.trace)
 
 
 def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:
@@ -126,11 +130,11 @@ def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:
         if (where / "trace.jsonl").exists() and not (where / "checkpoint.pt").exists():
             store.set_aside(where / "trace.jsonl")  # of a finished run: a new one would take its place
         return
-    if record is not None and record["key"] != plan.key:
-        why = other_code(record["environment"], plan) or "made with other settings"
+    if record is not None and record.key != plan.key:
+        why = other_code(record.environment, plan) or "made with other settings"
         say(f"{where}: {why}; set aside, the run is made anew")
         store.set_aside(where)
-    elif record is not None and record["status"] == "done":
+    elif record is not None and record.finished:
         say(f"{where / 'trace.jsonl'}: damaged since its run was finished; set aside, the run is repeated")
         store.set_aside(where)
     elif record is not None:
@@ -145,7 +149,7 @@ def prepare(
     about: dict[str, Any],
     order: Order,
     held: ExitStack,
-) -> dict[str, Any]:
+) -> Campaign:
     """Make or extend the campaign in a folder, nobody else writing it meanwhile; its campaign.json.
 
     The folder is in use as long as `held` lasts.
@@ -163,13 +167,14 @@ def prepare(
             except UserError as error:
                 store.set_aside(folder / "campaign.json")
                 order.say(f"{error}: set aside; what else is finished in {folder} stays in the report")
-        campaign = campaign_of(folder, old, setting, specs, seeds, order.ablations) | about
+        campaign = campaign_of(folder, old, setting, specs, seeds, order.ablations).model_copy(update=about)
         if old is not None:  # each command had a part in it
-            commands = dict.fromkeys([*old["command"].split("\n"), about["command"]])
-            campaign |= {"created": old["created"], "command": "\n".join(commands)[-COMMANDS:]}
+            commands = dict.fromkeys([*old.command.split("\n"), campaign.command])
+            history: dict[str, Any] = {"created": old.created, "command": "\n".join(commands)[-COMMANDS:]}
             if results.trains(old) and not train_supernets(specs):  # what is said is of the supernets
-                campaign |= {name: old[name] for name in ("chosen", "device", "versions") if name in old}
-        campaign["power_note"] = power([], campaign)
+                history |= {name: getattr(old, name) for name in ("chosen", "device", "versions")}
+            campaign = campaign.model_copy(update=history)
+        campaign = campaign.model_copy(update={"power_note": power(results.Results(campaign, []))})
         folder.mkdir(parents=True, exist_ok=True)
         held.enter_context(store.in_use(folder))
         if not store.has_locks(folder):
@@ -192,56 +197,54 @@ def _move_aside(folder: Path, say: Callable[[str], None]) -> None:
 
 def campaign_of(
     folder: Path,
-    old: dict[str, Any] | None,
+    old: Campaign | None,
     setting: Setting,
     specs: Sequence[Spec],
     seeds: Sequence[int],
-    ablations: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+    ablations: Ablations | None = None,
+) -> Campaign:
     """What campaign.json says of this command's runs, extending what was there.
 
     UserError where the folder holds a campaign on another table, benchmark or preset, or of another default.
     """
-    trained = train_supernets(specs)
-    if specs and not trained:  # as their runs, in `plans`
+    if specs and not train_supernets(specs):  # as their runs, in `plans`
         setting = replace(setting, precision="fp32", threads=1)
-    shared = {
-        "benchmark": setting.benchmark.name,
-        "table_sha256": setting.benchmark.version,
-        "search_dataset": setting.search_dataset,
-        "preset": setting.preset,
-        "precision": setting.precision,
-        "threads": setting.threads,
-    }
     rows = [
-        {
-            "label": s.label,
-            "searcher": s.name,
-            "spec": s.text,
-            "kind": s.kind,
-            "config": s.config,
-            "answer_rule": s.answer_rule,
-            "seeds": list(seeds),
-            **({"plugin": s.plugin, "plugin_source": s.plugin_source} if s.plugin else {}),
-        }
+        Entrant(
+            label=s.label,
+            searcher=s.name,
+            spec=s.text,
+            kind=s.kind,
+            config=s.config,
+            answer_rule=s.answer_rule,
+            seeds=list(seeds),
+            plugin=s.plugin,
+            plugin_source=s.plugin_source or None,
+        )
         for s in specs
     ]
-    campaign = {
-        **shared,
-        "table_source": setting.benchmark.source,
-        "proxy_cost": setting.benchmark.low_fidelity_cost(setting.search_dataset),
-        "seeds": list(seeds),
-        "searchers": rows,
-        "space": scoring.space_summary(setting.benchmark),
-        "cloud": scoring.cloud(setting.benchmark),
-    } | ({"ablations": ablations} if ablations else {})
+    campaign = Campaign(
+        benchmark=setting.benchmark.name,
+        table_sha256=setting.benchmark.version,
+        search_dataset=setting.search_dataset,
+        preset=setting.preset,
+        precision=setting.precision,
+        threads=setting.threads,
+        table_source=setting.benchmark.source,
+        proxy_cost=setting.benchmark.low_fidelity_cost(setting.search_dataset),
+        seeds=list(seeds),
+        searchers=rows,
+        space=scoring.space_summary(setting.benchmark),
+        cloud=scoring.cloud(setting.benchmark),
+        ablations=ablations,
+    )
     if old is None:
         return campaign
     old, campaign = results.reconciled([old, campaign])
-    if differing := results.first_difference(old, campaign, shared):
+    if differing := results.first_difference(old, campaign, SHARED):
         name, was, now = differing
         raise UserError(
             f"{folder} holds a campaign with another {name} ({was}, not {now}): use another --out, or --fresh "
             "to move its runs aside"
         )
-    return campaign | results.merged([old, campaign])  # where both have a label, today's settings hold
+    return campaign.model_copy(update=results.merged([old, campaign]))  # of a label that both have today's settings

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.base import Cell, SearchSpace
@@ -14,15 +13,15 @@ def identified(space: SearchSpace, cell: Cell, suffix: str = "") -> dict[str, An
     return {f"cell{suffix}": space.to_string(cell), f"index{suffix}": space.index(cell)}
 
 
-def named(space: SearchSpace, entry: Mapping[str, Any], suffix: str = "") -> Cell | None:
-    """The cell of a trace's line, a record or a point of its trajectory; older ones have the index alone.
+def named(space: SearchSpace, *names: str | int | None) -> Cell | None:
+    """The cell of the first name, its string or index, that the space can read.
 
-    None where there is none, or what stands there is no cell of the space: records may come from other people.
+    None where there is none: older records have no strings, and records may come from other people.
     """
-    for name in (f"cell{suffix}", f"index{suffix}"):
-        if entry.get(name) is not None:
+    for name in names:
+        if name is not None:
             try:
-                return space.parse(entry[name])
+                return space.parse(name)
             except UserError:
                 continue
     return None

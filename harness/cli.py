@@ -116,12 +116,12 @@ def report(
     margin: MarginOption = None,
 ) -> None:
     """Tables, tests, plots and report.html from what is stored; needs no table and no images."""
-    from harness.report.frames import Asked
+    from harness.report.notes import Question
     from harness.report.page import write_report
 
     if len(folders) > 1 and out is None:
         raise UserError("several campaigns: say with --out where the joint report goes")
-    for path in write_report(folders, out or folders[0] / "report", published, Asked(paired, margin)):
+    for path in write_report(folders, out or folders[0] / "report", published, Question(paired, margin)):
         tell(path, "stdout")
 
 
@@ -135,23 +135,23 @@ def table(
     from harness.report import frames, markup
     from harness.results import load
 
-    campaign, records = load([folder])
+    results = load([folder])
     if format is Format.csv:
         if published:
             raise UserError("--published: the CSV has our own rows alone; take --format md or tex")
-        frame = frames.with_specs(frames.results_table(records, campaign), records, campaign)
+        frame = frames.with_specs(frames.results_table(results), results)
         tell(frames.to_csv(frame).removesuffix("\n"), "stdout")
     else:
         write = markup.to_markdown if format is Format.md else markup.to_latex
-        tell(write(markup.readable_table(records, campaign, published)), "stdout")
+        tell(write(markup.readable_table(results, published)), "stdout")
 
 
 @app.command()
 def status(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A campaign's folder.")]) -> None:
     """How many runs of a campaign are done, running, failed and left, and where the running ones are."""
-    from harness.status import status as told
+    from harness.status import status as describe
 
-    tell(told(folder), "stdout")
+    tell(describe(folder), "stdout")
 
 
 @app.command()
@@ -161,9 +161,9 @@ def compare(
     margin: MarginOption = None,
 ) -> None:
     """What differs between two campaigns: settings, environment, answers, and results paired by seed."""
-    from harness.compare import compare as compared
+    from harness.compare import compare as describe
 
-    tell(compared(first, second, margin), "stdout")
+    tell(describe(first, second, margin), "stdout")
 
 
 @app.command("import")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from harness.options import belongs, execution_of, origin, setting_of
 from harness.output import CONTINUES, STOPPED, tell
 from harness.progress import Progress, Waiting
 from harness.runner import Plan
+from harness.schema import Ablations, Campaign
 from harness.specs import parse_ablations, parse_seeds, parse_specs
 from searchers import plugins
 
@@ -35,7 +36,7 @@ def make(options: RunOptions | AblateOptions) -> int:
             with Waiting("still loading"):
                 if isinstance(options, AblateOptions):
                     specs, rows = parse_ablations(options.searcher, overrides)
-                    ablations = {"of": specs[0].label, "rows": rows}
+                    ablations = Ablations(of=specs[0].label, rows=rows)
                 else:
                     specs = parse_specs(options.searchers, overrides)
                 for name, text in plugins.overruled().items():
@@ -62,11 +63,9 @@ def make(options: RunOptions | AblateOptions) -> int:
         return STOPPED
 
 
-def _made(
-    folder: Path, campaign: Mapping[str, Any], planned: Sequence[Plan], left: Sequence[Plan], execution: Execution
-) -> int:
+def _made(folder: Path, campaign: Campaign, planned: Sequence[Plan], left: Sequence[Plan], execution: Execution) -> int:
     """Make what is left of a campaign, and its report."""
-    tell(f"{campaign['chosen']}\n{campaign['power_note']}", "stdout")
+    tell(f"{campaign.chosen}\n{campaign.power_note}", "stdout")
     tell(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")
     jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]
     if jobs and execution.executor == "slurm" and not execution.wait:
@@ -83,9 +82,9 @@ def _made(
 
         with Waiting("drawing the report"):
             with store.campaign_lock(folder):
-                whole, records = results.load([folder])  # other commands may have extended the campaign
-                page.write_files(records, whole, folder / "report")
-            page.show(records, whole, folder / "report")
+                whole = results.load([folder])  # other commands may have extended the campaign
+                page.write_files(whole, folder / "report")
+            page.show(whole, folder / "report")
     if progress.failed:
         tell(f"{progress.failed} of {len(jobs)} runs failed; harness status {folder} says why")
         return 1

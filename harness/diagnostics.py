@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.base import Benchmark, SearchSpace, identifier
 from benchmarks.errors import UserError
+from harness.schema import OneShot
 from searchers.base import Searcher, SearchTask, diverged
 
 SAMPLE = 200  # cells on which the supernet is compared with the table, the same in every run
@@ -70,7 +71,7 @@ class Watch:
         }
 
 
-def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str, Any] | None:
+def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot | None:
     """Spearman correlation of one-shot validation loss (negated) with the table's validation accuracy.
 
     Over a fixed sample of cells, and over its better half by the table; `seconds` is what asking took. None without a
@@ -91,17 +92,17 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> dict[str
             + diverged(getattr(searcher, "config", None))
         )
     good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
-    return {
-        "cells": [identifier(benchmark.space, cell) for cell in sample],
-        "losses": [round(float(loss), 5) for loss in losses],
-        "accuracies": [round(float(value), 4) for value in accuracy],
-        "spearman": _spearman(-losses, accuracy),
-        "spearman_good": _spearman(-losses[good], accuracy[good]),
-        "seconds": seconds,
-    }
+    return OneShot(
+        cells=[identifier(benchmark.space, cell) for cell in sample],
+        losses=[round(float(loss), 5) for loss in losses],
+        accuracies=[round(float(value), 4) for value in accuracy],
+        spearman=_spearman(-losses, accuracy),
+        spearman_good=_spearman(-losses[good], accuracy[good]),
+        seconds=seconds,
+    )
 
 
-def at_chance(searcher: Searcher, supernet: dict[str, Any] | None, train_loss: Any, task: SearchTask) -> bool:
+def at_chance(searcher: Searcher, supernet: OneShot | None, train_loss: Any, task: SearchTask) -> bool:
     """Whether a supernet knows no more than a guess after the search: a finite sign of divergence, or of no training.
 
     `supernet` is what `one_shot` returned. By its losses and accuracies no cell of the sample does better than chance,
@@ -113,9 +114,9 @@ def at_chance(searcher: Searcher, supernet: dict[str, Any] | None, train_loss: A
             return True
         if train_loss < GUESSED * guess:  # of a mixture that has learned single paths may do no better than guesses
             return False
-    if supernet is None or min(supernet["losses"]) < GUESSED * guess:
+    if supernet is None or min(supernet.losses) < GUESSED * guess:
         return False
-    accuracies = searcher.one_shot_accuracies([task.space.parse(name) for name in supernet["cells"]], IMAGES)
+    accuracies = searcher.one_shot_accuracies([task.space.parse(name) for name in supernet.cells], IMAGES)
     images = min(IMAGES, len(task.valid or ()))
     error = math.sqrt(chance * (1 - chance) / images)
     return accuracies is not None and float(np.max(accuracies)) <= 100 * (chance + LUCK * error)

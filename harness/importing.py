@@ -9,19 +9,21 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import Benchmark, SearchSpace, identifier
+from benchmarks.base import Benchmark, Preset, SearchSpace, identifier
 from benchmarks.errors import UserError, suggestion
 from benchmarks.files import read_at_most
-from harness import diagnostics, options, quantities, scoring, store
+from harness import options, quantities, scoring, store
 from harness.campaign import campaign_of
 from harness.cells import identified
 from harness.options import Setting
 from harness.output import tell
 from harness.report.page import write_report
 from harness.results import scored_by
+from harness.schema import Campaign, Record
 from harness.specs import digest
 from searchers import catalogue
 
@@ -35,7 +37,7 @@ def import_cells(
     name: str,
     path: Path,
     folder: Path,
-    asked: str,
+    benchmark: str,
     search_dataset: str | None,
     table: Path | None,
     data: Path | None,
@@ -48,23 +50,21 @@ def import_cells(
     UserError before anything is written where an option, the campaign or the CSV is wrong.
     """
     exists = (folder / "campaign.json").exists()
-    campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
+    campaign = store.load_campaign(folder) if exists else None
     bench, table_path, places, how = options.open_benchmark(
-        campaign["benchmark"] if exists and asked == options.AUTO else asked, table, data, None, images=False
+        campaign.benchmark if campaign and benchmark == options.AUTO else benchmark, table, data, None, images=False
     )
-    dataset = options.search_dataset(bench, search_dataset or campaign.get("search_dataset"))
-    if exists and dataset != campaign["search_dataset"]:
-        raise UserError(
-            f"--search-dataset {dataset}: the campaign in {folder} searches on {campaign['search_dataset']}"
-        )
+    dataset = options.search_dataset(bench, search_dataset or (campaign.search_dataset if campaign else None))
+    if campaign and dataset != campaign.search_dataset:
+        raise UserError(f"--search-dataset {dataset}: the campaign in {folder} searches on {campaign.search_dataset}")
     rows = read_cells(path, dataset, bench.space)
-    if not exists:
+    if campaign is None:
         seeds = [row["seed"] for row in rows]
-        setting = Setting(bench, table_path, tuple(places), dataset, {"name": KIND}, "none", "none", 0)
-        campaign = campaign_of(folder, None, setting, [], seeds) | options.origin(how, setting)
-        campaign["power_note"] = "imported cells: nothing was planned"
-    elif campaign["table_sha256"] != bench.version:
-        raise UserError(f"{folder} is scored from another table (sha256 {campaign['table_sha256'][:12]})")
+        setting = Setting(bench, table_path, tuple(places), dataset, Preset(name=KIND), "none", "none", 0)
+        about = options.origin(how, setting) | {"power_note": "imported cells: nothing was planned"}
+        campaign = campaign_of(folder, None, setting, [], seeds).model_copy(update=about)
+    elif campaign.table_sha256 != bench.version:
+        raise UserError(f"{folder} is scored from another table (sha256 {campaign.table_sha256[:12]})")
     check_name(name, campaign)
     records = records_of(name, rows, campaign, bench)
     with store.campaign_lock(folder):
@@ -151,51 +151,61 @@ def _seconds(text: str, where: str) -> float | None:
     return seconds
 
 
-def check_name(name: str, campaign: dict[str, Any]) -> None:
+def check_name(name: str, campaign: Campaign) -> None:
     """UserError where a name cannot be a folder's, or is a searcher's: its runs may come into the campaign later."""
     quantities.label(name, "name")
-    if name in (*catalogue.names(), *(s["label"] for s in campaign["searchers"])):
+    if name in (*catalogue.names(), *(s.label for s in campaign.searchers)):
         raise UserError(f"{name!r} is a searcher; give the imported cells another name")
 
 
-def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], benchmark: Benchmark) -> list[Any]:
-    """A record for each row, with everything unknown left empty: there was no search of ours."""
-    made = []
+def records_of(name: str, rows: list[dict[str, Any]], campaign: Campaign, benchmark: Benchmark) -> list[Record]:
+    """A record for each row; the costs of the search are unknown, as it was none of ours."""
+    records, space = [], benchmark.space
     for row in rows:
-        scores = scoring.scores(benchmark, row["cell"])
-        unchanged = [score | {"without_none": True} for score in scores]  # no alphas to derive another cell from
-        cell, space = row["cell"], benchmark.space
-        made.append(
-            {
-                **{"searcher": name, "label": name, "spec": name, "kind": KIND, "config": {}, "seed": row["seed"]},
-                **{k: campaign[k] for k in ("benchmark", "search_dataset", "table_sha256")},
-                "key": digest(
-                    [name, row["seed"], identifier(space, cell), row["search_seconds"], campaign["table_sha256"]]
-                ),
+        cell, seconds = row["cell"], row["search_seconds"]
+        scores = scoring.scores(benchmark, cell)
+        # There are no alphas to derive another cell from.
+        unchanged = [score.model_copy(update={"without_none": True}) for score in scores]
+        records.append(
+            Record(
+                searcher=name,
+                label=name,
+                spec=name,
+                kind=KIND,
+                config={},
+                seed=row["seed"],
+                benchmark=campaign.benchmark,
+                search_dataset=campaign.search_dataset,
+                table_sha256=campaign.table_sha256,
+                key=digest([name, row["seed"], identifier(space, cell), seconds, campaign.table_sha256]),
                 **identified(space, cell),
                 **identified(space, cell, "_without_none"),
-                **{"scores": scores + unchanged, "trajectory": [], "steps": 0},
-                **{"search_seconds": row["search_seconds"], "simulated_seconds": None, "evaluations": None},
-                **{"train_images": None, "eval_images": None, "collapsed": space.is_collapsed(cell)},
-                **{"disconnected": not space.is_connected(cell), **diagnostics.Watch().summary()},
-                **{"one_shot": None, "status": "done", "error": None, "environment": {}},
-            }
+                scores=scores + unchanged,
+                search_seconds=seconds,
+                simulated_seconds=None,
+                evaluations=None,
+                train_images=None,
+                eval_images=None,
+                collapsed=space.is_collapsed(cell),
+                disconnected=not space.is_connected(cell),
+                status="done",
+            )
         )
-    return made
+    return records
 
 
-def write_records(folder: Path, name: str, records: list[dict[str, Any]]) -> list[int]:
+def write_records(folder: Path, name: str, records: Sequence[Record]) -> list[int]:
     """Make these the runs of a name in the campaign's folder; the seeds of others, which were there and are set aside.
 
     Folders of another name than runs have, as copies do, stay where they are.
     """
-    new = {store.run_folder(folder, name, record["seed"]): record for record in records}
+    new = {store.run_folder(folder, name, record.seed): record for record in records}
     replaced = []
     old = {where: re.fullmatch("seed-([0-9]+)", where.name) for where in (folder / "runs" / name).glob("seed-*")}
     for where, seed in sorted(old.items()):
         if seed is None:
             continue
-        kept = where in new and store.record_of(where, new[where]["key"]) is not None
+        kept = where in new and store.record_of(where, new[where].key) is not None
         if kept:
             del new[where]
         elif (where / "record.json").exists():

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.base import Benchmark
+from benchmarks.base import Benchmark, Preset
 from benchmarks.errors import UserError, suggestion
 from benchmarks.processor import cpu_has_bf16, cpu_name
 from harness import provenance, quantities
@@ -186,7 +186,7 @@ def origin(how: str, setting: Setting) -> dict[str, Any]:
     where = f"{setting.table}, {benchmark.source}" if setting.table else benchmark.source
     return {
         "chosen": f"benchmark {benchmark.name} ({how}): {where}, sha256 {benchmark.version[:12]}; search on "
-        f"{setting.search_dataset}, preset {setting.preset['name']}, {setting.device}, {setting.precision}",
+        f"{setting.search_dataset}, preset {setting.preset.name}, {setting.device}, {setting.precision}",
         "command": command(),
         "device": setting.device,
         "versions": provenance.environment(setting.device, uses_torch=False),
@@ -212,11 +212,11 @@ def places_for(data: Path | None) -> list[Path]:
     return [p for c in candidates if c and (p := Path(c).expanduser()).is_dir()]
 
 
-def resolve_preset(benchmark: Benchmark, name: str) -> dict[str, Any]:
+def resolve_preset(benchmark: Benchmark, name: str) -> Preset:
     if name not in benchmark.presets:
-        known = suggestion(name, list(benchmark.presets))
-        raise UserError(f"--preset {name!r} of {benchmark.name}{known}")
-    return {"name": name, **benchmark.presets[name], "simulated_seconds": benchmark.simulated_seconds}
+        raise UserError(f"--preset {name!r} of {benchmark.name}{suggestion(name, list(benchmark.presets))}")
+    preset = benchmark.presets[name]
+    return preset.model_copy(update={"name": name, "simulated_seconds": benchmark.simulated_seconds})
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ class Setting:
     table: Path | None  # None: the embedded one
     places: tuple[Path, ...]
     search_dataset: str
-    preset: dict[str, Any]
+    preset: Preset
     precision: str
     device: str
     threads: int

@@ -35,6 +35,7 @@ from benchmarks.processes import process_pool, start_worker
 from benchmarks.processor import cpu_has_bf16
 from harness import campaign, diagnostics, options, provenance, runner, store
 from harness.output import tell
+from harness.schema import Record
 from harness.specs import parse_specs
 from searchers import base, catalogue
 from searchers.base import Budget, SearchTask
@@ -45,7 +46,7 @@ PIXEL_MEAN, PIXEL_STD = 120.0, 60.0
 SUPERNET = registry.find(next(iter(registry.BENCHMARKS)))  # the benchmark whose networks are measured: the first
 SPACE = SUPERNET.space
 NETWORKS = {  # of its presets, on its first data set
-    name: (NetworkSize(preset["channels"], preset["cells"], in_channels=3, num_classes=10), preset["resolution"])
+    name: (NetworkSize(preset.channels, preset.cells, in_channels=3, num_classes=10), preset.resolution)
     for name, preset in SUPERNET.presets.items()
     if name in ("paper", "small")
 }
@@ -268,7 +269,7 @@ def _open_seconds(path: Path) -> float:
 
 def timed_runs(
     bench: Benchmark, table: Path | None, text: str, seeds: range, device: str
-) -> tuple[list[dict[str, Any]], float]:
+) -> tuple[list[Record], float]:
     """Records of runs of the small preset in this process, and the seconds that they took, records written and all."""
     preset = options.resolve_preset(bench, "small")
     setting = options.Setting(bench, table, (), bench.datasets[0], preset, "fp32", device, torch.get_num_threads())
@@ -279,15 +280,15 @@ def timed_runs(
         spent = time.perf_counter() - start
     records = [record for record in made if record is not None]
     for record in records:
-        if record["status"] != "done":
-            raise UserError(f"{record['spec']} failed: {record['error']}")
+        if record.status != "done":
+            raise UserError(f"{record.spec} failed: {record.error}")
     return records, spent
 
 
 def measure_campaign(bench: Benchmark, table: Path | None, seeds: int = 20) -> dict[str, float]:
     """Multi-trial runs a second."""
     records, spent = timed_runs(bench, table, "random,evolution", range(seeds), "cpu")
-    searching = sum(record["search_seconds"] for record in records)
+    searching = sum(record.search_seconds or 0.0 for record in records)
     return {"runs a second": len(records) / spent, "of it inside the searcher, %": 100 * searching / spent}
 
 
@@ -295,7 +296,9 @@ def measure_search(device: str) -> dict[str, float]:
     """One G-ICSO-NAS search on an embedded benchmark: what it costs beside the searcher's own steps."""
     embedded = next(entry for entry in map(registry.find, registry.names()) if entry.find_table is None)
     (record,), spent = timed_runs(embedded.open(None, ()), None, "gicso", range(1), device)
-    searching, asking = record["search_seconds"], record["one_shot"]["seconds"]
+    searching, asking = record.search_seconds, record.one_shot and record.one_shot.seconds
+    assert searching
+    assert asking
     return {
         "inside the searcher, s": searching,
         "supernet-table correlation afterwards, s": asking,
@@ -311,7 +314,7 @@ def peak_memory(name: str, searcher: str, device: str, threads: int) -> dict[str
     """
     torch.set_num_threads(threads)
     size, resolution = NETWORKS[name]
-    task = synthetic_task(size, resolution, device, "fp32", SUPERNET.presets[name]["images"] or 25_000)
+    task = synthetic_task(size, resolution, device, "fp32", SUPERNET.presets[name].images or 25_000)
     assert task.train is not None
     task.valid = task.train.clone()
     images, task.train = task.train, task.train.subset(range(2 * BATCH))

@@ -12,6 +12,7 @@ from typing import Any
 
 from harness.output import tell
 from harness.runner import Plan
+from harness.schema import Record
 
 PLAIN_SECONDS = 20.0  # at most one plain line about running searches in this time
 WAITING_SECONDS = 5.0  # between two lines while nothing else is to be told
@@ -50,8 +51,8 @@ class Waiting(AbstractContextManager["Waiting"]):
 def fraction(plan: Plan, line: dict[str, Any]) -> float:
     """How much of its budget a run has spent, from a line of its trace."""
     if plan.kind == "one-shot":
-        return (line["step"] + 1) / plan.preset["epochs"]
-    return min(line["simulated_seconds"] / plan.preset["simulated_seconds"], 1.0)
+        return (line["step"] + 1) / (plan.preset.epochs or 1)
+    return min(line["simulated_seconds"] / plan.preset.simulated_seconds, 1.0)
 
 
 def describe(plan: Plan, line: dict[str, Any], since: float, base: float = 0.0) -> str:
@@ -62,7 +63,7 @@ def describe(plan: Plan, line: dict[str, Any], since: float, base: float = 0.0) 
     done = fraction(plan, line)
     where = f"query {line['step'] + 1}"
     if plan.kind == "one-shot":
-        where = f"epoch {line['step'] + 1}/{plan.preset['epochs']}"
+        where = f"epoch {line['step'] + 1}/{plan.preset.epochs}"
     phase = f" {line['phase']}," if "phase" in line else ""
     loss = f" loss {line['train_loss']:.3f}," if "train_loss" in line else ""
     left = f", {duration((time.monotonic() - since) * (1 - done) / (done - base))} left" if base < done < 1 else ""
@@ -138,7 +139,7 @@ class Progress(AbstractContextManager["Progress"]):
     def _running(self, number: int, plan: Plan, line: dict[str, Any]) -> None:
         text = describe(plan, line, self.started.setdefault(number, time.monotonic()), self.bases[number])
         if self.bars is not None:
-            total = plan.preset["epochs"] or None
+            total = plan.preset.epochs or None
             if number not in self.tasks:
                 self.tasks[number] = self.bars.add_task(text, total=total)
             self.bars.update(self.tasks[number], description=text, completed=line["step"] + 1)
@@ -146,15 +147,15 @@ class Progress(AbstractContextManager["Progress"]):
         elif time.monotonic() - self.printed > PLAIN_SECONDS:
             self._print(text)
 
-    def _finished(self, number: int, plan: Plan, record: dict[str, Any]) -> None:
+    def _finished(self, number: int, plan: Plan, record: Record) -> None:
         self.done += 1
         self.shares.pop(number, None)
-        for note in record.get("notes", []):
+        for note in record.notes:
             self._note(number, plan, note)
-        good = record["status"] == "done"
+        good = record.status == "done"
         self.failed += not good
         took = duration(time.monotonic() - self.started.get(number, self.begin))
-        what = f"cell {record['index']}" if good else f"FAILED: {record['error']}"
+        what = f"cell {record.index}" if good else f"FAILED: {record.error}"
         text = f"[{self.done}/{len(self.plans)}] {plan.spec} seed {plan.seed}: {what}, {took}; {self.left()}"
         if self.bars is not None:
             if number in self.tasks:

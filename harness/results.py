@@ -1,120 +1,160 @@
-"""A campaign's records as tables, plots, tests and notes read them: whose they are, and which belong together.
-
-`records` and `campaign` are the plain dicts of record.json and campaign.json.
-"""
+"""A campaign's records as tables, plots, tests and notes take them: `Results`, and how several campaigns become one."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
+from benchmarks.base import SearchSpace
 from benchmarks.errors import UserError
 from harness import store
 from harness.output import tell
+from harness.schema import Ablations, Campaign, Column, Entrant, Record
 
 SPLITS = ("valid", "test")
-Record = dict[str, Any]
-Campaign = dict[str, Any]
 
 
-def done(records: Iterable[Record]) -> list[Record]:
-    """The records of runs that ended with a cell."""
-    return [r for r in records if r["status"] == "done"]
+@dataclass(frozen=True)
+class Results:
+    """A campaign and the records of its runs, of the failed ones too. What is derived is worked out once."""
+
+    campaign: Campaign
+    records: Sequence[Record]
+
+    @cached_property
+    def searchers(self) -> list[Entrant]:
+        """The campaign's searchers in their order, then any that only the records know (imported cells)."""
+        rows = {s.label: s for s in self.campaign.searchers}
+        for r in self.records:
+            if r.label not in rows:
+                seeds = [other.seed for other in self.records if other.label == r.label]
+                rows[r.label] = Entrant(
+                    label=r.label, searcher=r.searcher, spec=r.spec, kind=r.kind, config=r.config, seeds=seeds
+                )
+        return list(rows.values())
+
+    @cached_property
+    def compared(self) -> list[Entrant]:
+        """The searchers that are tested against the first of them: all but ablations."""
+        return [s for s in self.searchers if s.label not in self.ablations]
+
+    @cached_property
+    def specs(self) -> dict[str, str]:
+        """Label -> spec, of each searcher."""
+        return {s.label: s.spec for s in self.searchers}
+
+    @cached_property
+    def finished(self) -> list[Record]:
+        """The records of runs that ended with a cell."""
+        return [r for r in self.records if r.finished]
+
+    @cached_property
+    def _by_label(self) -> dict[str, list[Record]]:
+        runs: dict[str, list[Record]] = {s.label: [] for s in self.searchers}
+        for r in self.records:
+            runs[r.label].append(r)
+        return runs
+
+    def attempts(self, label: str) -> list[Record]:
+        """The records of one searcher, of failed runs too."""
+        return self._by_label.get(label, [])
+
+    def runs(self, label: str) -> list[Record]:
+        """The records of one searcher's runs that ended with a cell."""
+        return [r for r in self.attempts(label) if r.finished]
+
+    def planned(self, searcher: Entrant) -> list[int]:
+        """The seeds that a searcher was to run."""
+        return planned_seeds(searcher, self.campaign)
+
+    @cached_property
+    def columns(self) -> list[tuple[str, str]]:
+        """All (dataset, split) with scores, in the benchmark's order, validation before test."""
+        own = [(d, s) for d, splits in self.campaign.space.items() for s in SPLITS if s in splits]
+        others = {(s.dataset, s.split) for r in self.records for s in r.scores} - set(own)
+        return own + sorted(others, key=lambda c: (c[0], SPLITS.index(c[1])))
+
+    @cached_property
+    def datasets(self) -> list[str]:
+        """The data sets with a test score."""
+        return [dataset for dataset, split in self.columns if split == "test"]
+
+    def table(self, dataset: str, split: str = "test") -> Column | None:
+        """What the benchmark's table holds of a data set and split, None where it has no table."""
+        return self.campaign.space.get(dataset, {}).get(split)
+
+    @cached_property
+    def ablations(self) -> dict[str, str]:
+        """Label -> what is taken away, of the rows that are ablations; they are tested against their default alone."""
+        return dict(self.campaign.ablations.rows) if self.campaign.ablations else {}
+
+    @cached_property
+    def ablated(self) -> Entrant | None:
+        """The searcher whose parts the ablations take away."""
+        of = self.campaign.ablations.of if self.campaign.ablations else None
+        return next((s for s in self.campaign.searchers if s.label == of), None)
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space of the campaign's benchmark."""
+        return registry.find(self.campaign.benchmark).space
 
 
-def at_chance(record: Record) -> bool:
-    """Whether a finished run's supernet knew no more than a guess; of an older record: whether its losses are NaN."""
-    losses = (record.get("one_shot") or {}).get("losses", [])
-    return record["status"] == "done" and (bool(record.get("at_chance")) or not all(map(math.isfinite, losses)))
-
-
-def runs_of(records: Iterable[Record], label: str) -> list[Record]:
-    """`done` of one searcher."""
-    return [r for r in done(records) if r["label"] == label]
-
-
-def searchers_of(records: Sequence[Record], campaign: Campaign) -> list[dict]:
-    """The campaign's searchers in their order, then any that only the records know (imported cells).
-
-    Ablations have a key "ablation", what is taken away.
-    """
-    names = ablated(campaign)
-    known = {s["label"]: s | ({"ablation": names[s["label"]]} if s["label"] in names else {})
-             for s in campaign["searchers"]}  # fmt: skip
-    for r in records:
-        if r["label"] not in known:
-            seeds = [o["seed"] for o in records if o["label"] == r["label"]]
-            known[r["label"]] = {k: r[k] for k in ("label", "searcher", "spec", "kind", "config")} | {"seeds": seeds}
-    return list(known.values())
-
-
-def scored_by(about: Mapping[str, Any], digits: int = 12) -> str:
+def scored_by(campaign: Campaign, digits: int = 12) -> str:
     """Where the accuracies come from: the benchmark, its table, the first digits of the table's sha256.
 
-    `about`: a campaign, or its keys benchmark, table_source and table_sha256; with its key space, a table of some cells
-    is said to be one.
+    A table of some cells is said to be one.
     """
-    held = f", {space_held(about)}" if "space" in about and is_partial(about) else ""
-    return f"Scored by {about['benchmark']}: {about['table_source']}{held}, sha256 {about['table_sha256'][:digits]}"
+    cells = f", {space_held(campaign)}" if is_partial(campaign) else ""
+    return origin(campaign.benchmark, campaign.table_source + cells, campaign.table_sha256[:digits])
 
 
-def space_held(campaign: Mapping[str, Any]) -> str:
+def origin(benchmark: str, source: str, sha256: str) -> str:
+    """The sentence that names a benchmark and its table."""
+    return f"Scored by {benchmark}: {source}, sha256 {sha256}"
+
+
+def space_held(campaign: Campaign) -> str:
     """The cells that optimum, mean, regret and shares refer to: "all cells", or "1,000 of 15,625 cells" where the table
     holds only these; where its columns differ, from the fewest to the most.
     """
-    size = registry.find(campaign["benchmark"]).space.size
-    counts = sorted({cells_held(c, campaign) for splits in campaign["space"].values() for c in splits.values()})
+    size = registry.find(campaign.benchmark).space.size
+    counts = sorted({cells_held(c, campaign) for splits in campaign.space.values() for c in splits.values()})
     if not counts or size is None or counts[0] == size:
         return "all cells"
-    held = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
-    return f"{held} of {size:,} cells"
+    number = f"{counts[0]:,}" if len(counts) == 1 else f"{counts[0]:,} to {counts[-1]:,}"
+    return f"{number} of {size:,} cells"
 
 
-def cells_held(summary: Mapping[str, Any], campaign: Mapping[str, Any]) -> int:
+def cells_held(column: Column, campaign: Campaign) -> int:
     """How many cells a column of the table holds; older campaigns do not say, and all of theirs did."""
-    return summary.get("cells") or registry.find(campaign["benchmark"]).space.size or 0
+    return column.cells or registry.find(campaign.benchmark).space.size or 0
 
 
-def is_partial(campaign: Mapping[str, Any]) -> bool:
+def is_partial(campaign: Campaign) -> bool:
     """Whether the table lacks cells."""
     return space_held(campaign) != "all cells"
 
 
 def trains(campaign: Campaign) -> bool:
     """Whether a campaign has searchers that train supernets."""
-    return any(row["kind"] == "one-shot" for row in campaign["searchers"])
+    return any(row.kind == "one-shot" for row in campaign.searchers)
 
 
-def planned_seeds(searcher: dict, campaign: Campaign) -> list[int]:
-    """The seeds a searcher was to run; joined campaigns keep them for each searcher."""
-    return searcher["seeds"] if "seeds" in searcher else campaign["seeds"]
-
-
-def score_columns(records: Sequence[Record], campaign: Campaign) -> list[tuple[str, str]]:
-    """All (dataset, split) there are scores of, the benchmark's order first, validation before test."""
-    found = [(d, s) for d, splits in campaign["space"].items() for s in SPLITS if s in splits]
-    extra = {(s["dataset"], s["split"]) for r in records for s in r["scores"]} - set(found)
-    return found + sorted(extra, key=lambda c: (c[0], SPLITS.index(c[1])))
-
-
-def ablated(campaign: Campaign) -> dict[str, str]:
-    """Label -> what is taken away, of the rows that are ablations; they are tested against their default alone."""
-    return dict((campaign.get("ablations") or {"rows": {}})["rows"])
-
-
-def compared(records: Sequence[Record], campaign: Campaign) -> list[dict]:
-    """The searchers that are tested against the first of them: all but ablations."""
-    return [s for s in searchers_of(records, campaign) if "ablation" not in s]
+def planned_seeds(searcher: Entrant, campaign: Campaign) -> list[int]:
+    """The seeds that a searcher was to run; older campaigns have them once for all searchers."""
+    return campaign.seeds if searcher.seeds is None else searcher.seeds
 
 
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
 SHOULD_AGREE = ("precision", "threads", "versions")
 
 
-def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
+def load(folders: Sequence[Path]) -> Results:
     """One or several campaigns' folders as one campaign; records left out are named in its warnings and on stderr.
 
     UserError where there are no runs, or where the campaigns cannot stand in one table.
@@ -124,24 +164,24 @@ def load(folders: Sequence[Path]) -> tuple[Campaign, list[Record]]:
     left_out = [text for _, texts in loaded for text in texts.values()]
     for text in left_out:
         tell(f"warning: {text}")
-    campaign, records = join(campaigns, [runs for runs, _ in loaded], [str(f) for f in folders])
-    if not records:
+    results = join([Results(c, runs) for c, (runs, _) in zip(campaigns, loaded, strict=True)], list(map(str, folders)))
+    if not results.records:
         raise UserError(
             f"no runs in {', '.join(map(str, folders))} yet: nothing to report.\n"
-            f"Start or resume the campaign: {campaign['command']}"
+            f"Start or resume the campaign: {results.campaign.command}"
         )
-    return campaign | {"warnings": [*campaign.get("warnings", []), *left_out]}, records
+    warnings = [*results.campaign.warnings, *left_out]
+    return Results(results.campaign.model_copy(update={"warnings": warnings}), results.records)
 
 
-def join(
-    campaigns: Sequence[Campaign], records: Sequence[Sequence[Record]], names: Sequence[str]
-) -> tuple[Campaign, list[Record]]:
+def join(parts: Sequence[Results], names: Sequence[str]) -> Results:
     """Several campaigns as one, in the order given; the first one's first searcher is the reference.
 
     A run that is in several folders counts once, a finished one before a failed one; of runs of one searcher and seed
     that were made in different ways and ended alike the first folder's counts.
     """
-    campaigns = reconciled(campaigns)
+    campaigns = reconciled([part.campaign for part in parts])
+    records = [part.records for part in parts]
     first = campaigns[0]
     for campaign, name in zip(campaigns[1:], names[1:], strict=True):
         if differing := first_difference(first, campaign, MUST_AGREE):
@@ -151,35 +191,38 @@ def join(
                 "their numbers do not belong in one table.\nReport them one by one."
             )
     if len(campaigns) == 1:
-        return first, list(records[0])
-    together = merged(campaigns)
+        return Results(first, list(records[0]))
     kinds: dict[str, str] = {}
-    for row in [s for c in campaigns for s in c["searchers"]] + [r for rs in records for r in rs]:
-        if kinds.setdefault(row["label"], row["kind"]) != row["kind"]:
-            raise UserError(f"{row['spec']!r} is {kinds[row['label']]} in one folder and {row['kind']} in another: "
+    rows: list[Entrant | Record] = [s for c in campaigns for s in c.searchers]
+    for row in [*rows, *(r for runs in records for r in runs)]:
+        if kinds.setdefault(row.label, row.kind) != row.kind:
+            raise UserError(f"{row.spec!r} is {kinds[row.label]} in one folder and {row.kind} in another: "
                             "give imported cells a name of their own")  # fmt: skip
     kept: dict[tuple[str, int], Record] = {}
-    other: list[str] = []
-    for record in (r for rs in records for r in rs):
-        run = (record["label"], record["seed"])
+    others: list[str] = []
+    for record in (r for runs in records for r in runs):
+        run = (record.label, record.seed)
         before = kept.get(run, record)
-        if before is record or (before["status"] != "done" and record["status"] == "done"):
+        if before is record or (not before.finished and record.finished):
             kept[run] = record
-        if before["key"] != record["key"]:
-            other.append(f"{record['spec']} seed {record['seed']}")
-    joining = []
-    if repeated := sum(map(len, records)) - len(kept) - len(other):
-        joining.append(f"{repeated} run(s) are in several folders and count once.")
-    if other:
-        examples = ", ".join(other[:3]) + (" …" if len(other) > 3 else "")
-        joining.append(
-            f"{len(other)} run(s) left out: another folder has the same seeds, made in another way ({examples})."
+        if before.key != record.key:
+            others.append(f"{record.spec} seed {record.seed}")
+    warnings = []
+    if repeated := sum(map(len, records)) - len(kept) - len(others):
+        warnings.append(f"{repeated} run(s) are in several folders and count once.")
+    if others:
+        examples = ", ".join(others[:3]) + (" …" if len(others) > 3 else "")
+        warnings.append(
+            f"{len(others)} run(s) left out: another folder has the same seeds, made in another way ({examples})."
         )
-    joining += [
-        f"the campaigns differ in {k}." for k in SHOULD_AGREE if any(c.get(k) != first.get(k) for c in campaigns)
+    warnings += [
+        f"the campaigns differ in {k}."
+        for k in SHOULD_AGREE
+        if any(getattr(c, k) != getattr(first, k) for c in campaigns)
     ]
-    commands = "\n".join(dict.fromkeys(c["command"] for c in campaigns))
-    return first | together | {"command": commands, "warnings": joining}, list(kept.values())
+    commands = "\n".join(dict.fromkeys(c.command for c in campaigns))
+    joint = {**merged(campaigns), "command": commands, "warnings": warnings}
+    return Results(first.model_copy(update=joint), list(kept.values()))
 
 
 def reconciled(campaigns: Sequence[Campaign]) -> list[Campaign]:
@@ -187,10 +230,13 @@ def reconciled(campaigns: Sequence[Campaign]) -> list[Campaign]:
 
     Imported cells alone have no preset, and what trains no supernet has neither precision nor threads.
     """
-    ran = next((c for c in campaigns if c["searchers"]), campaigns[0])
+    ran = next((c for c in campaigns if c.searchers), campaigns[0])
     trained = next((c for c in campaigns if trains(c)), ran)
-    setting = {key: trained.get(key) for key in ("precision", "threads")}
-    return [c if trains(c) else c | setting | ({} if c["searchers"] else {"preset": ran["preset"]}) for c in campaigns]
+    setting = {"precision": trained.precision, "threads": trained.threads}
+    return [
+        c if trains(c) else c.model_copy(update=setting | ({} if c.searchers else {"preset": ran.preset}))
+        for c in campaigns
+    ]
 
 
 def first_difference(first: Campaign, second: Campaign, keys: Iterable[str]) -> tuple[str, str, str] | None:
@@ -199,40 +245,39 @@ def first_difference(first: Campaign, second: Campaign, keys: Iterable[str]) -> 
     Of two presets of one name these are what differs between them.
     """
     for key in keys:
-        a, b = first.get(key), second.get(key)
+        a, b = getattr(first, key), getattr(second, key)
         if a == b:
             continue
-        if isinstance(a, dict) and isinstance(b, dict):
-            if a.get("name") != b.get("name"):
-                return key, str(a.get("name")), str(b.get("name"))
-            a, b = ({k: v for k, v in x.items() if y.get(k) != v} for x, y in ((a, b), (b, a)))
-            return key, str(a), str(b)
-        return key, _short(a), _short(b)
+        if key != "preset":
+            return key, _short(a), _short(b)
+        if a.name != b.name:
+            return key, a.name, b.name
+        settings = a.settings(), b.settings()
+        differing = ({k: v for k, v in x.items() if y.get(k) != v} for x, y in (settings, settings[::-1]))
+        return key, *map(str, differing)  # type: ignore[return-value]
     return None
 
 
-def merged(campaigns: Sequence[Campaign]) -> dict[str, Any]:
+def merged(campaigns: Sequence[Campaign]) -> Mapping[str, Any]:
     """Searchers, seeds and ablations of several campaigns; of a label that several have the last one's settings and the
     seeds of all.
 
     UserError where they are ablations of different searchers.
     """
-    searchers: dict[str, dict[str, Any]] = {}
+    searchers: dict[str, Entrant] = {}
     for campaign in campaigns:
-        for row in campaign["searchers"]:
-            seeds = searchers.get(row["label"], {}).get("seeds", [])
-            searchers[row["label"]] = row | {"seeds": _union(seeds, planned_seeds(row, campaign))}
-    together: dict[str, Any] = {
-        "searchers": list(searchers.values()),
-        "seeds": _union(*(c["seeds"] for c in campaigns)),
-    }
-    if ablations := [c["ablations"] for c in campaigns if c.get("ablations")]:
-        if len({a["of"] for a in ablations}) > 1:
-            raise UserError(f"these are ablations of {' and of '.join(dict.fromkeys(a['of'] for a in ablations))}: "
+        for row in campaign.searchers:
+            before = searchers[row.label].seeds or [] if row.label in searchers else []
+            seeds = _union(before, planned_seeds(row, campaign))
+            searchers[row.label] = row.model_copy(update={"seeds": seeds})
+    joint: dict[str, Any] = {"searchers": list(searchers.values()), "seeds": _union(*(c.seeds for c in campaigns))}
+    if ablations := [c.ablations for c in campaigns if c.ablations]:
+        if len({a.of for a in ablations}) > 1:
+            raise UserError(f"these are ablations of {' and of '.join(dict.fromkeys(a.of for a in ablations))}: "
                             "make and report them in folders of their own")  # fmt: skip
-        rows = {label: name for a in ablations for label, name in a["rows"].items()}
-        together["ablations"] = {"of": ablations[0]["of"], "rows": rows}
-    return together
+        rows = {label: name for a in ablations for label, name in a.rows.items()}
+        joint["ablations"] = Ablations(of=ablations[0].of, rows=rows)
+    return joint
 
 
 def _union(*seeds: Sequence[int]) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,11 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import registry
-from benchmarks.base import Benchmark
+from benchmarks.base import Benchmark, Preset
 from benchmarks.errors import UserError, out_of_memory
 from harness import diagnostics, scoring, store
 from harness.cells import identified, named
 from harness.provenance import environment
+from harness.schema import Point, Record
 from harness.state import plain, restored
 from harness.steps import Limit, checked, finite, refuse_divergence
 from searchers import base, catalogue, plugins
@@ -44,7 +45,7 @@ class Plan(NamedTuple):
     seed: int
     benchmark: str
     search_dataset: str
-    preset: dict[str, Any]  # resolved: epochs and simulated_seconds are numbers
+    preset: Preset  # resolved: epochs and simulated_seconds are numbers
     precision: str
     threads: int
     table_sha256: str
@@ -69,8 +70,8 @@ def build_task(plan: Plan, benchmark: Benchmark) -> SearchTask:
         dataset=plan.search_dataset,
         space=benchmark.space,
         size=benchmark.size(plan.search_dataset, plan.preset),
-        budget=Budget(plan.preset["epochs"], plan.preset["simulated_seconds"]),
-        batch_size=plan.preset["batch_size"],
+        budget=Budget(plan.preset.epochs or 0, plan.preset.simulated_seconds),
+        batch_size=plan.preset.batch_size,
         device=plan.device,
         precision=plan.precision,
     )
@@ -82,7 +83,7 @@ def build_task(plan: Plan, benchmark: Benchmark) -> SearchTask:
     return task
 
 
-def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> dict[str, Any] | None:
+def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> Record | None:
     """Make or finish one run in its folder; its record, also where it failed. None where somebody else is making it.
 
     A run that somebody has finished meanwhile is not made again. KeyboardInterrupt passes through after the last step
@@ -92,46 +93,44 @@ def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> di
         with store.claim(folder) as mine:
             if not mine:
                 return None
-            found = store.load_record(folder)
-            if found is not None and found["key"] == plan.key:
-                return found
-            if found is not None:
+            record = store.load_record(folder)
+            if record is not None and record.key == plan.key:
+                return record
+            if record is not None:
                 store.set_aside(folder)
             return _made(plan, folder, progress)
     except (OSError, UserError) as error:  # a full disk, a folder taken away: not kept, so still to do
-        return failure(plan, _one_line(error))
+        return failure(plan, _one_line(error), {})
 
 
-def _made(plan: Plan, folder: Path, progress: Progress) -> dict[str, Any]:
+def _made(plan: Plan, folder: Path, progress: Progress) -> Record:
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.tmp"):  # half-written files of a killed process
         left.unlink()
     # Before the search: the code may change meanwhile.
     made_in = environment(plan.device, uses_torch=plan.kind == "one-shot") | plugin_of(plan)
-    notes: list[str] = []
+    notes: list[str] = []  # also for whom progress does not reach: on other machines
 
     def noted(event: dict[str, Any]) -> None:
         notes.extend(event[name] for name in event if name == "note")
         progress(event)
 
     try:
-        record = identity(plan) | _search(plan, folder, noted, made_in) | {"status": "done", "error": None}
+        answer = _search(plan, folder, noted, made_in)
+        record = Record(**identity(plan), **answer, status="done", environment=made_in, notes=notes)
     except (OSError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a searcher's sys.exit() costs its run, not the worker
         if _told_to_leave(error):
             raise
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
-        record = failure(plan, _one_line(error))
+        record = failure(plan, _one_line(error), made_in, notes)
     if plan.kind == "one-shot":
         # A search's memory is freed before the next run begins. Cycles may hold it, and nothing hurries the collector:
         # a searcher that keeps its own exception, torch's imports at a process's first optimiser.
         gc.collect()
-    record["environment"] = made_in
-    if notes:  # also for whom progress does not reach: on other machines
-        record["notes"] = notes
     store.write_sealed(folder / "record.json", record)  # last: its existence means that the run is over
-    if record["status"] == "done":
+    if record.finished:
         for name in ("checkpoint.pt", "error.txt"):
             (folder / name).unlink(missing_ok=True)
     return record
@@ -157,17 +156,9 @@ def _told_to_leave(error: BaseException) -> bool:
     return isinstance(error, SystemExit) and any(name.partition(".")[0] in ("submitit", "ray") for name in frames)
 
 
-def failure(plan: Plan, error: str) -> dict[str, Any]:
-    """The record of a run that gave no answer, but for its environment."""
-    return identity(plan) | FAILED | {"status": "failed", "error": error, "environment": {}}
-
-
-FAILED: dict[str, Any] = {
-    **dict.fromkeys(("cell", "index", "cell_without_none", "index_without_none")),
-    **{"scores": [], "trajectory": [], "steps": 0, "search_seconds": 0.0, "simulated_seconds": 0.0},
-    **{"evaluations": 0, "train_images": 0, "eval_images": 0, "collapsed": False},
-    **{"disconnected": False, "at_chance": False, **diagnostics.Watch().summary(), "one_shot": None, "trace": None},
-}
+def failure(plan: Plan, error: str, made_in: dict[str, Any], notes: Sequence[str] = ()) -> Record:
+    """The record of a run that gave no answer."""
+    return Record(**identity(plan), status="failed", error=error, environment=made_in, notes=list(notes))
 
 
 METHODS = ("step", "state_dict", "load_state_dict", "one_shot_losses", "one_shot_accuracies")  # of a searcher
@@ -212,7 +203,7 @@ def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any
             "step, give it more"
         )
     began = None if state.begun_in == made_in else state.begun_in  # a run resumed elsewhere, or by another revision
-    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.known, "begun_in": began}
+    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.checksum, "begun_in": began}
 
 
 def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]:
@@ -333,18 +324,19 @@ def _answer(
 ) -> dict[str, Any]:
     """What the trace says, scored: the last line is the answer, each change of it a point of the trajectory."""
     space = benchmark.space
-    trajectory: list[dict[str, Any]] = []
+    trajectory: list[Point] = []
     watch = diagnostics.Watch()
     last: dict[str, Any] = {}
     cell = without = None
     for last in store.read_trace(folder / "trace.jsonl"):
         watch.see(last)
-        answer = named(space, last)
+        answer = named(space, last.get("cell"), last["index"])
         assert answer is not None
         if answer != cell:
             clocks = {name: last[name] for name in ("step", "search_seconds", "simulated_seconds", "evaluations")}
-            trajectory.append(clocks | identified(space, answer) | {"scores": scoring.scores(benchmark, answer)})
-        cell, without = answer, named(space, last, "_without_none") or answer
+            scores = scoring.scores(benchmark, answer)
+            trajectory.append(Point(**clocks, **identified(space, answer), scores=scores))
+        cell, without = answer, named(space, last.get("cell_without_none"), last.get("index_without_none")) or answer
     assert cell is not None
     assert without is not None
     spent = {name: getattr(task, name) for name in ("simulated_seconds", "evaluations", "train_images", "eval_images")}

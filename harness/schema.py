@@ -1,15 +1,17 @@
-"""What a record and a campaign hold, checked when they are read: files may come from other people.
+"""What a campaign and a record hold: the values that tables, tests, plots and pages read.
 
-Only what tables, tests and plots read is named here; further keys are let through, so that a later version's files
-can be read.
+Files may come from other people, so each is checked when it is read. Further keys are let through, so that a later
+version's files can be read.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from math import isfinite
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from benchmarks.base import Preset
 from benchmarks.errors import LABEL, UserError
 from harness.quantities import LARGEST_SEED
 
@@ -22,6 +24,7 @@ Percent = Annotated[float, Field(ge=-1e6, le=1e6)]
 Index = Count  # of a cell, where its space has an official order
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Label = Annotated[str, Field(pattern=f"^{LABEL}$")]
+Environment = dict[str, Any]  # machine, versions, revision: `provenance.environment`; text and numbers
 
 
 class Checked(BaseModel):
@@ -29,19 +32,20 @@ class Checked(BaseModel):
 
 
 class Score(Checked):
+    """An accuracy of a cell and where it comes from."""
+
     dataset: Name
     split: Literal["valid", "test"]
     epochs: Count
     value: Percent
-    trials: Count
-    record: Name
-
-
-class LabelledScore(Score):
-    without_none: bool
+    trials: Count  # trainings that the value is the mean of
+    record: Name  # what those networks were trained on
+    without_none: bool  # whether the cell was derived without `none`
 
 
 class Point(Checked):
+    """A change of a search's answer: when it came, and its scores."""
+
     step: Count
     cell: Name | None = None  # older points have the index alone
     index: Index | None
@@ -53,137 +57,180 @@ class Point(Checked):
 
 class Phase(Checked):
     phase: Name
-    step: Count
+    step: Count  # its first
 
 
 class OneShot(Checked):
+    """What a supernet knew after the search: losses of a sample of cells beside their accuracies in the table."""
+
     spearman: float | None
-    spearman_good: float | None
+    spearman_good: float | None  # in the better half
     seconds: Seconds | None = None  # older records lack it
+    cells: list[int | str] = []
     accuracies: list[Percent] = []
     losses: list[Annotated[float, Field(allow_inf_nan=True)]] = []  # of a supernet that diverged, nan
 
 
-class Trace(Checked):
+class TraceSum(Checked):
+    """Length and checksum of a finished run's trace."""
+
     bytes: Count
     sha256: Name
 
 
-class Preset(Checked):
-    name: Name
-
-
 class Record(Checked):
-    key: Name
+    """What a run leaves. The defaults are those of a run that gave no answer; None is what is not known.
+
+    Imported cells have no search: neither preset, trajectory nor costs.
+    """
+
     searcher: Name
     label: Label
     spec: Name
     kind: Name
     config: dict[str, Any]
     seed: Seed
+    benchmark: Name | None = None  # older records lack it
     search_dataset: Name
-    preset: Preset | None = None  # imported cells have none
-    cell: Name | None
-    index: Index | None
-    index_without_none: Index | None
-    scores: list[LabelledScore]
-    trajectory: list[Point]
-    steps: Count
-    search_seconds: Seconds | None
-    simulated_seconds: Seconds | None
-    evaluations: Count | None
-    train_images: Count | None
-    eval_images: Count | None
-    collapsed: bool
-    status: Name
-    error: Text | None
-    environment: dict[str, str | int | None]
-    begun_in: dict[str, str | int | None] | None = None  # environment, where another one finished it
+    preset: Preset | None = None
+    precision: Name | None = None
+    threads: Count | None = None
+    table_sha256: Name | None = None
+    key: Name
+    cell: Name | None = None
+    index: Index | None = None
+    cell_without_none: Name | None = None
+    index_without_none: Index | None = None
+    scores: list[Score] = []
+    trajectory: list[Point] = []
+    steps: Count = 0
+    search_seconds: Seconds | None = 0.0
+    simulated_seconds: Seconds | None = 0.0
+    evaluations: Count | None = 0
+    train_images: Count | None = 0
+    eval_images: Count | None = 0
+    collapsed: bool = False
     disconnected: bool = False
-    at_chance: bool = False
     phases: list[Phase] = []
-    swarm_diversity: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]] = []
-    queried_cells: Count | None = None
-    queried_canonical: Count | None = None
     alpha_entropy: Annotated[float | None, Field(allow_inf_nan=True)] = None  # of alphas that diverged, nan
     alpha_change: Annotated[float | None, Field(allow_inf_nan=True)] = None
+    swarm_diversity: list[Annotated[list[Finite], Field(min_length=2, max_length=2)]] = []  # steps done, diversity
+    queried_cells: Count | None = None
+    queried_canonical: Count | None = None
+    at_chance: bool = False
     one_shot: OneShot | None = None
-    trace: Trace | None = None
+    trace: TraceSum | None = None
+    begun_in: Environment | None = None  # environment, where another one finished it
+    status: Name
+    error: Text | None = None
+    environment: Environment = {}
     notes: list[Text] = []  # that it began anew, and why
 
     @model_validator(mode="after")
-    def _done_with_an_answer(self) -> Record:
-        if self.status == "done" and self.cell is None:
+    def _with_an_answer(self) -> Record:
+        if self.finished and self.cell is None:
             raise ValueError("done, but without a cell")
         return self
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended with a cell."""
+        return self.status == "done"
+
+    @property
+    def guessing(self) -> bool:
+        """Whether a finished run's supernet knew no more than a guess; in older records: whether its losses are NaN."""
+        losses = self.one_shot.losses if self.one_shot else []
+        return self.finished and (self.at_chance or not all(map(isfinite, losses)))
+
+    def final(self, dataset: str, split: str, without_none: bool = False) -> float | None:
+        """The accuracy of the answer in percent, None where it has none."""
+        for score in self.scores:
+            if (score.dataset, score.split, score.without_none) == (dataset, split, without_none):
+                return score.value
+        return None
 
 
 class Optimum(Checked):
     index: Index | None
+    cell: Name | None = None
     value: Percent
 
 
 class Column(Checked):
+    """What the benchmark's table holds of one data set and split."""
+
     epochs: Count
-    cells: Annotated[int | None, Field(ge=1)] = None  # that the table holds; older campaigns do not say
+    cells: Annotated[int | None, Field(ge=1)] = None  # older campaigns do not say
     optimum: Optimum
     mean: Percent
     quantiles: Annotated[list[Percent], Field(min_length=2, max_length=20_000)]
 
 
-class Row(Checked):
+class Entrant(Checked):
+    """A searcher with its settings in a campaign, or imported cells: what has a row in its tables."""
+
     label: Label
     searcher: Name
     spec: Name
     kind: Name
     config: dict[str, Any]
     answer_rule: Text = ""  # how its cell is chosen; older campaigns do not say
-    seeds: list[Seed] = []
+    seeds: list[Seed] | None = None  # planned; older campaigns have those of all searchers
     plugin: Name = ""  # of a searcher of another package
     plugin_source: Name | None = None
 
 
 class Ablations(Checked):
     of: Label
-    rows: dict[Label, Name]
+    rows: dict[Label, Name]  # label -> what is taken away
 
 
 class Cloud(Checked):
-    width: Annotated[float, Field(gt=0)]
+    """Where the table's cells lie, for each data set: counts [validation bin, test bin, cells]."""
+
+    width: Annotated[float, Field(gt=0)]  # of a bin, in points
     bins: dict[str, list[Annotated[list[int], Field(min_length=3, max_length=3)]]]
 
 
 class Campaign(Checked):
+    """campaign.json: settings that all runs share, the searchers, and what the benchmark's table holds."""
+
     benchmark: Name
     table_sha256: Name
-    table_source: Text
     search_dataset: Name
     preset: Preset
     precision: Name
     threads: Count
-    seeds: list[Seed]
-    searchers: list[Row]
-    space: dict[str, dict[str, Column]]
-    power_note: Text
-    chosen: Text
-    command: Text
-    created: Name
-    versions: dict[str, str | int | None]
+    table_source: Text
     proxy_cost: Text = ""
-    ablations: Ablations | None = None
+    seeds: list[Seed]
+    searchers: list[Entrant]
+    space: dict[str, dict[str, Column]]  # data set -> split -> the table's cells
     cloud: Cloud | None = None
-    warnings: list[Text] = []
+    ablations: Ablations | None = None
+    chosen: Text = ""
+    command: Text = ""
+    device: Name = ""
+    versions: Environment = {}
+    created: Name = ""
+    power_note: Text = ""
+    warnings: list[Text] = []  # of campaigns that were joined
 
 
-RECORD, CAMPAIGN = TypeAdapter(Record), TypeAdapter(Campaign)
+File = TypeVar("File", Record, Campaign)
 
 
-def check(value: dict[str, Any], adapter: TypeAdapter[Any], where: object) -> dict[str, Any]:
-    """The value as it is; UserError naming the first key that is not what it must be."""
+def parse(kind: type[File], value: dict[str, Any], where: object) -> File:
+    """The content of a file as a Record or Campaign; UserError naming the first key that is not what it must be."""
     try:
-        adapter.validate_python(value)
+        return kind.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{where}: damaged or not of this program: {key}: {first['msg']}") from None
-    return value
+
+
+def content(value: Record | Campaign) -> dict[str, Any]:
+    """What a file holds of it; of a preset the fields that were set."""
+    return value.model_dump() | {"preset": value.preset.settings() if value.preset else None}

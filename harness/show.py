@@ -13,7 +13,7 @@ from benchmarks import registry
 from benchmarks.base import Benchmark, Cell, Entry, SearchSpace
 from benchmarks.errors import UserError, suggestion
 from harness import options
-from harness.results import scored_by
+from harness.results import origin
 from harness.specs import show_settings, show_value
 from searchers import catalogue, plugins
 
@@ -52,13 +52,12 @@ def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -
     return (
         f"{name}  {score.value:.4f} %",
         f"{dataset} {split}: {score.record} {score.split}, {score.epochs} epochs, mean of {score.trials} trials"
-        f"{partial}. {scored_by(_identity(bench))}",
+        f"{partial}. {_origin(bench)}",
     )
 
 
-def _identity(bench: Benchmark) -> dict[str, str]:
-    """What `scored_by` names, under a campaign's keys."""
-    return {"benchmark": bench.name, "table_source": bench.source, "table_sha256": bench.version}
+def _origin(bench: Benchmark) -> str:
+    return origin(bench.name, bench.source, bench.version[:12])
 
 
 def describe_cell(spelling: str, table: Path | None, data: Path | None) -> str:
@@ -70,7 +69,7 @@ def describe_cell(spelling: str, table: Path | None, data: Path | None) -> str:
     lines = [f"cell {space.to_string(cell) if number is None else number}", f"  string     {space.to_string(cell)}"]
     lines += [f"  {line}" for line in own[0][0].describe(cell)]
     for entry, benchmark in own:
-        lines.append(f"  {scored_by(_identity(benchmark))}")
+        lines.append(f"  {_origin(benchmark)}")
         lines += [f"  {line}" for line in entry.details(benchmark, cell)]
     return "\n".join(lines)
 
@@ -127,11 +126,11 @@ def presets() -> str:
     for name in registry.names():
         entry = registry.find(name)
         for preset, values in entry.presets.items():
-            images = f"{values['images']:,} + {values['images']:,}" if values["images"] else "all"
-            epochs = values["epochs"] or "each searcher's reference"
+            images = f"{values.images:,} + {values.images:,}" if values.images else "all"
+            epochs = values.epochs or "each searcher's reference"
             lines.append(
-                f"{name:<9} {preset:<6} C={values['channels']}, N={values['cells']}, "
-                f"{values['resolution']}×{values['resolution']}, {images} images, {epochs} epochs, "
-                f"batch {values['batch_size']}; multi-trial: {entry.simulated_seconds:,.0f} simulated seconds"
+                f"{name:<9} {preset:<6} C={values.channels}, N={values.cells}, "
+                f"{values.resolution}×{values.resolution}, {images} images, {epochs} epochs, "
+                f"batch {values.batch_size}; multi-trial: {entry.simulated_seconds:,.0f} simulated seconds"
             )
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.errors import UserError
 from harness import store
-from harness.results import planned_seeds, scored_by, searchers_of
+from harness.results import Results, scored_by
 
 
 def status(folder: Path) -> str:
@@ -18,25 +18,26 @@ def status(folder: Path) -> str:
     campaign = store.load_campaign(folder)
     running = store.running(folder)
     records, left_out = store.load_records(folder)
-    record_of = {(r["label"], r["seed"]): r for r in records}
+    results = Results(campaign, records)
+    record_of = {(r.label, r.seed): r for r in records}
     total: Counter[str] = Counter()
     rows, details = [], []
-    for searcher in searchers_of(records, campaign):
+    for searcher in results.searchers:
         counts: Counter[str] = Counter()
-        for seed in planned_seeds(searcher, campaign):
-            place = store.run_folder(folder, searcher["label"], seed)
+        for seed in results.planned(searcher):
+            place = store.run_folder(folder, searcher.label, seed)
             if place in running:
                 what, detail = "running", _reached(place, running[place])
-            elif (record := record_of.get((searcher["label"], seed))) is not None:
-                what, detail = ("done", "") if record["status"] == "done" else ("failed", record["error"])
+            elif (record := record_of.get((searcher.label, seed))) is not None:
+                what, detail = ("done", "") if record.finished else ("failed", record.error or "")
             else:
                 detail = left_out.pop(place, "")
                 what = "failed" if detail and not _is_readable(place) else "left"
             counts[what] += 1
             if detail:
-                details.append(f"  {searcher['spec']} seed {seed}: {detail}")
-        imported = " (imported)" if searcher["kind"] == "imported" else ""
-        rows.append((searcher["spec"] + imported, counts))
+                details.append(f"  {searcher.spec} seed {seed}: {detail}")
+        imported = " (imported)" if searcher.kind == "imported" else ""
+        rows.append((searcher.spec + imported, counts))
         total += counts
     rows.append(("all", total))
     width = max(len(name) for name, _ in rows)

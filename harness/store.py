@@ -33,6 +33,7 @@ from typing import Any
 from benchmarks.errors import UserError, out_of_memory
 from benchmarks.files import bounded_memory, read_at_most, written_whole
 from harness import schema
+from harness.schema import Campaign, Entrant, Record, TraceSum
 
 LARGEST_MB, LARGEST_CHECKPOINT_MB = 256, 16_384  # the first of a record or campaign.json
 DIGEST = "sha256"  # the last key of our JSON files: of their content without it
@@ -60,9 +61,10 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (text + "\n").encode("utf-8", "surrogatepass"))
 
 
-def write_sealed(path: Path, value: dict[str, Any]) -> None:
+def write_sealed(path: Path, value: Record | Campaign) -> None:
     """A JSON object with its own checksum, so that a changed byte is found when it is read."""
-    write_json(path, value | {DIGEST: _digest(value)})
+    content = schema.content(value)
+    write_json(path, content | {DIGEST: _digest(content)})
 
 
 def _digest(value: dict[str, Any]) -> str:
@@ -89,13 +91,13 @@ def read_sealed(path: Path) -> dict[str, Any]:
     return value
 
 
-def load_campaign(folder: Path) -> dict[str, Any]:
+def load_campaign(folder: Path) -> Campaign:
     """campaign.json of a campaign's folder."""
     path = folder / "campaign.json"
     if not path.is_file():
         raise UserError(f"{folder}: no campaign here (looked for {path.name}); make one with harness run --out")
     try:
-        return schema.check(read_sealed(path), schema.CAMPAIGN, path)
+        return schema.parse(Campaign, read_sealed(path), path)
     except UserError as error:
         raise UserError(f"{error}; the command that made the campaign, given again, writes it anew") from None
 
@@ -104,35 +106,35 @@ class Misplaced(UserError):
     """A record that lies in a folder of another label or seed, as copies and backups of a run's folder do."""
 
 
-def load_record(folder: Path) -> dict[str, Any] | None:
+def load_record(folder: Path) -> Record | None:
     """The record in a run's folder, or None where there is none; UserError where it is damaged or another run's."""
     path = folder / "record.json"
     try:
-        record = schema.check(read_sealed(path), schema.RECORD, path)
+        record = schema.parse(Record, read_sealed(path), path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    label, seed = record["label"], record["seed"]
-    if (folder.parent.name, folder.name) != (label, f"seed-{seed}"):
-        raise Misplaced(f"{path}: the record of {label} seed {seed}, whose folder is {label}/seed-{seed}")
+    if (folder.parent.name, folder.name) != (record.label, f"seed-{record.seed}"):
+        own = f"{record.label}/seed-{record.seed}"
+        raise Misplaced(f"{path}: the record of {record.label} seed {record.seed}, whose folder is {own}")
     return record
 
 
-def record_of(folder: Path, key: str) -> dict[str, Any] | None:
+def record_of(folder: Path, key: str) -> Record | None:
     """The record of just this run, or None where there is none, a damaged one, or another run's."""
     try:
         record = load_record(folder)
     except UserError:
         return None
-    return record if record is not None and record["key"] == key else None
+    return record if record is not None and record.key == key else None
 
 
-def load_records(folder: Path) -> tuple[list[dict[str, Any]], dict[Path, str]]:
+def load_records(folder: Path) -> tuple[list[Record], dict[Path, str]]:
     """All records of a campaign, each label and seed once, in the order of its searchers, then of the seeds; and what
     is left out: a sentence for each run's folder that has no record of use, and for each entry of `runs` with records
     out of place.
     """
     campaign = load_campaign(folder)
-    order = {s["label"]: k for k, s in enumerate(campaign["searchers"])}
+    order = {s.label: k for k, s in enumerate(campaign.searchers)}
     records = []
     wrong: dict[Path, str] = {}
     files, strays = _record_files(folder)
@@ -152,7 +154,7 @@ def load_records(folder: Path) -> tuple[list[dict[str, Any]], dict[Path, str]]:
             elif record is not None:
                 records.append(record)
     wrong |= _left_out(folder / "runs", strays)
-    records.sort(key=lambda r: (order.get(r["label"], len(order)), r["label"], r["seed"]))
+    records.sort(key=lambda r: (order.get(r.label, len(order)), r.label, r.seed))
     return records, dict(sorted(wrong.items()))
 
 
@@ -191,26 +193,28 @@ def _left_out(runs: Path, strays: list[Path]) -> dict[Path, str]:
     }
 
 
-def _settings(row: dict[str, Any]) -> dict[str, Any]:
+def _settings(row: Record | Entrant) -> dict[str, Any]:
     """A record's or a row's settings, without `oracle`, which older ones have: it became the searchers `…-table`."""
-    return {name: value for name, value in row["config"].items() if name != "oracle"}
+    return {name: value for name, value in row.config.items() if name != "oracle"}
 
 
-def _foreign(record: dict[str, Any], campaign: dict[str, Any]) -> str | None:
+def _foreign(record: Record, campaign: Campaign) -> str | None:
     """Why a record is none of this campaign's, or None."""
     for name in ("benchmark", "table_sha256", "search_dataset"):
-        if record.get(name, campaign[name]) != campaign[name]:
+        if getattr(record, name) not in (None, getattr(campaign, name)):
             return f"of a campaign with another {name}"
-    preset = None if record["kind"] == "imported" else record.get("preset")  # those were found without one
-    if preset is not None and preset["name"] != campaign["preset"]["name"]:
+    preset = None if record.kind == "imported" else record.preset  # those were found without one
+    if preset is not None and preset.name != campaign.preset.name:
         return "of a campaign with another preset"
-    row = next((s for s in campaign["searchers"] if s["label"] == record["label"]), record)
-    if row["kind"] != record["kind"]:
-        return f"{record['kind']}, where {row['spec']} is {row['kind']}"
+    row = next((s for s in campaign.searchers if s.label == record.label), None)
+    if row is None:
+        return None
+    if row.kind != record.kind:
+        return f"{record.kind}, where {row.spec} is {row.kind}"
     if _settings(row) != _settings(record):
         return "made with other settings than today's"
-    if row.get("plugin_source") not in (None, record["environment"].get("plugin_source")):
-        return f"made with other code than today's {row['plugin']}"
+    if row.plugin_source not in (None, record.environment.get("plugin_source")):
+        return f"made with other code than today's {row.plugin}"
     return None
 
 
@@ -276,17 +280,17 @@ class Trace:
         self.file.close()
 
     @property
-    def known(self) -> dict[str, Any]:
+    def checksum(self) -> TraceSum:
         """What a record says of its trace, for `trace_is`."""
-        return {"bytes": self.size, "sha256": self.sum.hexdigest()}
+        return TraceSum(bytes=self.size, sha256=self.sum.hexdigest())
 
 
-def trace_is(path: Path, known: dict[str, Any] | None) -> bool:
+def trace_is(path: Path, checksum: TraceSum | None) -> bool:
     """Whether a finished run's trace is as it was written; one that is gone is not missed."""
-    if known is None:
+    if checksum is None:
         return True
     try:
-        return path.stat().st_size == known["bytes"] and sha256(path.read_bytes()).hexdigest() == known["sha256"]
+        return path.stat().st_size == checksum.bytes and sha256(path.read_bytes()).hexdigest() == checksum.sha256
     except FileNotFoundError:
         return True
 

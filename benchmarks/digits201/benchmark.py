@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.base import Entry
+from benchmarks.base import Entry, Preset
 from benchmarks.digits201.task import (
     CANVAS,
     COLUMNS,
@@ -41,10 +41,6 @@ from benchmarks.nb201.table import Column, Table
 
 if TYPE_CHECKING:
     from benchmarks.images import Images
-
-if TYPE_CHECKING:
-    pass
-
 
 FILE = Path(__file__).with_name("digits.npz")
 SHA256 = "276ca8aab742ae42d4c5a1edd64e62181f595b3f556abfcc4c1cadb34383a462"  # of the counts in FILE
@@ -174,10 +170,10 @@ def quality(counts: Counts, cifar10: np.ndarray | None = None) -> dict[str, floa
     return found
 
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {"channels": 4, "cells": 1, "resolution": CANVAS, "images": 320, "epochs": 2, "batch_size": 32},
+PRESETS = {
+    "smoke": Preset(channels=4, cells=1, resolution=CANVAS, images=320, epochs=2, batch_size=32),
     # The table's own network: results/gicso-study has what a supernet of one cell a stage knew.
-    "small": {"channels": 8, "cells": 3, "resolution": CANVAS, "images": None, "epochs": 40, "batch_size": 64},
+    "small": Preset(channels=8, cells=3, resolution=CANVAS, images=None, epochs=40, batch_size=64),
 }
 
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from benchmarks.base import Benchmark, Cell, Entry, LowFidelity, NetworkSize, Score, SearchSpace, Summary
+from benchmarks.base import Benchmark, Cell, Entry, LowFidelity, NetworkSize, Preset, Score, SearchSpace, Summary
 from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import space
@@ -37,7 +37,7 @@ class TableBenchmark:
     classes: Mapping[str, int]  # of each data set
     scores: Mapping[tuple[str, str], Key]  # (data set, split) -> record, split, epochs of the table
     proxies: Mapping[str, Key]  # data set -> what multi-trial searchers may ask for
-    presets: Mapping[str, dict[str, Any]]
+    presets: Mapping[str, Preset]
     simulated_seconds: float  # the budget of multi-trial searchers
     in_channels: int
     images: Callable[[str, int, int | None], tuple[Images, Images]]  # data set, resolution, count -> train, valid
@@ -57,8 +57,8 @@ class TableBenchmark:
     def source(self) -> str:
         return self.table.source
 
-    def size(self, dataset: str, preset: dict[str, Any]) -> NetworkSize:
-        return NetworkSize(preset["channels"], preset["cells"], self.in_channels, self.classes[dataset])
+    def size(self, dataset: str, preset: Preset) -> NetworkSize:
+        return NetworkSize(preset.channels, preset.cells, self.in_channels, self.classes[dataset])
 
     def column(self, dataset: str, split: str) -> Column:
         return self.table.column(*self.scores[dataset, split])
@@ -117,9 +117,9 @@ class TableBenchmark:
         drawn = np.random.default_rng(0).choice(held, min(count, len(held)), replace=False)
         return [cells.from_index(k) for k in drawn.tolist()], accuracy[drawn]
 
-    def search_data(self, dataset: str, preset: dict[str, Any]) -> tuple[Images, Images]:
+    def search_data(self, dataset: str, preset: Preset) -> tuple[Images, Images]:
         """Training and validation images of a search, disjoint; nothing in them leads to a test image."""
-        return self.images(dataset, preset["resolution"], preset["images"])
+        return self.images(dataset, preset.resolution, preset.images)
 
 
 def low_fidelity(accuracy: np.ndarray, seconds: np.ndarray) -> LowFidelity:
@@ -149,10 +149,10 @@ PROXIES = {
 }
 CLASSES = {"cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "smoke": {"channels": 4, "cells": 1, "resolution": 16, "images": 320, "epochs": 2, "batch_size": 32},
-    "small": {"channels": 8, "cells": 1, "resolution": 16, "images": 6400, "epochs": 50, "batch_size": 64},
-    "paper": {"channels": 16, "cells": 5, "resolution": 32, "images": None, "epochs": None, "batch_size": 64},
+PRESETS = {
+    "smoke": Preset(channels=4, cells=1, resolution=16, images=320, epochs=2, batch_size=32),
+    "small": Preset(channels=8, cells=1, resolution=16, images=6400, epochs=50, batch_size=64),
+    "paper": Preset(channels=16, cells=5, resolution=32, images=None, epochs=None, batch_size=64),
 }
 SIMULATED_SECONDS = 12_000.0  # NAS-Bench-201's (DOC)
 

@@ -75,8 +75,8 @@ def lost(job: Job, why: str) -> dict[str, Any]:
     A run that has not begun is reported and no more: it is still to do.
     """
     plan, folder = job
-    record = runner.failure(plan, why)
-    record["environment"] = provenance.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
+    made_in = provenance.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
+    record = runner.failure(plan, why, made_in)
     try:
         with store.claim(folder) as mine:
             if not mine:  # somebody has taken it over

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks.base import Preset
 from benchmarks.errors import UserError
 from harness import store
 from harness.executors import base, local
@@ -43,7 +44,9 @@ def submit(jobs: Sequence[Job], how: Execution) -> str:
     folder = base.campaign_folder(jobs) / "slurm"
     folder.mkdir(exist_ok=True)
     listing = folder / f"jobs-{datetime.now():%Y%m%d-%H%M%S-%f}.json"
-    store.write_json(listing, [[plan._asdict(), str(place)] for plan, place in jobs])
+    store.write_json(
+        listing, [[plan._asdict() | {"preset": plan.preset.settings()}, str(place)] for plan, place in jobs]
+    )
     tasks = min(how.workers or len(jobs), len(jobs), MOST_TASKS)
     queue = submitit.SlurmExecutor(folder=folder, max_num_timeout=TIMEOUTS)
     queue.update_parameters(
@@ -76,7 +79,10 @@ class Task:
     def __call__(self, task: int) -> None:
         open_streams()
         listed = json.loads(Path(self.listing).read_bytes())
-        jobs = [(Plan(**plan | {"places": tuple(plan["places"])}), Path(place)) for plan, place in listed]
+        jobs = [
+            (Plan(**plan | {"places": tuple(plan["places"]), "preset": Preset(**plan["preset"])}), Path(place))
+            for plan, place in listed
+        ]
         start = len(jobs) * task // self.tasks  # or all of them would try to claim the first run first
         jobs = [*jobs[start:], *jobs[:start]]
         with Progress([plan for plan, _ in jobs]) as progress:  # for the task's log

@@ -7,16 +7,17 @@ A campaign of `harness ablate` says in campaign.json which row is the default an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from benchmarks import registry
 from benchmarks.base import SearchSpace
 from harness.cells import named
 from harness.report import inference, numbers
-from harness.report.frames import group_scores_by_seed
+from harness.report.frames import scores_by_seed
 from harness.report.power import pairs_needed
-from harness.results import Campaign, Record, ablated, done, score_columns
+from harness.results import Results
+from harness.schema import Record
 
 # fmt: off
 COLUMNS = [
@@ -27,7 +28,7 @@ COLUMNS = [
 NUMBERS = COLUMNS[COLUMNS.index("mean_difference") : COLUMNS.index("verdict")]
 
 
-def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFrame:
+def ablation_table(results: Results) -> pd.DataFrame:
     """One row per ablation x dataset x split, the columns of ablations.csv; empty where there are no ablations.
 
     Of `n` paired seeds `same_answer` ended with the same function (`SearchSpace.function_name`). `difference` is the
@@ -35,29 +36,22 @@ def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFram
     Wilcoxon's signed-rank test, on the test split only, and all of them are one Holm family. The verdict is of the
     ablation against the default.
     """
-    rows = []
-    specs = {s["label"]: s["spec"] for s in campaign["searchers"]}
-    for label, name in ablated(campaign).items():
-        default = campaign["ablations"]["of"]
-        same = _same_answers(
-            registry.find(campaign["benchmark"]).space,
-            [r for r in records if r["label"] == default],
-            [r for r in records if r["label"] == label],
-        )
-        for dataset, split in score_columns(records, campaign):
-            with_it, without_it = (
-                group_scores_by_seed([r for r in records if r["label"] == owner], dataset, split)
-                for owner in (default, label)
-            )
-            seeds = sorted(with_it.keys() & without_it.keys())
-            a, b = [without_it[s] for s in seeds], [with_it[s] for s in seeds]
-            found = inference.summary([x - y for x, y in zip(a, b, strict=True)])
+    rows: list[dict[str, Any]] = []
+    default = results.ablated
+    for label, name in results.ablations.items() if default else ():
+        assert default is not None
+        same = _same_answers(results.space, results.runs(default.label), results.runs(label))
+        for dataset, split in results.columns:
+            whole, part = (scores_by_seed(results.runs(owner), dataset, split) for owner in (default.label, label))
+            seeds = sorted(whole.keys() & part.keys())
+            a, b = [part[s] for s in seeds], [whole[s] for s in seeds]
+            shift = inference.summary([x - y for x, y in zip(a, b, strict=True)])
             test = inference.compare_paired(a, b) if split == "test" else inference.UNTESTED
             rows.append(
-                {"searcher": specs[default], "ablation": name, "label": label, "spec": specs[label]}
-                | {"dataset": dataset, "split": split, "n": found.n, "same_answer": same}
-                | {"mean_difference": found.mean, "difference": found.median}
-                | {"ci_low": found.ci_low, "ci_high": found.ci_high, "ci_level": found.ci_level}
+                {"searcher": default.spec, "ablation": name, "label": label, "spec": results.specs[label]}
+                | {"dataset": dataset, "split": split, "n": shift.n, "same_answer": same}
+                | {"mean_difference": shift.mean, "difference": shift.median}
+                | {"ci_low": shift.ci_low, "ci_high": shift.ci_high, "ci_level": shift.ci_level}
                 | {"p": test.p, "test": test, "a": a, "b": b}
             )
     tested = [row for row in rows if row["split"] == "test"]
@@ -67,7 +61,7 @@ def ablation_table(records: Sequence[Record], campaign: Campaign) -> pd.DataFram
 
 
 def _same_answers(space: SearchSpace, default: Sequence[Record], ablation: Sequence[Record]) -> int:
-    answers = [{r["seed"]: named(space, r) for r in done(runs)} for runs in (default, ablation)]
+    answers = [{r.seed: named(space, r.cell, r.index) for r in runs} for runs in (default, ablation)]
     pairs = [(answers[0][seed], answers[1][seed]) for seed in answers[0].keys() & answers[1].keys()]
     return sum(a == b or bool(a and b and space.function_name(a) == space.function_name(b)) for a, b in pairs)
 
@@ -78,22 +72,22 @@ def sentences(frame: pd.DataFrame) -> list[str]:
     """
     tested = frame[frame["split"] == "test"]
     needed = pairs_needed(len(tested)) if len(tested) else 0
-    found: list[str] = []
+    distinct: list[str] = []
     others: list[str] = []
     few: list[str] = []
     for name, part in tested.groupby("ablation", sort=False):
-        told = [row for row in part.to_dict("records") if row["verdict"] in ("better", "worse")]
-        said = [
+        rows = [row for row in part.to_dict("records") if row["verdict"] in ("better", "worse")]
+        verdicts = [
             f"{row['verdict']} on {row['dataset']} (median {numbers.signed(row['difference'])} points, mean "
             f"{numbers.signed(row['mean_difference'])}, {numbers.p_text(row['p_holm'])}, n = {row['n']})"
-            for row in told
+            for row in rows
         ]
-        if told:
-            found.append(f"{told[0]['searcher']}, {name}: {'; '.join(said)}.")
+        if rows:
+            distinct.append(f"{rows[0]['searcher']}, {name}: {'; '.join(verdicts)}.")
         else:
             (others if part["n"].max() >= needed else few).append(str(name))
     if others:
-        found.append(f"Not distinguishable from {frame['searcher'].iloc[0]}: {'; '.join(others)}.")
+        distinct.append(f"Not distinguishable from {frame['searcher'].iloc[0]}: {'; '.join(others)}.")
     if few:
-        found.append(f"Too few pairs to say, below {needed}: {'; '.join(few)}.")
-    return found
+        distinct.append(f"Too few pairs to say, below {needed}: {'; '.join(few)}.")
+    return distinct

@@ -1,12 +1,12 @@
 """One readable table of a campaign, and how it is written as Markdown and LaTeX (report.html draws it itself).
 
-`records` and `campaign` are the plain dicts of record.json and campaign.json; accuracies are in percent, seconds are
-means per run. Published rows stand in a group of their own and are never tested against ours.
+Accuracies are in percent, seconds are means per run. Published rows stand in a group of their own and are never tested
+against ours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,18 +18,9 @@ from harness.report import power
 from harness.report.ablations import ablation_table
 from harness.report.frames import COSTS, comparisons, results_table
 from harness.report.inference import ALPHA
-from harness.report.notes import UNPAIRED, Asked, Note, footnotes, warnings
+from harness.report.notes import UNPAIRED, Note, Question, footnotes, warnings
 from harness.report.numbers import EMPTY, _mean, _number, _spread, p_number, quantity, signed
-from harness.results import (
-    Campaign,
-    Record,
-    at_chance,
-    is_partial,
-    planned_seeds,
-    score_columns,
-    searchers_of,
-    space_held,
-)
+from harness.results import Results, is_partial, space_held
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -95,53 +86,45 @@ class Frames(NamedTuple):
     ablations: pd.DataFrame
 
 
-def frames_of(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> Frames:
-    return Frames(
-        results_table(records, campaign), comparisons(records, campaign, asked), ablation_table(records, campaign)
-    )
+def frames_of(results: Results, question: Question = UNPAIRED) -> Frames:
+    return Frames(results_table(results), comparisons(results, question), ablation_table(results))
 
 
 def readable_table(
-    records: Sequence[Record],
-    campaign: Campaign,
+    results: Results,
     published: bool = False,
-    asked: Asked = UNPAIRED,
+    question: Question = UNPAIRED,
     frames: Frames | None = None,
 ) -> ReadableTable:
-    """One row per method, grouped by kind; then the space's bounds and, if asked, the published rows.
+    """One row per method, grouped by kind; then the space's bounds and, with `published`, the literature's rows.
 
-    The marks stand for the comparisons that are `asked` for, and for the ablations'; `frames` are `frames_of` the same,
+    The marks stand for the comparisons of the `question`, and for the ablations'; `frames` are `frames_of` the same,
     where they are there already.
     """
-    results, tests, ablations = frames or frames_of(records, campaign, asked)
-    columns = score_columns(records, campaign)
+    numbers, tests, ablations = frames or frames_of(results, question)
+    columns = results.columns
     caption = (
-        f"{campaign['benchmark']}, preset {campaign['preset']['name']}: accuracy in percent of the cells "
-        f"that search on {campaign['search_dataset']} found, mean ± std over seeds"
+        f"{results.campaign.benchmark}, preset {results.campaign.preset.name}: accuracy in percent of the cells "
+        f"that search on {results.campaign.search_dataset} found, mean ± std over seeds"
     )
     marks = {(t["b"], t["dataset"]): MARKS.get(INVERSE.get(t["verdict"], t["verdict"]), "")
              for t in tests.to_dict("records")}  # fmt: skip
     tested = ablations[ablations["split"] == "test"].to_dict("records")
     marks |= {(t["label"], t["dataset"]): MARKS.get(t["verdict"], "") for t in tested}
-    groups = [*_our_groups(records, campaign, columns, marks, results), _space_group(columns, campaign)]
+    groups = [*_our_groups(results, marks, numbers), _space_group(results)]
     table = ReadableTable(caption, columns, groups)
     if published:
-        _add_published(table, campaign)
-    table.footnotes += footnotes(records, campaign, asked)
-    table.warnings += warnings(records, campaign)
+        _add_published(table, results.campaign.benchmark)
+    table.footnotes += footnotes(results, question)
+    table.warnings += warnings(results)
     return table
 
 
-def _our_groups(
-    records: Sequence[Record],
-    campaign: Campaign,
-    columns: list[tuple[str, str]],
-    marks: dict[tuple[str, str], str],
-    results: pd.DataFrame,
-) -> list[Group]:
-    frame = results.set_index(["dataset", "split"])
-    planned_of = {s["label"]: len(planned_seeds(s, campaign)) for s in searchers_of(records, campaign)}
-    guessing = {r["label"] for r in records if at_chance(r)}
+def _our_groups(results: Results, marks: dict[tuple[str, str], str], numbers: pd.DataFrame) -> list[Group]:
+    columns = results.columns
+    frame = numbers.set_index(["dataset", "split"])
+    planned_of = {s.label: len(results.planned(s)) for s in results.searchers}
+    guessing = {r.label for r in results.records if r.guessing}
     complete = frame[frame["n"] >= frame["label"].map(planned_of)]  # fewer seeds are another sample
     complete = complete[~complete["label"].isin(guessing)]
     # compared as written, so that two rows that read the same are both bold
@@ -149,20 +132,20 @@ def _our_groups(
         c: sorted({float(_mean(m)) for m in part.dropna()}) for c, part in complete.groupby(level=[0, 1])["mean"]
     }
     groups: dict[str, Group] = {}
-    for searcher in searchers_of(records, campaign):
-        rows = frame[frame["label"] == searcher["label"]].loc[columns]
-        n, planned = int(rows["n"].max()), planned_of[searcher["label"]]
+    for searcher in results.searchers:
+        rows = frame[frame["label"] == searcher.label].loc[columns]
+        n, planned = int(rows["n"].max()), planned_of[searcher.label]
         cells = [Cell(str(n) if n >= planned else f"{n}/{planned}")]
         for column, mean, std in zip(columns, rows["mean"], rows["std"], strict=True):
-            mark = marks.get((searcher["label"], column[0]), "") if column[1] == "test" else ""
+            mark = marks.get((searcher.label, column[0]), "") if column[1] == "test" else ""
             text = _spread(mean, std) + mark
-            ranked = n >= planned and searcher["label"] not in guessing and _mean(mean) != EMPTY
+            ranked = n >= planned and searcher.label not in guessing and _mean(mean) != EMPTY
             place = written[column][::-1].index(float(_mean(mean))) if ranked else None
             cells.append(Cell(text, bold=place == 0, second=place == 1))
         seconds, *others = (rows[cost].iloc[0] for cost in COSTS)
         cells += [Cell(quantity(seconds)), *(Cell(quantity(value)) for value in others)]
-        group = groups.setdefault(searcher["kind"], Group(searcher["kind"], []))
-        group.rows.append(Row(searcher["spec"], "", cells))
+        group = groups.setdefault(searcher.kind, Group(searcher.kind, []))
+        group.rows.append(Row(searcher.spec, "", cells))
     return list(groups.values())
 
 
@@ -174,10 +157,11 @@ def readable_ablations(frame: pd.DataFrame) -> ReadableTable:
     one_level = tests["ci_level"].nunique(dropna=False) == 1  # else each interval says its own
     rows = []
     for name, part in tests.groupby("ablation", sort=False):
-        found = part.set_index("dataset").loc[datasets].to_dict("records")
-        cells = [cell for row in found for cell in _ablation_cells(row, one_level)]
-        changed = found[0]["spec"].removeprefix(found[0]["searcher"].split("[")[0])
-        rows.append(Row(str(name), changed, [Cell(str(found[0]["n"])), *cells]))
+        differences = part.set_index("dataset").loc[datasets].to_dict("records")
+        cells = [cell for row in differences for cell in _ablation_cells(row, one_level)]
+        first = differences[0]
+        changed = first["spec"].removeprefix(first["searcher"].split("[")[0])
+        rows.append(Row(str(name), changed, [Cell(str(first["n"])), *cells]))
     searcher = tests["searcher"].iloc[0]
     caption = f"{searcher} without its parts: ablation minus default in accuracy points, over the seeds that both have"
     level = tests["ci_level"].iloc[0] if one_level else None
@@ -201,27 +185,27 @@ def _ablation_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
         level = "" if one_level else f"; {row['ci_level']:.3f}"
         median += f" [{signed(row['ci_low'])}, {signed(row['ci_high'])}{level}]"
     p = EMPTY if pd.isna(row["p_holm"]) else p_number(row["p_holm"])
-    told = bool(row["p_holm"] <= ALPHA)
+    significant = bool(row["p_holm"] <= ALPHA)
     same = f"{row['same_answer']} of {row['n']}"
-    return [Cell(median, told), Cell(signed(row["mean_difference"])), Cell(p, told), Cell(same)]
+    return [Cell(median, significant), Cell(signed(row["mean_difference"])), Cell(p, significant), Cell(same)]
 
 
-def _space_group(columns: list[tuple[str, str]], campaign: Campaign) -> Group:
+def _space_group(results: Results) -> Group:
     """What the benchmark itself allows: the best cell of each column, and the mean of all cells in the table."""
     blank = [Cell(EMPTY)] * len(COSTS)
-    about = [campaign["space"].get(d, {}).get(s) for d, s in columns]
-    optimum = [Cell(_mean(a["optimum"]["value"]) if a else EMPTY) for a in about]
-    mean = [Cell(_mean(a["mean"]) if a else EMPTY) for a in about]
-    held = space_held(campaign)
-    which = f"of {held}" if is_partial(campaign) else "of each column"
-    rows = [(f"optimum ({which})", optimum), (f"mean of {held}", mean)]
+    tables = [results.table(*column) for column in results.columns]
+    optimum = [Cell(_mean(table.optimum.value if table else None)) for table in tables]
+    mean = [Cell(_mean(table.mean if table else None)) for table in tables]
+    which = space_held(results.campaign)
+    best = f"optimum (of {which})" if is_partial(results.campaign) else "optimum (of each column)"
+    rows = [(best, optimum), (f"mean of {which}", mean)]
     return Group("the space", [Row(name, "", [Cell(EMPTY), *cells, *blank]) for name, cells in rows])
 
 
-def _add_published(table: ReadableTable, campaign: Campaign) -> None:
-    entries = registry.find(campaign["benchmark"]).published()
+def _add_published(table: ReadableTable, benchmark: str) -> None:
+    entries = registry.find(benchmark).published()
     if not entries:
-        table.footnotes.append(Note("There are no published rows for {}.", campaign["benchmark"]))
+        table.footnotes.append(Note("There are no published rows for {}.", benchmark))
         return
     rows = []
     for entry in entries:
@@ -289,12 +273,12 @@ def to_terminal(table: ReadableTable, width: int) -> RichTable:
         if sum(widths[k] for k in kept) <= width + 2:  # no space after the last
             break
         kept = [k for k in kept if k not in some]
-    made = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    terminal = RichTable(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for k in kept:
-        made.add_column(headings[k], justify="right" if k else "left", no_wrap=True)
+        terminal.add_column(headings[k], justify="right" if k else "left", no_wrap=True)
     for row in rows:
-        made.add_row(*(Text(row[k].text, style="bold" if row[k].bold else "") for k in kept))
-    return made
+        terminal.add_row(*(Text(row[k].text, style="bold" if row[k].bold else "") for k in kept))
+    return terminal
 
 
 def _cropped(text: str, width: int) -> str:

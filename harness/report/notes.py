@@ -1,11 +1,8 @@
-"""What stands around the numbers of a report: footnotes and warnings, and who was to run and is scored on what.
-
-`records` and `campaign` are the plain dicts of record.json and campaign.json.
-"""
+"""What stands around the numbers of a report: footnotes and warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,22 +10,8 @@ from benchmarks.processor import kernels_in_words, processor_in_words
 from harness import quantities
 from harness.report.inference import ALPHA
 from harness.report.power import power_note
-from harness.results import (
-    Campaign,
-    Record,
-    ablated,
-    at_chance,
-    compared,
-    done,
-    is_partial,
-    planned_seeds,
-    runs_of,
-    score_columns,
-    scored_by,
-    searchers_of,
-    space_held,
-    trains,
-)
+from harness.results import Results, is_partial, scored_by, space_held, trains
+from harness.schema import Entrant, Environment, Record
 
 EQUIVALENCE = f"two one-sided tests, p ≤ {ALPHA} after Holm in a family of their own"
 UNSAID = "that of the last step"  # true of every searcher, and all that an older campaign lets us say
@@ -36,8 +19,8 @@ FLAT = 0.999  # mean entropy of α's rows, 1 is uniform
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which test the user wants: pairs of the same seed or not, and a margin of equivalence in percent points.
+class Question:
+    """What is asked of each pair of searchers: paired by seed or not, and a margin of equivalence in percent points.
 
     UserError where the margin is none.
     """
@@ -49,7 +32,7 @@ class Asked:
         quantities.margin(self.margin)
 
 
-UNPAIRED = Asked()
+UNPAIRED = Question()
 
 
 class Note(str):
@@ -71,37 +54,33 @@ class Note(str):
         return self.ours.format(*map(escape, self.words))
 
 
-def power(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> str:
+def power(results: Results, question: Question = UNPAIRED) -> str:
     """What the planned seeds can show, or where only ablations are tested, what these can."""
-    planned = {s["label"]: set(planned_seeds(s, campaign)) for s in searchers_of(records, campaign)}
-    return _power(records, campaign, asked, planned)[0]
+    planned = {s.label: set(results.planned(s)) for s in results.searchers}
+    return _power(results, question, planned)[0]
 
 
-def _power(
-    records: Sequence[Record], campaign: Campaign, asked: Asked, seeds: dict[str, set[int]]
-) -> tuple[str, dict[str, Any]]:
+def _power(results: Results, question: Question, seeds: dict[str, set[int]]) -> tuple[str, Entrant]:
     """The note for these seeds of each label, and the searcher with the fewest; nobody planned imported cells."""
-    reference, *others = compared(records, campaign)
-    paired = asked.paired and reference["kind"] != "imported" and any(s["kind"] != "imported" for s in others)
-    if not others and ablated(campaign):
-        others = [s for s in searchers_of(records, campaign) if s["label"] in ablated(campaign)]
-        reference = next(s for s in campaign["searchers"] if s["label"] == campaign["ablations"]["of"])
-        paired = True
-    datasets = sum(split == "test" for _, split in score_columns(records, campaign))
-    own = [s for s in others if s["kind"] != "imported"] or others or [reference]
-    first = seeds[reference["label"]]
-    counted = {label: len(own & first if paired else own) for label, own in seeds.items()}
-    fewest = min(own, key=lambda s: counted[s["label"]])
-    n_b = counted[fewest["label"]]
-    return power_note(n_b if paired else len(first), n_b, len(others) * datasets, paired), fewest
+    reference, *others = results.compared
+    paired = question.paired and reference.kind != "imported" and any(s.kind != "imported" for s in others)
+    if not others and results.ablated:
+        others = [s for s in results.searchers if s.label in results.ablations]
+        reference, paired = results.ablated, True
+    own = [s for s in others if s.kind != "imported"] or others or [reference]
+    first = seeds[reference.label]
+    counts = {label: len(own & first if paired else own) for label, own in seeds.items()}
+    fewest = min(own, key=lambda s: counts[s.label])
+    n_b = counts[fewest.label]
+    return power_note(n_b if paired else len(first), n_b, len(others) * len(results.datasets), paired), fewest
 
 
-def _environments(records: Sequence[Record]) -> list[dict[str, Any]]:
+def _environments(records: Iterable[Record]) -> list[Environment]:
     """Where the finished runs were made, also the first part of those that were resumed elsewhere."""
-    return [e for r in done(records) for e in (r.get("begun_in"), r.get("environment")) if e]
+    return [e for r in records if r.finished for e in (r.begun_in, r.environment) if e]
 
 
-def hardware(records: Sequence[Record]) -> list[str]:
+def hardware(records: Iterable[Record]) -> list[str]:
     """The distinct machines of the finished runs, in words: device, processor, its kernels, torch.
 
     What was made without torch names no kernels; it is no other machine than the runs there that do.
@@ -116,13 +95,13 @@ def hardware(records: Sequence[Record]) -> list[str]:
                   for (place, torch), kernels in machines.items() for words in kernels or {""})  # fmt: skip
 
 
-def of_several_machines(records: Sequence[Record]) -> bool:
+def of_several_machines(records: Iterable[Record]) -> bool:
     """Whether the finished runs were made on several processors, with several of their kernels, or on several devices.
 
     What an environment does not name is no other than what another names: without torch a run has neither kernels nor
     a choice of device, and older records lack a processor's numbers. Other versions of torch are no other machine.
     """
-    found = [
+    machines = [
         {
             "cpu": e.get("cpu"),
             "model": (e["cpu_family"], e.get("cpu_model")) if e.get("cpu_family") is not None else None,
@@ -132,7 +111,7 @@ def of_several_machines(records: Sequence[Record]) -> bool:
         }
         for e in _environments(records)
     ]
-    return any(len({e[what] for e in found if e[what]}) > 1 for what in ("cpu", "model", "ATen", "oneDNN", "device"))
+    return any(len({e[what] for e in machines if e[what]}) > 1 for what in ("cpu", "model", "ATen", "oneDNN", "device"))
 
 
 def _device(environment: Mapping[str, Any]) -> str | None:
@@ -143,12 +122,12 @@ def _device(environment: Mapping[str, Any]) -> str | None:
     return kind if environment.get("cpu_capability") else None
 
 
-def revisions(records: Sequence[Record]) -> list[str]:
+def revisions(records: Iterable[Record]) -> list[str]:
     """The distinct versions of this program and of searchers' packages that made the runs, the program's first."""
     return [name for names in _revisions(records).values() for name in names]
 
 
-def _revisions(records: Sequence[Record]) -> dict[str, list[str]]:
+def _revisions(records: Iterable[Record]) -> dict[str, list[str]]:
     """What made the runs -> its distinct versions: a clean git revision, else the digest of the source."""
     code: dict[str, set[str]] = {"the program": set()}
     for e in _environments(records):
@@ -161,152 +140,151 @@ def _revisions(records: Sequence[Record]) -> dict[str, list[str]]:
     return {what: sorted(names) for what, names in code.items()}
 
 
-def footnotes(records: Sequence[Record], campaign: Campaign, asked: Asked = UNPAIRED) -> list[Note]:
+def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
     """What the numbers rest on: runs, seeds, tests, protocol, clocks, power, hardware."""
-    searchers = searchers_of(records, campaign)
-    planned = {s["label"]: planned_seeds(s, campaign) for s in searchers}
-    ended = {s["label"]: {r["seed"] for r in runs_of(records, s["label"])} for s in searchers}
+    searchers = results.searchers
+    planned = {s.label: results.planned(s) for s in searchers}
+    ended = {s.label: {r.seed for r in results.runs(s.label)} for s in searchers}
     notes = [
         Note(
             "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our complete "
             "rows in the column that have no supernet at chance, underlined (in Markdown italic): second best."
         ),
-        *_marks(records, campaign, asked),
+        *_marks(results, question),
         Note("Seeds: {}.", _ranges(sorted({seed for seeds in planned.values() for seed in seeds}))),
-        _protocol(records, campaign),
+        _protocol(results),
         *_answers(searchers),
         Note(
             "search s is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
             "means per run, never added."
         ),
-        *_proxy(campaign, searchers),
-        *_made_by(records, campaign, searchers),
-        Note("Power: {}.", power(records, campaign, asked)),
+        *_proxy(results),
+        *_made_by(results),
+        Note("Power: {}.", power(results, question)),
     ]
     if any(len(ended[label]) < len(seeds) for label, seeds in planned.items()):
-        note, fewest = _power(records, campaign, asked, ended)
-        notes.append(Note("With the runs there are (fewest: {}): {}.", fewest["spec"], note))
-    singles = [s["spec"] for s in searchers if len(ended[s["label"]]) == 1]
+        note, fewest = _power(results, question, ended)
+        notes.append(Note("With the runs there are (fewest: {}): {}.", fewest.spec, note))
+    singles = [s.spec for s in searchers if len(ended[s.label]) == 1]
     if singles:
         notes.append(Note("n = 1: no ± and no test ({}).", ", ".join(singles)))
-    first, *others = compared(records, campaign)
-    crossing = [s["spec"] for s in others if {first["kind"], s["kind"]} == {"one-shot", "multi-trial"}]
+    first, *others = results.compared
+    crossing = [s.spec for s in others if {first.kind, s.kind} == {"one-shot", "multi-trial"}]
     if crossing:
         notes.append(
             Note(
                 "Crossing kinds: {} ({}) against {}; one-shot searchers spend training epochs, multi-trial ones "
                 "simulated seconds, so budgets differ.",
-                *(first["spec"], first["kind"], ", ".join(crossing)),
+                *(first.spec, first.kind, ", ".join(crossing)),
             )
         )
     return notes
 
 
-def _marks(records: Sequence[Record], campaign: Campaign, asked: Asked) -> list[Note]:
+def _marks(results: Results, question: Question) -> list[Note]:
     """What stands behind the arrows of the table."""
     tests = []
-    first, *others = compared(records, campaign)
+    first, *others = results.compared
     if others:
-        test = "signed ranks of the pairs of a seed" if asked.paired else "Mann-Whitney"
-        tests.append(f"{first['spec']} ({test})")
-    if ablated(campaign):
-        of = next(s for s in campaign["searchers"] if s["label"] == campaign["ablations"]["of"])
-        tests.append(f"{'for ablations ' if tests else ''}{of['spec']} (signed ranks of the pairs of a seed)")
+        test = "signed ranks of the pairs of a seed" if question.paired else "Mann-Whitney"
+        tests.append(f"{first.spec} ({test})")
+    if results.ablated:
+        start = "for ablations " if tests else ""
+        tests.append(f"{start}{results.ablated.spec} (signed ranks of the pairs of a seed)")
     if not tests:
         return []
-    equal = "" if asked.margin is None else f", ≈ those equivalent within {asked.margin:g} points ({EQUIVALENCE})"
+    equal = "" if question.margin is None else f", ≈ those equivalent within {question.margin:g} points ({EQUIVALENCE})"
     text = "On the test columns ↑ and ↓ mark rows that are better or worse than {}, p ≤ {} after Holm{}."
     return [Note(text, ", ".join(tests), ALPHA, equal)]
 
 
-def _proxy(campaign: Campaign, searchers: list[dict]) -> list[Note]:
+def _proxy(results: Results) -> list[Note]:
     """What a query costs, where somebody makes queries."""
-    if not campaign.get("proxy_cost") or not any(s["kind"] == "multi-trial" for s in searchers):
+    cost = results.campaign.proxy_cost
+    if not cost or not any(s.kind == "multi-trial" for s in results.searchers):
         return []
-    return [Note("The simulated seconds of a multi-trial searcher's query: {}.", campaign["proxy_cost"])]
+    return [Note("The simulated seconds of a multi-trial searcher's query: {}.", cost)]
 
 
-def _made_by(records: Sequence[Record], campaign: Campaign, searchers: list[dict]) -> list[Note]:
+def _made_by(results: Results) -> list[Note]:
     """How our runs were made, and which rows are no runs of ours."""
-    notes = []
-    if any(s["kind"] != "imported" for s in searchers):
-        setting = (campaign["preset"]["name"], campaign.get("precision", "?"), campaign.get("threads", "?"))
-        where = "; ".join(hardware(records)) or "unknown"
-        code = "; ".join(revisions(records)) or "unknown"
+    notes, campaign = [], results.campaign
+    if any(s.kind != "imported" for s in results.searchers):
+        setting = (campaign.preset.name, campaign.precision, campaign.threads)
+        where = "; ".join(hardware(results.records)) or "unknown"
+        code = "; ".join(revisions(results.records)) or "unknown"
         text = "Preset {}, precision {}, {} thread(s) a run. Hardware: {}. Revision of the program: {}."
         notes.append(Note(text, *setting, where, code))
-    imported = [s["spec"] for s in searchers if s["kind"] == "imported"]
+    imported = [s.spec for s in results.searchers if s.kind == "imported"]
     if imported:
         text = "Imported, found with other code and scored from this table; seconds as given there: {}."
         notes.append(Note(text, ", ".join(imported)))
     return notes
 
 
-def _protocol(records: Sequence[Record], campaign: Campaign) -> Note:
-    scores = [s for r in done(records) for s in r["scores"] if not s["without_none"]]
-    text = f"Search on {campaign['search_dataset']} only; the same cell is scored on every data set"
+def _protocol(results: Results) -> Note:
+    scores = [s for r in results.finished for s in r.scores if not s.without_none]
+    text = f"Search on {results.campaign.search_dataset} only; the same cell is scored on every data set"
     if scores:
-        epochs = ", ".join(str(e) for e in sorted({s["epochs"] for s in scores}))
-        trials = sorted({s["trials"] for s in scores})
+        epochs = ", ".join(str(e) for e in sorted({s.epochs for s in scores}))
+        trials = sorted({s.trials for s in scores})
         counts = str(trials[0]) if len(trials) == 1 else f"{trials[0]} to {trials[-1]}"
-        origins = dict.fromkeys((s["dataset"], s["split"], s["record"]) for s in scores)
+        origins = dict.fromkeys((s.dataset, s.split, s.record) for s in scores)
         named = "; ".join(f"{d} {split} from {record}" for d, split, record in origins if d != record)
         text += f", at {epochs} epochs, mean over the stored trials ({counts} a cell)"
         text += f" ({named})" if named else ""
-    batch = "Supernets use batch statistics. " if trains(campaign) else ""
-    return Note("{}. " + batch + "{}.", text, scored_by(campaign, digits=64))
+    batch = "Supernets use batch statistics. " if trains(results.campaign) else ""
+    return Note("{}. " + batch + "{}.", text, scored_by(results.campaign, digits=64))
 
 
-def _answers(searchers: list[dict]) -> list[Note]:
+def _answers(searchers: Sequence[Entrant]) -> list[Note]:
     """How each searcher chooses its cell, as its row of the campaign says; older campaigns do not."""
     ways: dict[str, list[str]] = {}  # of each searcher: with other settings it may choose otherwise
-    searched = [(s, s.get("answer_rule") or UNSAID) for s in searchers if s["kind"] != "imported"]
+    searched = [(s, s.answer_rule or UNSAID) for s in searchers if s.kind != "imported"]
     for s, way in searched:
-        ways.setdefault(s["searcher"], []).append(way)
+        ways.setdefault(s.searcher, []).append(way)
     names: dict[str, dict[str, None]] = {}
     for s, way in searched:
-        name = s["searcher"] if len(set(ways[s["searcher"]])) == 1 else s["spec"]
+        name = s.searcher if len(set(ways[s.searcher])) == 1 else s.spec
         names.setdefault(way, {})[name] = None
     words = [f"{way} ({', '.join(own)})" for way, own in names.items()]
     return [Note("The answered cell is {}.", "; ".join(words))] if words else []
 
 
-def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
+def warnings(results: Results) -> list[Note]:
     """What a reader must know before believing the table."""
-    searchers = searchers_of(records, campaign)
-    found = [Note("{}", w) for w in campaign.get("warnings", [])]
-    if is_partial(campaign):
+    notes = [Note("{}", w) for w in results.campaign.warnings]
+    if is_partial(results.campaign):
         text = "The table holds {}: optimum, mean, regret and the share beaten are of these, not of the whole space."
-        found.append(Note(text, space_held(campaign)))
-    searched = [s["searcher"] for s in compared(records, campaign) if s["kind"] != "imported"]
-    if searched and "random" not in searched and not ablated(campaign):
-        found.append(Note("No random searcher in this campaign: nothing shows that the search beats chance."))
+        notes.append(Note(text, space_held(results.campaign)))
+    searched = [s.searcher for s in results.compared if s.kind != "imported"]
+    if searched and "random" not in searched and not results.ablations:
+        notes.append(Note("No random searcher in this campaign: nothing shows that the search beats chance."))
     waiting: list[str] = []
     collapsed: list[str] = []
     disconnected: list[str] = []
     still: list[str] = []
     flat: list[str] = []
     guessing: list[str] = []
-    for s in searchers:
-        runs = [r for r in records if r["label"] == s["label"]]
-        finished, planned = done(runs), len(planned_seeds(s, campaign))
-        failed = [r for r in runs if r["status"] != "done"]
+    for s in results.searchers:
+        finished, planned = results.runs(s.label), len(results.planned(s))
+        failed = [r for r in results.attempts(s.label) if not r.finished]
         if failed and len(finished) < planned:
             text = "{}: {} of {} seeds: {} failed ({}); the rest is reported."
-            found.append(Note(text, s["spec"], len(finished), planned, len(failed), _first_line(failed[0]["error"])))
+            notes.append(Note(text, s.spec, len(finished), planned, len(failed), _first_line(failed[0].error)))
         elif len(finished) < planned:
-            waiting.append(f"{s['spec']} {len(finished)} of {planned}")
+            waiting.append(f"{s.spec} {len(finished)} of {planned}")
         for shares, count in (
-            (collapsed, sum(bool(r["collapsed"]) for r in finished)),
-            (disconnected, sum(bool(r.get("disconnected")) for r in finished)),
-            (still, sum(r.get("alpha_change") == 0 and r["kind"] == "one-shot" for r in finished)),
-            (guessing, sum(map(at_chance, finished))),
-            (flat, sum((r.get("alpha_entropy") or 0) > FLAT and r.get("alpha_change") != 0 for r in finished)),
+            (collapsed, sum(r.collapsed for r in finished)),
+            (disconnected, sum(r.disconnected for r in finished)),
+            (still, sum(r.alpha_change == 0 and r.kind == "one-shot" for r in finished)),
+            (guessing, sum(r.guessing for r in finished)),
+            (flat, sum((r.alpha_entropy or 0) > FLAT and r.alpha_change != 0 for r in finished)),
         ):
             if count:
-                shares.append(f"{s['spec']} {count} of {len(finished)}")
+                shares.append(f"{s.spec} {count} of {len(finished)}")
     if waiting:
-        found.append(Note("Not finished: {} seeds; what there is is reported.", "; ".join(waiting)))
+        notes.append(Note("Not finished: {} seeds; what there is is reported.", "; ".join(waiting)))
     for shares, text in (
         (collapsed, "No convolution is left on any path of the answer (collapsed, × in the dots): {} runs."),
         (disconnected, "The answer's output depends on no input (disconnected): {} runs."),
@@ -317,15 +295,15 @@ def warnings(records: Sequence[Record], campaign: Campaign) -> list[Note]:
                "answer is the arg-max of small differences."),
     ):  # fmt: skip
         if shares:
-            found.append(Note(text, "; ".join(shares), FLAT))
-    if of_several_machines(records):
+            notes.append(Note(text, "; ".join(shares), FLAT))
+    if of_several_machines(results.records):
         text = ("The runs come from several machines, or from other kernels of one: their search seconds are not "
                 "comparable, and at the same seed each may find another cell.")  # fmt: skip
-        found.append(Note(text))
-    for what, code in _revisions(records).items():
+        notes.append(Note(text))
+    for what, code in _revisions(results.records).items():
         if len(code) > 1:
-            found.append(Note("The runs come from several revisions of {}: {}.", what, "; ".join(code)))
-    return found
+            notes.append(Note("The runs come from several revisions of {}: {}.", what, "; ".join(code)))
+    return notes
 
 
 def _first_line(text: str | None) -> str:

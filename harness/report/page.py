@@ -15,12 +15,12 @@ from benchmarks import registry
 from benchmarks.base import Cell, SearchSpace
 from harness.cells import named
 from harness.output import tell
-from harness.report import inference, markup, notes, numbers, plot_style, plots_scores, plots_search
-from harness.report.ablations import sentences
+from harness.report import ablations, inference, markup, notes, numbers, plot_style, plots_scores, plots_search
 from harness.report.frames import diagnostics, ranks_table, runs_table, to_csv, with_specs
-from harness.report.notes import UNPAIRED, Asked
+from harness.report.notes import UNPAIRED, Question
 from harness.report.numbers import p_number, p_text
-from harness.results import Campaign, Record, compared, is_partial, load, scored_by, searchers_of, space_held
+from harness.results import Results, is_partial, load, scored_by, space_held
+from harness.schema import Record
 
 SOMETIMES = ("ranks.csv", "ablations.csv", "published.bib")  # files that not every report has; as plots
 PLOTS = {
@@ -37,7 +37,7 @@ PLOTS = {
 
 
 def write_report(
-    folders: Sequence[Path], out: Path | None = None, published: bool = False, asked: Asked = UNPAIRED
+    folders: Sequence[Path], out: Path | None = None, published: bool = False, question: Question = UNPAIRED
 ) -> list[Path]:
     """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, runs.csv, ranks.csv and ablations.csv where there
     are some, the plots and report.html; returns their paths.
@@ -46,18 +46,17 @@ def write_report(
     UserError where there are no runs, or where the campaigns cannot stand in one table.
     """
     folders = [Path(f) for f in folders]
-    campaign, records = load(folders)
     out = Path(out) if out is not None else folders[0] / "report"
-    return write_files(records, campaign, out, published, asked)
+    return write_files(load(folders), out, published, question)
 
 
-def show(records: Sequence[Record], campaign: Campaign, out: Path) -> None:
+def show(results: Results, out: Path) -> None:
     """Print a campaign's notes, then its table, and last where its page is, in `out`: a terminal shows the end.
 
     On a terminal the table is made to fit, and of the notes only the warnings are printed.
     """
-    tables = markup.frames_of(records, campaign)
-    shown = [markup.readable_table(records, campaign, frames=tables)]
+    tables = markup.frames_of(results)
+    shown = [markup.readable_table(results, frames=tables)]
     if len(tables.ablations):
         shown.append(markup.readable_ablations(tables.ablations))
     if sys.stdout.isatty():
@@ -75,43 +74,40 @@ def show(records: Sequence[Record], campaign: Campaign, out: Path) -> None:
     tell(f"report: {out / 'report.html'}")
 
 
-def write_files(
-    records: Sequence[Record], campaign: Campaign, out: Path, published: bool = False, asked: Asked = UNPAIRED
-) -> list[Path]:
+def write_files(results: Results, out: Path, published: bool = False, question: Question = UNPAIRED) -> list[Path]:
     """The files of a report from loaded records, into the folder out, which is made; their paths."""
     out.mkdir(parents=True, exist_ok=True)
     again = (out / "report.html").exists()
-    tables = markup.frames_of(records, campaign, asked)
-    results, tests, ablations = tables
-    table = markup.readable_table(records, campaign, published, asked, tables)
-    behaviour, ranks = diagnostics(records, campaign), ranks_table(records, campaign)
+    tables = markup.frames_of(results, question)
+    table = markup.readable_table(results, published, question, tables)
+    behaviour, ranks = diagnostics(results), ranks_table(results)
     plots = {}
     for name, draw in PLOTS.items():
-        figure = draw(records, campaign)
+        figure = draw(results)
         if figure is not None:  # there may be nothing to show: no supernet, too few seeds for ranks
             plots[name] = plot_style.save(figure, out / name)
 
     def csv(frame: pd.DataFrame) -> str:
-        return to_csv(with_specs(frame, records, campaign))
+        return to_csv(with_specs(frame, results))
 
     drawn = {name: svg for name, (_, svg) in plots.items()}
     texts = {
-        "table.csv": csv(results),
+        "table.csv": csv(tables.results),
         "table.md": markup.to_markdown(table),
         "table.tex": markup.to_latex(table),
-        "comparisons.csv": csv(tests),
-        "runs.csv": csv(runs_table(records, campaign)),
+        "comparisons.csv": csv(tables.tests),
+        "runs.csv": csv(runs_table(results)),
         "diagnostics.csv": csv(behaviour),
-        "report.html": to_html(records, campaign, asked, table, tables, ranks, behaviour, drawn),
+        "report.html": to_html(results, question, table, tables, ranks, behaviour, drawn),
     }
     if len(ranks):
         texts["ranks.csv"] = csv(ranks)
-    if len(ablations):
-        texts["ablations.csv"] = csv(ablations)
-        texts["table.md"] += "\n" + markup.to_markdown(markup.readable_ablations(ablations))
-        texts["table.tex"] += "\n" + markup.to_latex(markup.readable_ablations(ablations))
+    if len(tables.ablations):
+        texts["ablations.csv"] = csv(tables.ablations)
+        texts["table.md"] += "\n" + markup.to_markdown(markup.readable_ablations(tables.ablations))
+        texts["table.tex"] += "\n" + markup.to_latex(markup.readable_ablations(tables.ablations))
     if table.sources:
-        texts["published.bib"] = registry.find(campaign["benchmark"]).bibliography()
+        texts["published.bib"] = registry.find(results.campaign.benchmark).bibliography()
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     if again:  # what that report had and this one has not, e.g. ranks, is not of these runs
@@ -121,39 +117,31 @@ def write_files(
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
 
 
-def headline(
-    records: Sequence[Record],
-    campaign: Campaign,
-    tables: markup.Frames,
-    ranks: pd.DataFrame,
-) -> list[str]:
+def headline(results: Results, tables: markup.Frames, ranks: pd.DataFrame) -> list[str]:
     """What the numbers say: of each searcher the first one is tested against, of ablations, of all ranked together."""
-    results, tests, ablations = tables
-    reference, *others = compared(records, campaign)
-    said_of = []
+    reference, *others = results.compared
+    sentences = []
     for other in others:
-        rows = tests[tests["b"] == other["label"]]
-        said = "; ".join(f"{v} on {_and(d)}" for v, d in _findings(rows).items())
-        crossing = "" if other["kind"] == reference["kind"] else f" ({reference['kind']} against {other['kind']})"
-        said_of.append(f"{reference['spec']} against {other['spec']}{crossing}: {said}.")
-    said_of += sentences(ablations)
+        rows = tables.tests[tables.tests["b"] == other.label]
+        verdicts = "; ".join(f"{v} on {_and(d)}" for v, d in _verdicts(rows).items())
+        crossing = "" if other.kind == reference.kind else f" ({reference.kind} against {other.kind})"
+        sentences.append(f"{reference.spec} against {other.spec}{crossing}: {verdicts}.")
+    sentences += ablations.sentences(tables.ablations)
     if len(ranks):
-        said_of.append(_ranked(ranks))
-    if not said_of:
-        means = results.query("split == 'test'")
-        of = f" against the best of {space_held(campaign)}" if is_partial(campaign) else ""
-        said = ", ".join(
-            f"{m:.2f} on {d} (regret {g:.2f}{of})" if g == g else f"{m:.2f} on {d}"
-            for d, m, g in zip(means["dataset"], means["mean"], means["regret"], strict=True)
-            if m == m  # not nan
-        )
-        n = int(means["n"].max())
-        said_of.append(
-            f"{reference['spec']} reaches {said}, mean of n = {n}. One searcher: nothing to compare it with."
-            if said
-            else f"{reference['spec']}: no finished run."
-        )
-    return said_of
+        sentences.append(_ranked(ranks))
+    if sentences:
+        return sentences
+    means = tables.results.query("split == 'test'")
+    partial = f" against the best of {space_held(results.campaign)}" if is_partial(results.campaign) else ""
+    figures = ", ".join(
+        f"{m:.2f} on {d}" if pd.isna(g) else f"{m:.2f} on {d} (regret {g:.2f}{partial})"
+        for d, m, g in zip(means["dataset"], means["mean"], means["regret"], strict=True)
+        if not pd.isna(m)
+    )
+    if not figures:
+        return [f"{reference.spec}: no finished run."]
+    n = int(means["n"].max())
+    return [f"{reference.spec} reaches {figures}, mean of n = {n}. One searcher: nothing to compare it with."]
 
 
 def _ranked(ranks: pd.DataFrame) -> str:
@@ -166,20 +154,19 @@ def _ranked(ranks: pd.DataFrame) -> str:
     return f"All {k} ranked together at each seed (Friedman, then Nemenyi at {inference.ALPHA}): {'; '.join(parts)}."
 
 
-def _findings(rows: pd.DataFrame) -> dict[str, list[str]]:
+def _verdicts(rows: pd.DataFrame) -> dict[str, list[str]]:
     """Verdict -> data sets with their figures, from one searcher's rows of comparisons."""
-    said: dict[str, list[str]] = {}
+    verdicts: dict[str, list[str]] = {}
     for row in rows.to_dict("records"):
         sizes = f"n = {row['n_a']}" if row["n_a"] == row["n_b"] else f"n = {row['n_a']} and {row['n_b']}"
-        tested = row["p_holm"] == row["p_holm"]
         verdict, figures = row["verdict"], sizes
         if verdict == "equivalent":  # the test of this; that of a difference says nothing for it
             verdict = f"equivalent within {row['margin']:g} points"
             figures = f"{p_text(row['p_equivalence'])} after Holm, two one-sided tests, {sizes}"
-        elif tested:
+        elif not pd.isna(row["p_holm"]):
             figures = f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}"
-        said.setdefault(verdict, []).append(f"{row['dataset']} ({figures})")
-    return said
+        verdicts.setdefault(verdict, []).append(f"{row['dataset']} ({figures})")
+    return verdicts
 
 
 def _and(words: Sequence[str]) -> str:
@@ -187,9 +174,8 @@ def _and(words: Sequence[str]) -> str:
 
 
 def to_html(
-    records: Sequence[Record],
-    campaign: Campaign,
-    asked: Asked,
+    results: Results,
+    question: Question,
     table: markup.ReadableTable,
     tables: markup.Frames,
     ranks: pd.DataFrame,
@@ -199,8 +185,6 @@ def to_html(
     """The page, standing alone: style and plots are inside, nothing is fetched, all text is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    results, tests, ablations = tables
-
     environment = Environment(
         loader=FileSystemLoader(markup.TEMPLATES),
         autoescape=True,
@@ -208,42 +192,41 @@ def to_html(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    specs = {s["label"]: s["spec"] for s in searchers_of(records, campaign)}
-    space = registry.find(campaign["benchmark"]).space
+    specs = results.specs
     place = {label: i for i, label in enumerate(specs)}
-    runs = sorted(records, key=lambda r: (place[r["label"]], r["seed"]))
+    runs = sorted(results.records, key=lambda r: (place[r.label], r.seed))
     return environment.get_template("report.html.j2").render(
-        campaign=campaign,
+        campaign=results.campaign,
         table=table,
-        ablations=markup.readable_ablations(ablations) if len(ablations) else None,
-        headline=headline(records, campaign, tables, ranks),
-        power=notes.power(records, campaign, asked),
-        margin=asked.margin,
+        ablations=markup.readable_ablations(tables.ablations) if len(tables.ablations) else None,
+        headline=headline(results, tables, ranks),
+        power=notes.power(results, question),
+        margin=question.margin,
         equivalence=notes.EQUIVALENCE,
-        scored_by=scored_by(campaign),
-        space=space_held(campaign),
-        standing=_standing_rows(results, specs),
+        scored_by=scored_by(results.campaign),
+        space=space_held(results.campaign),
+        standing=_standing_rows(tables.results, specs),
         diagnostics=_diagnostic_rows(behaviour),
-        tests=[_test_row(row, specs) for row in tests.to_dict("records")],
-        runs=[_run_row(r, table.scores, space) for r in runs],
+        tests=[_test_row(row, specs) for row in tables.tests.to_dict("records")],
+        runs=[_run_row(r, results) for r in runs],
         plots={name: _data_uri(path) for name, path in plots.items()},
-        hardware=notes.hardware(records),
+        hardware=notes.hardware(results.records),
     )
 
 
 def _number(value: float, digits: str = ".2f") -> str:
-    return numbers.EMPTY if value != value else numbers.number(value, digits)
+    return numbers.EMPTY if pd.isna(value) else numbers.number(value, digits)
 
 
 def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     def probability(value: float) -> str:
-        return numbers.EMPTY if value != value else p_number(value)
+        return numbers.EMPTY if pd.isna(value) else p_number(value)
 
-    interval = f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]" if row["effect_low"] == row["effect_low"] else ""
+    interval = "" if pd.isna(row["effect_low"]) else f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]"
     test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
     names = [specs[row["a"]], specs[row["b"]], row["dataset"], f"{row['n_a']}, {row['n_b']}", test]
     figures = [probability(row["p"]), probability(row["p_holm"]), _number(row["effect"]) + interval]
-    equal = [] if row["margin"] != row["margin"] else [probability(row["p_equivalence"])]
+    equal = [] if pd.isna(row["margin"]) else [probability(row["p_equivalence"])]
     return [*names, *figures, *equal, row["verdict"]]
 
 
@@ -251,7 +234,7 @@ def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]
     """Test split: where the answers stand in the table, a row per searcher and data set; then over the data sets."""
 
     def interval(low: float, high: float) -> str:
-        return "" if low != low else f" [{low:.2f}, {high:.2f}]"
+        return "" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]"
 
     rows = []
     for label, spec in specs.items():
@@ -308,25 +291,24 @@ def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     return [names.get(c, c.replace("_", " ")) for c in columns], rows
 
 
-def _run_row(record: Record, columns: Sequence[tuple[str, str]], space: SearchSpace) -> dict[str, Any]:
-    cell = named(space, record)
-    kept = [s for s in record["scores"] if not s["without_none"]]
-    scores = {(s["dataset"], s["split"]): s["value"] for s in kept}
+def _run_row(record: Record, results: Results) -> dict[str, Any]:
+    cell = named(results.space, record.cell, record.index)
+    scores = [record.final(*column) for column in results.columns]
     return {
-        "spec": record["spec"],
-        "seed": record["seed"],
-        "cell": record["cell"] or numbers.EMPTY,
-        "index": numbers.EMPTY if record["index"] is None else record["index"],
-        "scores": [f"{scores[c]:.2f}" if c in scores else numbers.EMPTY for c in columns],
-        "search": numbers.quantity(record.get("search_seconds")),  # imported cells have no clock
-        "simulated": numbers.quantity(record.get("simulated_seconds")),
-        "collapsed": bool(record["collapsed"]),
-        "drawing": None if cell is None else Markup(cell_svg(space, cell)),
-        "config": record["config"],
-        "answers": [(e["step"], e.get("cell") if e["index"] is None else e["index"]) for e in record["trajectory"]],
-        "environment": record.get("environment") or {},
-        "status": record["status"],
-        "error": record["error"] or "",
+        "spec": record.spec,
+        "seed": record.seed,
+        "cell": record.cell or numbers.EMPTY,
+        "index": numbers.EMPTY if record.index is None else record.index,
+        "scores": [numbers.EMPTY if score is None else f"{score:.2f}" for score in scores],
+        "search": numbers.quantity(record.search_seconds),
+        "simulated": numbers.quantity(record.simulated_seconds),
+        "collapsed": record.collapsed,
+        "drawing": None if cell is None else Markup(cell_svg(results.space, cell)),
+        "config": record.config,
+        "answers": [(p.step, p.cell if p.index is None else p.index) for p in record.trajectory],
+        "environment": record.environment,
+        "status": record.status,
+        "error": record.error or "",
     }
 
 

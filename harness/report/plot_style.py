@@ -6,9 +6,7 @@ and Ito's (colour-blind safe), doubled by line styles and marks for print.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from harness.results import Campaign, Record, score_columns
+from harness.results import Results
+from harness.schema import Entrant
 
 COLOURS = [
     "#0072B2",
@@ -51,9 +50,9 @@ def changes(rows: Floats) -> NDArray[np.bool_]:
 
     Steps drawn through these only look the same, in a fraction of the bytes.
     """
-    found = np.ones(rows.shape[1], dtype=bool)
-    found[1:-1] = (np.diff(rows) != 0).any(axis=0)[:-1]
-    return found
+    changed = np.ones(rows.shape[1], dtype=bool)
+    changed[1:-1] = (np.diff(rows) != 0).any(axis=0)[:-1]
+    return changed
 
 
 def figure(width: float, height: float) -> Figure:
@@ -85,23 +84,21 @@ def make_panels(fig: Figure, across: int, down: int = 1) -> list[Axes]:
     return axes[: across * down]
 
 
-def test_datasets(records: Sequence[Record], campaign: Campaign) -> list[str]:
-    return [d for d, split in score_columns(records, campaign) if split == "test"]
+def table_optimum(results: Results, dataset: str) -> float | None:
+    """The best test accuracy in the table, percent; None without a table."""
+    column = results.table(dataset)
+    return None if column is None else column.optimum.value
 
 
-def table_optimum(campaign: Campaign, dataset: str) -> float | None:
-    about = campaign["space"].get(dataset, {}).get("test")
-    return None if about is None else float(about["optimum"]["value"])
-
-
-def short_name(searcher: dict[str, Any]) -> str:
+def short_name(results: Results, searcher: Entrant) -> str:
     """The spec or what an ablation takes away, short enough for a legend; a dollar would start mathematics."""
-    spec = " ".join(searcher.get("ablation", searcher["spec"]).split())
+    spec = " ".join(results.ablations.get(searcher.label, searcher.spec).split())
     return (spec if len(spec) <= 34 else spec[:33] + "…").replace("$", r"\$")
 
 
-def name_and_n(searcher: dict[str, Any], runs: Sequence[Record]) -> str:
-    return f"{short_name(searcher)} (n = {len(runs)})"
+def name_and_n(results: Results, searcher: Entrant) -> str:
+    """The short name and the number of finished runs."""
+    return f"{short_name(results, searcher)} (n = {len(results.runs(searcher.label))})"
 
 
 def colour(i: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -28,9 +27,9 @@ from harness.report.plot_style import (
     short_name,
     style,
     table_optimum,
-    test_datasets,
 )
-from harness.results import Campaign, Record, done, is_partial, runs_of, searchers_of, space_held
+from harness.results import Results, is_partial, space_held
+from harness.schema import Column, Point, Record
 
 GRID = np.linspace(0, 1, 101)  # fractions of the search at which runs are compared
 QUARTILES_FROM = 6  # below: the band is the range
@@ -38,16 +37,16 @@ STRETCH_FROM = 8.0  # percent points between worst and optimum from which the sc
 NEAR = 0.05  # of that distance within which some answer must lie
 
 
-def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
+def convergence(results: Results) -> Figure:
     """Table test score of the answer a search would give if it stopped there; a panel per data set.
 
     A line is the median over seeds, its band the range (below 6 seeds) or the quartiles, left out where there are more
     searchers than colours; dotted lines in a searcher's colour are its changes of phase.
     """
-    datasets = test_datasets(records, campaign)
-    searchers = searchers_of(records, campaign)
+    datasets = results.datasets
+    searchers = results.searchers
     fig = figure(max(4.0 * len(datasets) + 0.4, 6.0), 3.6)
-    runs = [runs_of(records, s["label"]) for s in searchers]
+    runs = [results.runs(s.label) for s in searchers]
     curves = [_curves(own) for own in runs]
     for ax, dataset in zip(make_panels(fig, len(datasets)), datasets, strict=True):
         drawn: list[float] = []
@@ -57,7 +56,7 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
                 drawn += _draw_curve(ax, values, i, len(searchers))
             for at in phase_changes(own):
                 ax.axvline(at, color=colour(i), lw=0.8, ls=":", alpha=0.8)
-        optimum = table_optimum(campaign, dataset)
+        optimum = table_optimum(results, dataset)
         if optimum is not None:
             ax.axhline(optimum, color=INK, lw=0.8, ls=(0, (6, 2)))
         _accuracy_scale(ax, "y", min(drawn, default=0.0), max(drawn, default=optimum or 0.0), optimum)
@@ -66,9 +65,11 @@ def convergence(records: Sequence[Record], campaign: Campaign) -> Figure:
     fig.axes[0].set_ylabel(f"test accuracy of the current answer, %{_scale_note(fig, 'y')}", fontsize=9)
     middle = fig.axes[len(fig.axes) // 2]
     middle.set_xlabel("fraction of the search (one-shot: epochs; multi-trial: queries)", fontsize=9)
-    handles = [handle(i, name_and_n(s, own)) for i, (s, own) in enumerate(zip(searchers, runs, strict=True))]
-    handles.append(Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label=f"optimum of {space_held(campaign)}"))
-    if any(r.get("phases") for r in records):
+    handles = [handle(i, name_and_n(results, s)) for i, s in enumerate(searchers)]
+    handles.append(
+        Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label=f"optimum of {space_held(results.campaign)}")
+    )
+    if any(r.phases for r in results.records):
         handles.append(Line2D([], [], color=GREY, lw=0.8, ls=":", label="change of phase"))
     legend(fig, handles)
     return fig
@@ -78,22 +79,21 @@ def _curves(runs: Sequence[Record]) -> dict[str, Floats]:
     """Data set -> (runs, len(GRID)) scores of the answer held at each fraction; nan before the first."""
     curves: dict[str, list[Floats]] = {}
     for run in runs:
-        entries = run["trajectory"]
-        if not entries:
+        if not run.trajectory:
             continue
         held = held_entries(run)
-        for dataset, values in _trajectory_scores(entries).items():
+        for dataset, values in _trajectory_scores(run.trajectory).items():
             curves.setdefault(dataset, []).append(np.where(held >= 0, values[held], np.nan))
     return {dataset: np.stack(rows) for dataset, rows in curves.items()}
 
 
-def _trajectory_scores(entries: list[dict[str, Any]]) -> dict[str, Floats]:
+def _trajectory_scores(entries: Sequence[Point]) -> dict[str, Floats]:
     """Data set -> test scores along a trajectory, those without `none` left out."""
     scores: dict[str, list[float]] = {}
     for entry in entries:
-        for s in entry["scores"]:
-            if s["split"] == "test" and not s["without_none"]:
-                scores.setdefault(s["dataset"], []).append(s["value"])
+        for s in entry.scores:
+            if s.split == "test" and not s.without_none:
+                scores.setdefault(s.dataset, []).append(s.value)
     return {d: np.array(v) for d, v in scores.items() if len(v) == len(entries)}
 
 
@@ -122,7 +122,7 @@ def _draw_steps(ax: Axes, x: Floats, values: Floats, i: int, of: int) -> Floats:
 def held_entries(run: Record) -> NDArray[np.int64]:
     """Which entry of a run's trajectory is its answer at each fraction, (len(GRID),); -1 before the first."""
     # steps count from 0, and an answer is there once its step is done
-    at = (np.array([e["step"] for e in run["trajectory"]]) + 1) / max(run["steps"], 1)
+    at = (np.array([e.step for e in run.trajectory]) + 1) / max(run.steps, 1)
     return np.searchsorted(np.minimum(at, 1.0), GRID + 1e-12, side="right") - 1
 
 
@@ -130,12 +130,12 @@ def phase_changes(runs: Sequence[Record]) -> list[float]:
     """Mean fraction of the search at which each later phase begins, of the runs that reach it."""
     starts: dict[str, list[float]] = {}
     for run in runs:
-        for phase in run.get("phases", [])[1:]:
-            starts.setdefault(phase["phase"], []).append(phase["step"] / max(run["steps"], 1))
-    return [float(np.mean(found)) for found in starts.values()]
+        for phase in run.phases[1:]:
+            starts.setdefault(phase.phase, []).append(phase.step / max(run.steps, 1))
+    return [float(np.mean(fractions)) for fractions in starts.values()]
 
 
-def regret(records: Sequence[Record], campaign: Campaign) -> Figure | None:
+def regret(results: Results) -> Figure | None:
     """Regret of the current answer over seconds, both axes logarithmic; a column per data set, a row per clock.
 
     Measured and simulated seconds are different clocks and never share an axis. A line is the median over seeds of what
@@ -143,9 +143,9 @@ def regret(records: Sequence[Record], campaign: Campaign) -> Figure | None:
     """
     clocks = {"one-shot": "search_seconds", "multi-trial": "simulated_seconds"}
     names = {"one-shot": "measured search seconds", "multi-trial": "simulated seconds"}
-    searchers = list(enumerate(searchers_of(records, campaign)))
-    kinds = [k for k in clocks if any(r["kind"] == k and r["trajectory"] for r in done(records))]
-    datasets = [d for d in test_datasets(records, campaign) if table_optimum(campaign, d) is not None]
+    searchers = list(enumerate(results.searchers))
+    kinds = [k for k in clocks if any(r.kind == k and r.trajectory for r in results.finished)]
+    datasets = [d for d in results.datasets if table_optimum(results, d) is not None]
     if not kinds or not datasets:
         return None
     fig = figure(max(4.0 * len(datasets) + 0.4, 6.0), 2.9 * len(kinds) + 0.3)
@@ -154,10 +154,10 @@ def regret(records: Sequence[Record], campaign: Campaign) -> Figure | None:
         for dataset in datasets:
             ax = next(panels)
             for i, searcher in searchers:
-                runs = [r for r in runs_of(records, searcher["label"]) if r["trajectory"]]
-                if searcher["kind"] == kind and runs:
+                runs = [r for r in results.runs(searcher.label) if r.trajectory]
+                if searcher.kind == kind and runs:
                     _draw_regret(
-                        ax, runs, clocks[kind], dataset, table_optimum(campaign, dataset) or 0.0, i, len(searchers)
+                        ax, runs, clocks[kind], dataset, table_optimum(results, dataset) or 0.0, i, len(searchers)
                     )
             for axis, scale in ((ax.xaxis, ax.set_xscale), (ax.yaxis, ax.set_yscale)):
                 scale("log")
@@ -166,16 +166,16 @@ def regret(records: Sequence[Record], campaign: Campaign) -> Figure | None:
                 axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,g}"))
             ax.set_title(dataset, fontsize=10)
             ax.set_xlabel(names[kind], fontsize=9)
-            against = f"\nagainst the best of {space_held(campaign)}" if is_partial(campaign) else ""
+            against = f"\nagainst the best of {space_held(results.campaign)}" if is_partial(results.campaign) else ""
             ax.set_ylabel(f"regret, points{against}" if dataset == datasets[0] else "", fontsize=9)
-    legend(fig, [handle(i, short_name(s)) for i, s in searchers if s["kind"] in kinds])
+    legend(fig, [handle(i, short_name(results, s)) for i, s in searchers if s.kind in kinds])
     return fig
 
 
 def _draw_regret(ax: Axes, runs: Sequence[Record], clock: str, dataset: str, optimum: float, i: int, of: int) -> None:
-    times = [np.maximum([e[clock] for e in run["trajectory"]], 1e-3) for run in runs]
-    scores = [s for run in runs if (s := _trajectory_scores(run["trajectory"]).get(dataset)) is not None]
-    ends = [max(run[clock], t[-1]) for run, t in zip(runs, times, strict=True)]
+    times = [np.maximum([getattr(e, clock) for e in run.trajectory], 1e-3) for run in runs]
+    scores = [s for run in runs if (s := _trajectory_scores(run.trajectory).get(dataset)) is not None]
+    ends = [max(getattr(run, clock), t[-1]) for run, t in zip(runs, times, strict=True)]
     start, end = max(t[0] for t in times), max(ends)
     if len(scores) < len(runs) or not end > 0:
         return
@@ -185,37 +185,38 @@ def _draw_regret(ax: Axes, runs: Sequence[Record], clock: str, dataset: str, opt
     _draw_steps(ax, grid, values, i, of)
 
 
-def accuracy(records: Sequence[Record], campaign: Campaign) -> Figure:
+def accuracy(results: Results) -> Figure:
     """Test score of each seed as a dot over the box of their quartiles; a panel per data set, a row per searcher."""
-    datasets = test_datasets(records, campaign)
-    searchers = searchers_of(records, campaign)
-    runs = [runs_of(records, s["label"]) for s in searchers]
+    datasets = results.datasets
+    searchers = results.searchers
+    runs = [results.runs(s.label) for s in searchers]
     fig = figure(3.1 * len(datasets) + 2.2, 1.4 + 0.38 * len(searchers))
     for ax, dataset in zip(make_panels(fig, len(datasets)), datasets, strict=True):
         values: list[float] = []
         for i, own in enumerate(runs):
-            found = [(v, bool(r["collapsed"])) for r in own if (v := _final(r, dataset)) is not None]
-            _draw_dots(ax, found, i)
-            values += [v for v, _ in found]
-        _draw_space(ax, campaign, dataset)
-        optimum = table_optimum(campaign, dataset)
+            finals = [(v, r.collapsed) for r in own if (v := r.final(dataset, "test")) is not None]
+            _draw_dots(ax, finals, i)
+            values += [v for v, _ in finals]
+        _draw_space(ax, results.table(dataset))
+        optimum = table_optimum(results, dataset)
         _accuracy_scale(ax, "x", min(values, default=0.0), max(values, default=optimum or 0.0), optimum)
         ax.set_ylim(len(searchers) - 0.4, -0.6)
         ax.set_title(dataset, fontsize=10)
         ax.set_yticks(range(len(searchers)), labels=[])
-    labels = [name_and_n(s, own) for s, own in zip(searchers, runs, strict=True)]
+    labels = [name_and_n(results, s) for s in searchers]
     fig.axes[0].set_yticks(range(len(searchers)), labels=labels)
     middle = fig.axes[len(fig.axes) // 2]
     middle.set_xlabel(f"test accuracy of the cell found, %{_scale_note(fig, 'x')}", fontsize=9)
-    legend(fig, _accuracy_legend(space_held(campaign)))
+    legend(fig, _accuracy_legend(space_held(results.campaign)))
     return fig
 
 
-def _draw_dots(ax: Axes, found: list[tuple[float, bool]], i: int) -> None:
-    if not found:
+def _draw_dots(ax: Axes, finals: list[tuple[float, bool]], i: int) -> None:
+    """Each seed's accuracy and whether its cell collapsed, in row i."""
+    if not finals:
         return
-    values = np.array([v for v, _ in found])
-    collapsed = np.array([c for _, c in found])
+    values = np.array([v for v, _ in finals])
+    collapsed = np.array([c for _, c in finals])
     # seeds spread over the row's height in a fixed order: equal values stay countable, and no random jitter
     height = min(0.26, 0.05 * len(values))
     offsets = np.linspace(-height, height, len(values)) if len(values) > 1 else np.zeros(1)
@@ -230,14 +231,13 @@ def _draw_dots(ax: Axes, found: list[tuple[float, bool]], i: int) -> None:
     ax.plot([np.median(values)] * 2, [i - 0.36, i + 0.36], color=INK, lw=2, solid_capstyle="butt", zorder=4)
 
 
-def _draw_space(ax: Axes, campaign: Campaign, dataset: str) -> None:
+def _draw_space(ax: Axes, column: Column | None) -> None:
     """Optimum and quartiles of the table's cells, as lines behind the dots."""
-    about = campaign["space"].get(dataset, {}).get("test")
-    if about is None:
+    if column is None:
         return
-    ax.axvline(about["optimum"]["value"], color=INK, lw=0.8, ls=(0, (6, 2)))
+    ax.axvline(column.optimum.value, color=INK, lw=0.8, ls=(0, (6, 2)))
     for percent in (25, 50, 75):
-        ax.axvline(about["quantiles"][percent * (len(about["quantiles"]) - 1) // 100], color=GREY, lw=0.8, ls=":")
+        ax.axvline(column.quantiles[percent * (len(column.quantiles) - 1) // 100], color=GREY, lw=0.8, ls=":")
 
 
 def _accuracy_legend(space: str) -> list[Line2D]:
@@ -301,10 +301,3 @@ def _stretch(optimum: float, offset: float) -> tuple[Callable[[Floats], Floats],
         return top - 10.0 ** -np.asarray(value)
 
     return forward, inverse
-
-
-def _final(record: Record, dataset: str) -> float | None:
-    for s in record["scores"]:
-        if s["dataset"] == dataset and s["split"] == "test" and not s["without_none"]:
-            return float(s["value"])
-    return None

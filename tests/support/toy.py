@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.base import Cell, Edge, Entry, NetworkSize, Sampled, Score
+from benchmarks.base import Cell, Edge, Entry, NetworkSize, Preset, Sampled, Score
 from benchmarks.errors import UserError
 from benchmarks.images import Images
 from benchmarks.layers import batch_norm, cross_entropy
@@ -147,7 +147,7 @@ class Toy:
         self.space, self.presets = sys.modules[__name__], PRESETS
 
     def size(self, dataset, preset):
-        return NetworkSize(preset["channels"], preset["cells"], 1, 2)
+        return NetworkSize(preset.channels, preset.cells, 1, 2)
 
     def search_data(self, dataset, preset):
         rng = np.random.default_rng(0)
@@ -184,7 +184,7 @@ def accuracy(cell: Cell) -> float:
     return 50.0 + sum((4.0 if e < 4 else 2.0) * (op == 2) + (op == 1) for e, op in enumerate(cell))
 
 
-PRESETS = {"smoke": {"channels": 4, "cells": 1, "resolution": 8, "images": 64, "epochs": 3, "batch_size": 16}}
+PRESETS = {"smoke": Preset(channels=4, cells=1, resolution=8, images=64, epochs=3, batch_size=16)}
 
 
 ENTRY = Entry("toy", "a toy", sys.modules[__name__], Toy.datasets, PRESETS, Toy.simulated_seconds, lambda *_: Toy())

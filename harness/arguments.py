@@ -53,7 +53,7 @@ class Executor(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class CampaignOptions:
-    """What all commands take that make campaigns."""
+    """The options of all commands that make campaigns."""
 
     seeds: Annotated[str, typer.Option(help="A count (5 is 0 to 4) or a list (3,7,11).")]
     benchmark: BenchmarkOption = "auto"
@@ -131,7 +131,7 @@ class AblateOptions(CampaignOptions):
 
 
 def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
-    """A decorator: the function, called with one object, becomes a command that takes its fields as options."""
+    """A decorator that makes a function of one options object a command, with the object's fields as its options."""
     hints = get_type_hints(options, include_extras=True)
     parameters = [
         inspect.Parameter(

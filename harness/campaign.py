@@ -25,7 +25,7 @@ COMMANDS = 15_000  # characters of them that a campaign keeps, the last ones
 
 @dataclass(frozen=True)
 class Order:
-    """What a command asks of its campaign's folder besides the runs; `say` is told what was set aside."""
+    """What a command wants done with its campaign's folder besides the runs; `say` prints what is set aside."""
 
     say: Callable[[str], None]
     fresh: bool = False
@@ -47,7 +47,7 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
 
         parts = setting.benchmark.search_data(setting.search_dataset, setting.preset)
         images_sha256 = "+".join(checksum(part) for part in parts)
-    made = []
+    runs = []
     for seed, spec in itertools.product(seeds, specs):
         epochs = setting.preset.epochs or spec.reference_epochs
         one_shot = spec.kind == "one-shot"
@@ -83,8 +83,8 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
         decides["images_sha256"] = images_sha256 if one_shot else ""
         if plan.plugin:  # other people's code may change at any time; that of this program is named in records
             decides["plugin_source"] = plan.plugin_source
-        made.append(plan._replace(key=digest(decides)))
-    return made
+        runs.append(plan._replace(key=digest(decides)))
+    return runs
 
 
 def shard(planned: Sequence[Plan], part: int, parts: int) -> list[Plan]:
@@ -94,12 +94,12 @@ def shard(planned: Sequence[Plan], part: int, parts: int) -> list[Plan]:
     """
     labels = list(dict.fromkeys(plan.label for plan in planned))
     dealt = [plan for label in labels for plan in planned if plan.label == label][part - 1 :: parts]
-    mine = {(plan.label, plan.seed) for plan in dealt}
-    return [plan for plan in planned if (plan.label, plan.seed) in mine]
+    own = {(plan.label, plan.seed) for plan in dealt}
+    return [plan for plan in planned if (plan.label, plan.seed) in own]
 
 
 def left_to_do(folder: Path, planned: Sequence[Plan], say: Callable[[str], None]) -> list[Plan]:
-    """The runs without a finished record; one made under other settings is set aside, a failed or damaged one too."""
+    """The runs without a finished record. Records of other settings, failed and damaged ones are set aside."""
     left = []
     for plan in planned:
         where = store.run_folder(folder, plan.label, plan.seed)
@@ -108,8 +108,8 @@ def left_to_do(folder: Path, planned: Sequence[Plan], say: Callable[[str], None]
         left.append(plan)
         if not (where / "record.json").exists():
             continue
-        with store.claim(where) as mine:  # otherwise somebody is making it anew
-            if mine and not _finished(where, plan):
+        with store.claim(where) as free:  # otherwise somebody is making it anew
+            if free and not _finished(where, plan):
                 _clear(where, plan, say)
     return left
 
@@ -148,13 +148,14 @@ def prepare(
     seeds: Sequence[int],
     about: dict[str, Any],
     order: Order,
-    held: ExitStack,
+    locks: ExitStack,
 ) -> Campaign:
-    """Make or extend the campaign in a folder, nobody else writing it meanwhile; its campaign.json.
+    """Make or extend the campaign in a folder, under a lock; returns what its campaign.json holds.
 
-    The folder is in use as long as `held` lasts.
+    The folder is in use as long as `locks` lasts.
 
-    `about` is what campaign.json says besides the runs. A damaged campaign.json is set aside and written anew.
+    `about` are the campaign's fields besides its runs and settings. A damaged campaign.json is set aside and written
+    anew.
     UserError where the folder holds another campaign, or `fresh` would take a running one away.
     """
     with store.campaign_lock(folder):
@@ -176,7 +177,7 @@ def prepare(
             campaign = campaign.model_copy(update=history)
         campaign = campaign.model_copy(update={"power_note": power(results.Results(campaign, []))})
         folder.mkdir(parents=True, exist_ok=True)
-        held.enter_context(store.in_use(folder))
+        locks.enter_context(store.in_use(folder))
         if not store.has_locks(folder):
             order.say(f"{folder}: its file system has no locks, so another command there may make the same runs")
         store.write_sealed(folder / "campaign.json", campaign)
@@ -203,7 +204,7 @@ def campaign_of(
     seeds: Sequence[int],
     ablations: Ablations | None = None,
 ) -> Campaign:
-    """What campaign.json says of this command's runs, extending what was there.
+    """The campaign of this command's runs, which extends the old one of the folder.
 
     UserError where the folder holds a campaign on another table, benchmark or preset, or of another default.
     """

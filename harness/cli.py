@@ -148,7 +148,7 @@ def table(
 
 @app.command()
 def status(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A campaign's folder.")]) -> None:
-    """How many runs of a campaign are done, running, failed and left, and where the running ones are."""
+    """How many runs of a campaign are done, running, failed and left, and how far the running ones are."""
     from harness.status import status as describe
 
     tell(describe(folder), "stdout")
@@ -168,7 +168,7 @@ def compare(
 
 @app.command("import")
 def import_(
-    name: Annotated[str, typer.Argument(help="How these cells are called in tables and plots.")],
+    name: Annotated[str, typer.Argument(help="Name of these cells in tables and plots.")],
     cells: Annotated[
         Path, typer.Argument(metavar="CELLS.csv", help="Columns seed,cell[,search_seconds][,search_dataset].")
     ],
@@ -178,7 +178,7 @@ def import_(
     table: TableOption = None,
     data: DataOption = None,
 ) -> None:
-    """Score cells that you found with your own code, and test and plot them beside runs, marked imported."""
+    """Score cells from your own code, and test and plot them beside the campaign's runs, marked imported."""
     from harness.importing import import_cells
 
     tell(import_cells(name, cells, folder, benchmark, search_dataset, table, data), "stdout")

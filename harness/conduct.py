@@ -32,7 +32,7 @@ def make(options: RunOptions | AblateOptions) -> int:
     tell("loading libraries, table and images")
     ablations = None
     try:
-        with ExitStack() as held:
+        with ExitStack() as locks:
             with Waiting("still loading"):
                 if isinstance(options, AblateOptions):
                     specs, rows = parse_ablations(options.searcher, overrides)
@@ -54,16 +54,18 @@ def make(options: RunOptions | AblateOptions) -> int:
                 about = origin(how, setting)
                 on_stop(interrupt)  # till now there was nothing to save
                 order = Order(tell, options.fresh, ablations)
-                campaign = prepare(folder, setting, specs, seeds, about, order, held)
+                campaign = prepare(folder, setting, specs, seeds, about, order, locks)
                 left = left_to_do(folder, planned, tell)
-            return _made(folder, campaign, planned, left, execution)
+            return _finish(folder, campaign, planned, left, execution)
     except KeyboardInterrupt:
         if options.executor != "slurm":  # there the array goes on, and the same command would queue another
             tell(CONTINUES)
         return STOPPED
 
 
-def _made(folder: Path, campaign: Campaign, planned: Sequence[Plan], left: Sequence[Plan], execution: Execution) -> int:
+def _finish(
+    folder: Path, campaign: Campaign, planned: Sequence[Plan], left: Sequence[Plan], execution: Execution
+) -> int:
     """Make what is left of a campaign, and its report."""
     tell(f"{campaign.chosen}\n{campaign.power_note}", "stdout")
     tell(f"{len(planned)} runs, {len(planned) - len(left)} done, {len(left)} to do -> {folder}")

@@ -16,7 +16,7 @@ from harness.progress import duration
 
 
 def tools() -> Iterator[tuple[str, ModuleType]]:
-    """The benchmarks that have any, with their modules."""
+    """The benchmarks that have a module of tools, with it."""
     for name in registry.names():
         if module := registry.find(name).tools:
             yield name, import_module(module)
@@ -36,7 +36,7 @@ def info(path: Path | None) -> str:
 
 
 def _most_particular() -> Iterator[tuple[str, ModuleType]]:
-    """Those whose files are their own before those that read any table."""
+    """The tools, those of benchmarks with a file format of their own first."""
     return iter(sorted(tools(), key=lambda pair: hasattr(pair[1], "convert")))
 
 
@@ -50,7 +50,7 @@ def build(name: str, path: Path, workers: int) -> None:
 
 
 def _seldom(seconds: float, words: Callable[..., str]) -> Callable[..., None]:
-    """Tells `words` of what is done, the total and what else is reported, at most every so often, and at the end."""
+    """A reporter of progress: says `words(done, total, …)` at most every so often, and at the end."""
     shown = 0.0
 
     def report(done: int, total: int, *more: float) -> None:

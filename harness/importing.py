@@ -152,7 +152,7 @@ def _seconds(text: str, where: str) -> float | None:
 
 
 def check_name(name: str, campaign: Campaign) -> None:
-    """UserError where a name cannot be a folder's, or is a searcher's: its runs may come into the campaign later."""
+    """UserError for a name that cannot be a folder's, or is a searcher's, whose runs may join the campaign later."""
     quantities.label(name, "name")
     if name in (*catalogue.names(), *(s.label for s in campaign.searchers)):
         raise UserError(f"{name!r} is a searcher; give the imported cells another name")
@@ -195,7 +195,7 @@ def records_of(name: str, rows: list[dict[str, Any]], campaign: Campaign, benchm
 
 
 def write_records(folder: Path, name: str, records: Sequence[Record]) -> list[int]:
-    """Make these the runs of a name in the campaign's folder; the seeds of others, which were there and are set aside.
+    """Write the records as the runs of a name; other runs of that name are set aside, and their seeds returned.
 
     Folders of another name than runs have, as copies do, stay where they are.
     """

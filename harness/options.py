@@ -59,7 +59,7 @@ def search_dataset(bench: Benchmark, name: str | None) -> str:
 
 
 def require_low_fidelity(bench: Benchmark, dataset: str) -> None:
-    """UserError where a benchmark has nothing that multi-trial searchers may query."""
+    """UserError if a benchmark has no proxy on a data set, which multi-trial searchers need."""
     if bench.low_fidelity(dataset) is None:
         raise UserError(
             f"{bench.name} has no low-fidelity proxy on {dataset}, which multi-trial searchers query: take one-shot "
@@ -113,12 +113,12 @@ def device(name: str, local: bool = True) -> str:
 
 
 def cores() -> int:
-    """That this process may use."""
+    """The number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def belongs(options: CampaignOptions) -> None:
-    """UserError for an option of another executor than the one asked for."""
+    """UserError for an option that belongs to another executor than the chosen one."""
     executor = str(options.executor)
     for option, only in (("address", "ray"), *((name, "slurm") for name in ("slurm_partition", "slurm_time", "slurm"))):
         if getattr(options, option) and executor != only:
@@ -171,17 +171,17 @@ def _pair(text: str) -> tuple[str, str | bool]:
 def _part(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    found = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
-    if found is None:
+    match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
+    if match is None:
         raise UserError(f"--shard {text!r}: expected I/N, the I-th of N parts, e.g. 1/4")
-    part, parts = int(found[1]), quantities.count(int(found[2]), f"--shard {text}: the number of parts")
+    part, parts = int(match[1]), quantities.count(int(match[2]), f"--shard {text}: the number of parts")
     if not 1 <= part <= parts:
         raise UserError(f"--shard {text}: the first number goes from 1 to the second")
     return part, parts
 
 
 def origin(how: str, setting: Setting) -> dict[str, Any]:
-    """What campaign.json says of where it comes from."""
+    """The fields of campaign.json that say how it came about: choice of benchmark, command, versions, date."""
     benchmark = setting.benchmark
     where = f"{setting.table}, {benchmark.source}" if setting.table else benchmark.source
     return {

@@ -58,7 +58,7 @@ class Plan(NamedTuple):
 
 
 def identity(plan: Plan) -> dict[str, Any]:
-    """What a record says of its run before the search: all of the plan but where things are, and its environment."""
+    """The fields of a record that are known before the search: the plan without the paths on this machine."""
     local = ("device", "table", "places", "plugin", "plugin_source")
     return {name: value for name, value in plan._asdict().items() if name not in local}
 
@@ -84,26 +84,26 @@ def build_task(plan: Plan, benchmark: Benchmark) -> SearchTask:
 
 
 def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> Record | None:
-    """Make or finish one run in its folder; its record, also where it failed. None where somebody else is making it.
+    """Make or finish one run in its folder; returns its record, also of a failed run, or None while another makes it.
 
     A run that somebody has finished meanwhile is not made again. KeyboardInterrupt passes through after the last step
     boundary has been saved.
     """
     try:
-        with store.claim(folder) as mine:
-            if not mine:
+        with store.claim(folder) as free:
+            if not free:
                 return None
             record = store.load_record(folder)
             if record is not None and record.key == plan.key:
                 return record
             if record is not None:
                 store.set_aside(folder)
-            return _made(plan, folder, progress)
+            return _make(plan, folder, progress)
     except (OSError, UserError) as error:  # a full disk, a folder taken away: not kept, so still to do
         return failure(plan, _one_line(error), {})
 
 
-def _made(plan: Plan, folder: Path, progress: Progress) -> Record:
+def _make(plan: Plan, folder: Path, progress: Progress) -> Record:
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.tmp"):  # half-written files of a killed process
         left.unlink()
@@ -121,7 +121,7 @@ def _made(plan: Plan, folder: Path, progress: Progress) -> Record:
     except (OSError, KeyboardInterrupt):
         raise
     except BaseException as error:  # a searcher's sys.exit() costs its run, not the worker
-        if _told_to_leave(error):
+        if _by_executor(error):
             raise
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
         record = failure(plan, _one_line(error), made_in, notes)
@@ -137,12 +137,12 @@ def _made(plan: Plan, folder: Path, progress: Progress) -> Record:
 
 
 def plugin_of(plan: Plan) -> dict[str, Any]:
-    """What an environment says of the package that a searcher comes from; nothing of this program's own."""
+    """The environment's fields of a plug-in searcher's package; none for this program's own searchers."""
     return {"plugin": plan.plugin, "plugin_source": plan.plugin_source} if plan.plugin else {}
 
 
 def other_code(made_in: dict[str, Any], plan: Plan) -> str | None:
-    """Says that a run was made with other code of its searcher's package than is installed now; None where not."""
+    """A sentence if a run was made with other code of its plug-in than is installed now, else None."""
     if made_in.get("plugin_source", "") == plan.plugin_source:
         return None
     then, now = (f"{e['plugin']} (source {e['plugin_source']})" if e.get("plugin") else "no package of its own"
@@ -150,8 +150,8 @@ def other_code(made_in: dict[str, Any], plan: Plan) -> str | None:
     return f"made with other code of {plan.searcher}: {then}, now {now}"
 
 
-def _told_to_leave(error: BaseException) -> bool:
-    """Whether Slurm's or Ray's signal handler raised it, wherever the search was."""
+def _by_executor(error: BaseException) -> bool:
+    """Whether Slurm's or Ray's signal handler raised the error, wherever the search was."""
     frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
     return isinstance(error, SystemExit) and any(name.partition(".")[0] in ("submitit", "ray") for name in frames)
 
@@ -215,7 +215,7 @@ def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]
 def _begin_or_resume(
     plan: Plan, benchmark: Benchmark, folder: Path, progress: Progress, made_in: dict[str, Any]
 ) -> tuple[SearchTask, base.Searcher, store.Trace, Progressed]:
-    """Task and searcher where this very run's checkpoint was taken, and the trace to there; or all of them new.
+    """Task, searcher and trace as they were at this run's checkpoint, or new ones.
 
     A checkpoint that is damaged, another run's, or of steps that the trace has lost is set aside with the trace.
     """
@@ -322,7 +322,7 @@ def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any
 def _answer(
     benchmark: Benchmark, task: SearchTask, searcher: base.Searcher, state: Progressed, folder: Path
 ) -> dict[str, Any]:
-    """What the trace says, scored: the last line is the answer, each change of it a point of the trajectory."""
+    """A record's fields from the trace: its last line has the answer, and each change of the answer is a point."""
     space = benchmark.space
     trajectory: list[Point] = []
     watch = diagnostics.Watch()

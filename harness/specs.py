@@ -35,7 +35,7 @@ class Spec:
 
 
 def train_supernets(specs: Iterable[Spec]) -> bool:
-    """Whether any of them does; else there are only queries, for which no images are needed."""
+    """Whether any searcher of these trains a supernet and so needs images; the others only query a table."""
     return any(spec.kind == "one-shot" for spec in specs)
 
 
@@ -67,7 +67,7 @@ def parse_value(text: str) -> Any:
 
 
 def parse_specs(text: str, overrides: Sequence[str] = ()) -> list[Spec]:
-    """The searchers of `--searchers`, with `--set searcher.key=value` applied, lists in braces expanded."""
+    """The specs of `--searchers`: lists in braces are expanded, `--set searcher.key=value` is applied."""
     settings_of: dict[str, dict[str, Any]] = {}
     for override in overrides:
         target, mark, value = override.partition("=")
@@ -111,7 +111,7 @@ def _expand(name: str, inside: str, extra: Mapping[str, Any]) -> list[Spec]:
 
 
 def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
-    """A searcher and settings to a spec; UserError for unknown names and values out of range."""
+    """The spec of a searcher with settings; UserError for an unknown name or a value out of range."""
     searcher = catalogue.find(name)
     config = base.configure(searcher, settings)
     values = config.model_dump(mode="json")
@@ -145,7 +145,7 @@ def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec
     default = specs[0]
     searcher = catalogue.find(default.name)
     if not searcher.ablations:
-        able = [name for name, found in catalogue.usable()[0].items() if found.ablations]
+        able = [name for name, searcher in catalogue.usable()[0].items() if searcher.ablations]
         raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(able)})")
     rows: dict[str, str] = {}
     for what, settings in searcher.ablations.items():
@@ -170,7 +170,7 @@ def digest(value: Any) -> str:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """`5` is 0 to 4; `3,7,11` are these, `3,` is 3 alone. UserError for repeats and anything else."""
+    """Seeds from text: `5` gives 0 to 4, `3,7,11` these three, `3,` only 3. UserError for repeats and anything else."""
     parts = [part.strip() for part in text.removesuffix(",").split(",")]
     if not all(re.fullmatch("[0-9]+", part) for part in parts):
         raise UserError(f"--seeds {text!r}: expected a count (5) or a list (3,7,11) of {quantities.SEEDS}")

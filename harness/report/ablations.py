@@ -67,8 +67,10 @@ def _same_answers(space: SearchSpace, default: Sequence[Record], ablation: Seque
 
 
 def sentences(frame: pd.DataFrame) -> list[str]:
-    """What `ablation_table` says: one sentence an ablation that the tests tell from the default, one for all others,
-    and one for those whose pairs are too few for any test.
+    """The results of `ablation_table` in words.
+
+    Each ablation that differs significantly from the default has a sentence. All others share one, and those with too
+    few pairs for any test share another.
     """
     tested = frame[frame["split"] == "test"]
     needed = pairs_needed(len(tested)) if len(tested) else 0

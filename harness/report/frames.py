@@ -68,7 +68,7 @@ def scores_by_seed(runs: Iterable[Record], dataset: str, split: str = "test") ->
 
 
 def results_table(results: Results) -> pd.DataFrame:
-    """One row per searcher x dataset x split with the columns of table.csv; NaN where nothing can be said."""
+    """One row per searcher, data set and split, with the columns of table.csv; NaN where there is no value."""
     groups = group_scores(results)
     epochs: dict[tuple[str, str], int] = {(s.dataset, s.split): s.epochs for r in results.finished for s in r.scores}
     rows = []
@@ -96,7 +96,7 @@ def results_table(results: Results) -> pd.DataFrame:
 
 
 def _standing(values: list[float], table: Column | None) -> dict[str, float | None]:
-    """Where the answers stand in the table: relative improvement over the mean cell, % of cells beaten (mean)."""
+    """Interquartile mean of the scores, their improvement over the table's mean cell, mean % of cells beaten."""
     mean, (low, high) = inference.summary(values).mean, inference.iqm_interval(values)
     standing: dict[str, float | None] = {"iqm": inference.iqm(values), "iqm_low": low, "iqm_high": high}
     if table is None or mean is None:
@@ -110,7 +110,7 @@ def _standing(values: list[float], table: Column | None) -> dict[str, float | No
 
 
 def comparisons(results: Results, question: Question = UNPAIRED) -> pd.DataFrame:
-    """The first searcher against each other one, per dataset on the test split; all of it is one Holm family.
+    """The first searcher against each other one on each data set's test split; all these tests are one Holm family.
 
     A margin also asks whether the two are equivalent (two one-sided tests; `p_equivalence` is after Holm in a family of
     their own). Ablations have a table and a family to themselves. Imported cells are never paired: a seed of other code
@@ -147,7 +147,7 @@ def _compared(
 
 
 def runs_table(results: Results) -> pd.DataFrame:
-    """runs.csv: one row per run with its answer, its final scores (columns `<dataset> <split>`) and what it cost."""
+    """runs.csv: one row per run with its answer, its final scores (columns `<dataset> <split>`) and its costs."""
     fields = ["searcher", "label", "spec", "kind", "seed", "status", "index", "cell", "collapsed", "at_chance",
               "search_seconds", "simulated_seconds", "evaluations", "train_images", "eval_images"]  # fmt: skip
     rows = []
@@ -159,10 +159,10 @@ def runs_table(results: Results) -> pd.DataFrame:
 
 
 def rank_tests(results: Results) -> tuple[list[Entrant], dict[str, inference.Ranks]]:
-    """The searchers that have runs; data set -> their Friedman and Nemenyi over the seeds that all of them have (test).
+    """The searchers with finished runs, and for each data set the Friedman and Nemenyi tests of their test scores.
 
-    The data sets are no blocks of one test: their columns come from the same searches. Imported cells are left out:
-    a seed of other code is another draw.
+    The blocks are the seeds that all these searchers have finished. The data sets are no blocks of one test, since
+    their columns come from the same searches. Imported cells are left out: a seed of other code is another draw.
     """
     ranked = [s for s in results.searchers if s.kind != "imported" and results.runs(s.label)]
     tests = {}
@@ -175,7 +175,7 @@ def rank_tests(results: Results) -> tuple[list[Entrant], dict[str, inference.Ran
 
 
 def ranks_table(results: Results) -> pd.DataFrame:
-    """ranks.csv: one row per data set x pair of searchers, the better ranked one first; empty without a test."""
+    """ranks.csv: one row per data set and pair of searchers, the better ranked one first; empty without a test."""
     ranked, tests = rank_tests(results)
     rows = []
     for dataset, test in tests.items():
@@ -190,7 +190,7 @@ def ranks_table(results: Results) -> pd.DataFrame:
 
 
 def diagnostics(results: Results) -> pd.DataFrame:
-    """One row per searcher with the columns of diagnostics.csv: what its searches did, means over finished runs.
+    """One row per searcher with the columns of diagnostics.csv: means over its finished runs.
 
     Operations are edges of the answered cells; `modal_*` is the commonest answer; `queried_*` are the different cells
     that the proxy was asked for, and how many of them are not isomorphic (NATS-Bench's canonical form). NaN where a
@@ -230,10 +230,10 @@ def _frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
 
 
 def to_csv(frame: pd.DataFrame) -> str:
-    """CSV text; empty where there is no value, ten digits (0.1 + 0.2 is written 0.3)."""
+    """The frame as CSV text: an empty field where there is no value, ten digits (0.1 + 0.2 is written 0.3)."""
     return frame.to_csv(index=False, float_format="%.10g", lineterminator="\n")
 
 
 def with_specs(frame: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """The frame as CSV files show it: searchers by spec, `darts[order=2]`, and not by the label that names a folder."""
+    """The frame with each searcher's spec, e.g. `darts[order=2]`, in place of its label, which names a folder."""
     return frame.assign(**{name: frame[name].replace(results.specs) for name in ("label", "a", "b") if name in frame})

@@ -40,7 +40,7 @@ class Cell(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A method; `note` says where a row that is not ours comes from."""
+    """One method of the table; `note` gives the source of a published row."""
 
     method: str
     note: str
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Rows that may be read against each other, under one title."""
+    """Rows that may be compared with each other, under one title."""
 
     title: str
     rows: list[Row]
@@ -57,7 +57,7 @@ class Group(NamedTuple):
 
 @dataclass
 class ReadableTable:
-    """What all written formats show: cells are n, then `scores` (dataset, split), then `costs`."""
+    """The table that all written formats show. A row's cells are n, the `scores` (dataset, split) and the `costs`."""
 
     caption: str
     scores: list[tuple[str, str]]
@@ -79,7 +79,7 @@ class ReadableTable:
 
 
 class Frames(NamedTuple):
-    """What the readable table is made of: `results_table`, `comparisons` and `ablation_table` of the same runs."""
+    """The frames behind the readable table: `results_table`, `comparisons` and `ablation_table` of the same runs."""
 
     results: pd.DataFrame
     tests: pd.DataFrame
@@ -191,7 +191,7 @@ def _ablation_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
 
 
 def _space_group(results: Results) -> Group:
-    """What the benchmark itself allows: the best cell of each column, and the mean of all cells in the table."""
+    """Two rows for orientation: the best cell of each column, and the mean of all cells in the table."""
     blank = [Cell(EMPTY)] * len(COSTS)
     tables = [results.table(*column) for column in results.columns]
     optimum = [Cell(_mean(table.optimum.value if table else None)) for table in tables]
@@ -253,7 +253,7 @@ def markdown_notes(table: ReadableTable) -> str:
 
 
 def to_terminal(table: ReadableTable, width: int) -> RichTable:
-    """For a terminal of so many columns: what matters least is left out until the rest fits, a line a row."""
+    """The table for a terminal of `width` characters: columns are dropped, the least important first, until it fits."""
     from rich.table import Table as RichTable
     from rich.text import Text
 
@@ -295,7 +295,7 @@ def _markdown_row(cells: Iterable[str]) -> str:
 
 
 def markdown_text(text: str) -> str:
-    """Text that stays text in a Markdown table: no markup, no HTML, no line breaks, no cell ends."""
+    """Text escaped for a Markdown table, so that it is shown as it is: no markup, HTML, line breaks or cell ends."""
     for mark in "\\|*`":
         text = text.replace(mark, "\\" + mark)
     text = text.replace("](", "]\\(").replace("__", "\\_\\_")  # a link, bold; a single underscore is neither
@@ -322,7 +322,7 @@ LATEX = {c: "\\" + c for c in "&%$#_{}"} | {
 
 
 def latex_text(text: str) -> str:
-    """Text that stays text in LaTeX; brackets in braces, as a row may not begin with one."""
+    """Text escaped for LaTeX. Brackets stand in braces, since LaTeX takes a bracket at a row's start for an option."""
     escaped = "".join(LATEX.get(c, c) for c in " ".join(text.split()))
     return escaped.replace("[", "{[}").replace("]", "{]}")
 

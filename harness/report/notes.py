@@ -36,7 +36,7 @@ UNPAIRED = Question()
 
 
 class Note(str):
-    """A sentence of ours with words from records in it, where `ours` has {}; as a str it is plain text.
+    """A sentence whose gaps, {} in `ours`, are filled with words from records; as a str it is plain text.
 
     Only the words are to be escaped: brackets and dashes of ours are meant as they stand.
     """
@@ -55,13 +55,15 @@ class Note(str):
 
 
 def power(results: Results, question: Question = UNPAIRED) -> str:
-    """What the planned seeds can show, or where only ablations are tested, what these can."""
+    """The power note: which differences the planned seeds can show; of ablations, if only these are tested."""
     planned = {s.label: set(results.planned(s)) for s in results.searchers}
     return _power(results, question, planned)[0]
 
 
 def _power(results: Results, question: Question, seeds: dict[str, set[int]]) -> tuple[str, Entrant]:
-    """The note for these seeds of each label, and the searcher with the fewest; nobody planned imported cells."""
+    """The power note for the given seeds of each label, and the searcher with the fewest seeds.
+
+    Imported cells are not counted, as nobody planned their number."""
     reference, *others = results.compared
     paired = question.paired and reference.kind != "imported" and any(s.kind != "imported" for s in others)
     if not others and results.ablated:
@@ -76,14 +78,14 @@ def _power(results: Results, question: Question, seeds: dict[str, set[int]]) -> 
 
 
 def _environments(records: Iterable[Record]) -> list[Environment]:
-    """Where the finished runs were made, also the first part of those that were resumed elsewhere."""
+    """The environments of the finished runs; a run that was resumed elsewhere has two."""
     return [e for r in records if r.finished for e in (r.begun_in, r.environment) if e]
 
 
 def hardware(records: Iterable[Record]) -> list[str]:
     """The distinct machines of the finished runs, in words: device, processor, its kernels, torch.
 
-    What was made without torch names no kernels; it is no other machine than the runs there that do.
+    Runs without torch name no kernels. They count as made on the same machine as runs that name some.
     """
     machines: dict[tuple[str, str], set[str]] = {}
     for e in _environments(records):
@@ -98,8 +100,8 @@ def hardware(records: Iterable[Record]) -> list[str]:
 def of_several_machines(records: Iterable[Record]) -> bool:
     """Whether the finished runs were made on several processors, with several of their kernels, or on several devices.
 
-    What an environment does not name is no other than what another names: without torch a run has neither kernels nor
-    a choice of device, and older records lack a processor's numbers. Other versions of torch are no other machine.
+    A field that one environment lacks is no difference: without torch a run has neither kernels nor a choice of device,
+    and older records lack a processor's numbers. Another version of torch is not another machine.
     """
     machines = [
         {
@@ -115,7 +117,7 @@ def of_several_machines(records: Iterable[Record]) -> bool:
 
 
 def _device(environment: Mapping[str, Any]) -> str | None:
-    """What a supernet was trained on: a GPU's name, whatever its number, or "cpu"; None where that is not known."""
+    """The device of a supernet's training: a GPU's name without its number, or "cpu"; None where it is unknown."""
     kind, _, name = (environment.get("device") or "").partition(" ")
     if kind != "cpu":
         return name or None
@@ -128,7 +130,9 @@ def revisions(records: Iterable[Record]) -> list[str]:
 
 
 def _revisions(records: Iterable[Record]) -> dict[str, list[str]]:
-    """What made the runs -> its distinct versions: a clean git revision, else the digest of the source."""
+    """ "the program" or a plug-in's package -> its distinct versions.
+
+    A version is a clean git revision, else a digest of the source."""
     code: dict[str, set[str]] = {"the program": set()}
     for e in _environments(records):
         if e.get("harness"):
@@ -141,7 +145,7 @@ def _revisions(records: Iterable[Record]) -> dict[str, list[str]]:
 
 
 def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
-    """What the numbers rest on: runs, seeds, tests, protocol, clocks, power, hardware."""
+    """The footnotes of the table: runs, seeds, tests, protocol, clocks, power, hardware."""
     searchers = results.searchers
     planned = {s.label: results.planned(s) for s in searchers}
     ended = {s.label: {r.seed for r in results.runs(s.label)} for s in searchers}
@@ -182,7 +186,7 @@ def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
 
 
 def _marks(results: Results, question: Question) -> list[Note]:
-    """What stands behind the arrows of the table."""
+    """The meaning of the arrows in the table."""
     tests = []
     first, *others = results.compared
     if others:
@@ -199,7 +203,7 @@ def _marks(results: Results, question: Question) -> list[Note]:
 
 
 def _proxy(results: Results) -> list[Note]:
-    """What a query costs, where somebody makes queries."""
+    """The cost of a query, if any searcher makes queries."""
     cost = results.campaign.proxy_cost
     if not cost or not any(s.kind == "multi-trial" for s in results.searchers):
         return []
@@ -207,7 +211,7 @@ def _proxy(results: Results) -> list[Note]:
 
 
 def _made_by(results: Results) -> list[Note]:
-    """How our runs were made, and which rows are no runs of ours."""
+    """Preset, hardware and revision of our runs, and the names of imported rows."""
     notes, campaign = [], results.campaign
     if any(s.kind != "imported" for s in results.searchers):
         setting = (campaign.preset.name, campaign.precision, campaign.threads)
@@ -238,7 +242,7 @@ def _protocol(results: Results) -> Note:
 
 
 def _answers(searchers: Sequence[Entrant]) -> list[Note]:
-    """How each searcher chooses its cell, as its row of the campaign says; older campaigns do not."""
+    """How each searcher chooses its cell. Older campaigns do not say it."""
     ways: dict[str, list[str]] = {}  # of each searcher: with other settings it may choose otherwise
     searched = [(s, s.answer_rule or UNSAID) for s in searchers if s.kind != "imported"]
     for s, way in searched:
@@ -252,7 +256,7 @@ def _answers(searchers: Sequence[Entrant]) -> list[Note]:
 
 
 def warnings(results: Results) -> list[Note]:
-    """What a reader must know before believing the table."""
+    """The warnings of the table: whatever may make its numbers misleading."""
     notes = [Note("{}", w) for w in results.campaign.warnings]
     if is_partial(results.campaign):
         text = "The table holds {}: optimum, mean, regret and the share beaten are of these, not of the whole space."
@@ -312,7 +316,7 @@ def _first_line(text: str | None) -> str:
 
 
 def _ranges(seeds: Sequence[int]) -> str:
-    """Sorted seeds in words: 0 to 4, 7."""
+    """Sorted seeds in short, e.g. "0 to 4, 7"."""
     runs: list[list[int]] = []
     for seed in seeds:
         if runs and seed == runs[-1][1] + 1:

@@ -10,13 +10,13 @@ from harness.report.inference import ALPHA
 
 
 def p_text(p: float) -> str:
-    """A p-value in words: never 0, never rounded across 0.05."""
+    """A p-value as "p = 0.03" or "p < 0.001": never 0, never rounded across 0.05."""
     number = p_number(p)
     return f"p {number}" if number.startswith("<") else f"p = {number}"
 
 
 def p_number(p: float) -> str:
-    """The same without its name, as it stands in a column."""
+    """A p-value as "0.03" or "< 0.001", for a column of p-values: never 0, never rounded across 0.05."""
     if p < 0.001:
         return "< 0.001"
     text = f"{p:.2g}"
@@ -24,12 +24,12 @@ def p_number(p: float) -> str:
 
 
 def number(value: float, digits: str = ".2f") -> str:
-    """A value as it is shown, with a real minus."""
+    """A number in the given format, with a typographic minus."""
     return format(value, digits).replace("-", "−")
 
 
 def signed(value: float) -> str:
-    """A difference in points: its sign always there."""
+    """A difference in points, always with its sign."""
     return number(value, "+.2f")
 
 
@@ -50,7 +50,7 @@ def _spread(mean: Any, std: Any) -> str:
 
 
 def quantity(value: Any) -> str:
-    """Seconds or a count, to three digits at least; used wherever a table or the page shows them."""
+    """Seconds or a count, with at least three digits; tables and the page write them alike."""
     number = _number(value)
     if number is None:
         return EMPTY

@@ -51,7 +51,7 @@ def write_report(
 
 
 def show(results: Results, out: Path) -> None:
-    """Print a campaign's notes, then its table, and last where its page is, in `out`: a terminal shows the end.
+    """Print a campaign's notes, its table, and the path of its page in `out`; the end is what a terminal shows.
 
     On a terminal the table is made to fit, and of the notes only the warnings are printed.
     """
@@ -75,7 +75,7 @@ def show(results: Results, out: Path) -> None:
 
 
 def write_files(results: Results, out: Path, published: bool = False, question: Question = UNPAIRED) -> list[Path]:
-    """The files of a report from loaded records, into the folder out, which is made; their paths."""
+    """Write the files of a report into the folder `out`, which is created; returns their paths."""
     out.mkdir(parents=True, exist_ok=True)
     again = (out / "report.html").exists()
     tables = markup.frames_of(results, question)
@@ -118,7 +118,7 @@ def write_files(results: Results, out: Path, published: bool = False, question: 
 
 
 def headline(results: Results, tables: markup.Frames, ranks: pd.DataFrame) -> list[str]:
-    """What the numbers say: of each searcher the first one is tested against, of ablations, of all ranked together."""
+    """The results in sentences: each comparison with the first searcher, the ablations, and all ranked together."""
     reference, *others = results.compared
     sentences = []
     for other in others:
@@ -145,7 +145,7 @@ def headline(results: Results, tables: markup.Frames, ranks: pd.DataFrame) -> li
 
 
 def _ranked(ranks: pd.DataFrame) -> str:
-    """What Friedman's and Nemenyi's tests say of all searchers together."""
+    """The results of Friedman's and Nemenyi's tests of all searchers in a sentence."""
     parts = []
     for dataset, part in ranks.groupby("dataset", sort=False):
         apart = int((part["nemenyi_p"] <= inference.ALPHA).sum())
@@ -182,7 +182,7 @@ def to_html(
     behaviour: pd.DataFrame,
     plots: dict[str, Path],
 ) -> str:
-    """The page, standing alone: style and plots are inside, nothing is fetched, all text is escaped."""
+    """The page as one file: style and plots are inside, nothing is fetched, all text is escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -231,7 +231,7 @@ def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
 
 
 def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]]:
-    """Test split: where the answers stand in the table, a row per searcher and data set; then over the data sets."""
+    """Test scores beside the table's cells: a row per searcher and data set, then the mean over data sets."""
 
     def interval(low: float, high: float) -> str:
         return "" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]"
@@ -277,7 +277,7 @@ def cell_svg(space: SearchSpace, cell: Cell) -> str:
 
 
 def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of what the searches did, as they stand on the page."""
+    """Headings and rows of the page's table of diagnostics."""
     names = {"modal_share": "share of the commonest", "alpha_entropy": "α entropy",
              "alpha_change": "α moved by", "one_shot_spearman": "one-shot ρ",
              "one_shot_spearman_good": "ρ in the better half"}  # fmt: skip

@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 
 
 def save(fig: Figure, stem: Path) -> list[Path]:
-    """Writes stem.png and stem.svg; the same figure gives the same bytes."""
+    """Write stem.png and stem.svg; the same figure gives the same bytes."""
     paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
     fig.savefig(paths[0], dpi=160)
     with mpl.rc_context({"svg.hashsalt": "harness"}):  # otherwise ids, and so the file, differ in each process
@@ -46,9 +46,10 @@ def save(fig: Figure, stem: Path) -> list[Path]:
 
 
 def changes(rows: Floats) -> NDArray[np.bool_]:
-    """Of (k, n) values held from point to point: the points where one of the k is new, and the last; (n,).
+    """Where k step functions change: bool (n,), true at each point with a new value in one of the (k, n) rows.
 
-    Steps drawn through these only look the same, in a fraction of the bytes.
+    The first and last points are always included.
+    Steps drawn through these points only look the same, in a fraction of the bytes.
     """
     changed = np.ones(rows.shape[1], dtype=bool)
     changed[1:-1] = (np.diff(rows) != 0).any(axis=0)[:-1]
@@ -62,7 +63,7 @@ def figure(width: float, height: float) -> Figure:
 
 
 def legend(fig: Figure, handles: list[Line2D]) -> None:
-    """Below the panels, in as many columns as fit; the figure grows by its rows."""
+    """A legend below the panels, in as many columns as fit; the figure grows by the legend's height."""
     widths = np.array([0.7 + 0.065 * len(str(h.get_label())) for h in handles])  # inches at 8 points
 
     def width(columns: int) -> float:  # entries run down the columns, each as wide as its widest

@@ -255,7 +255,9 @@ def _accuracy_legend(space: str) -> list[Line2D]:
 
 
 def _accuracy_scale(ax: Axes, axis: str, low: float, best: float, optimum: float | None) -> None:
-    """Linear where all lies close together or nobody comes near the optimum, else stretched towards it.
+    """Set an axis' scale: stretched towards the optimum, but linear where that would not help.
+
+    Linear: all values lie close together, or none comes near the optimum.
 
     Collapsed runs at 54 % would press the 0.1 points that matter near 94 % into one line. The stretched scale is the
     logarithm of the distance to the optimum and, added to it, how far the best answer is from there (at least 0.2

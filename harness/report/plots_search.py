@@ -49,7 +49,7 @@ def operation_colours(space: SearchSpace) -> dict[str, str]:
 
 
 def by_type(space: SearchSpace) -> Iterator[tuple[slice, tuple[Edge, ...]]]:
-    """The cell types of a space: where their operations are in a cell, and their edges."""
+    """For each cell type of a space the slice of its operations in a cell, and its edges."""
     start = 0
     for _, edges in itertools.groupby(space.edges, key=lambda edge: edge.cell_type):
         group = tuple(edges)
@@ -58,7 +58,7 @@ def by_type(space: SearchSpace) -> Iterator[tuple[slice, tuple[Edge, ...]]]:
 
 
 def bend(source: int, target: int) -> float:
-    """How far an edge bends from the line of the nodes, so that none lies on another; below where negative."""
+    """The bend of an edge, so that edges do not cover each other; a negative one goes below the line of the nodes."""
     length = target - source
     if length == 1:
         return 0.0
@@ -138,7 +138,7 @@ def _operation_counts(run: Record, space: SearchSpace) -> Floats:
 
 
 def space(results: Results) -> Figure | None:
-    """Validation against test accuracy of the table's cells (grey) and of the cells found; a panel per data set."""
+    """Validation against test accuracy of the table's cells (grey) and of the answers; a panel per data set."""
     cloud = results.campaign.cloud
     if not cloud or not cloud.bins or not results.finished:
         return None
@@ -195,7 +195,7 @@ def cells(results: Results) -> Figure | None:
 
 
 def draw_cell(ax: Axes, space: SearchSpace, cell: Cell) -> None:
-    """Edges between neighbours are straight, the longer ones bend above and below the nodes; a row per cell type."""
+    """Draw a cell, a row per cell type: edges between neighbours are straight, longer ones bend above or below."""
     colours, last, y = operation_colours(space), 1, 0.0
     for rows, edges in by_type(space):
         for op, (_, i, j) in zip(cell[rows], edges, strict=True):

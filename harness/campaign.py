@@ -180,7 +180,7 @@ def prepare(
         locks.enter_context(store.in_use(folder))
         if not store.has_locks(folder):
             order.say(f"{folder}: its file system has no locks, so another command there may make the same runs")
-        store.write_sealed(folder / "campaign.json", campaign)
+        store.save(folder, campaign)
     return campaign
 
 

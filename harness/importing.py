@@ -73,7 +73,7 @@ def import_cells(
         folder.mkdir(parents=True, exist_ok=True)
         if not exists:
             tell(f"benchmark {bench.name}: {how}")
-            store.write_sealed(folder / "campaign.json", campaign)
+            store.save(folder, campaign)
         replaced = write_records(folder, name, records)
         write_report([folder], folder / "report")
     answer = f"{name}: {len(records)} imported from {path}. {scored_by(campaign)}\n"
@@ -213,5 +213,5 @@ def write_records(folder: Path, name: str, records: Sequence[Record]) -> list[in
             replaced.append(int(seed[1]))
     for where, record in new.items():
         where.mkdir(parents=True, exist_ok=True)
-        store.write_sealed(where / "record.json", record)
+        store.save(where, record)
     return sorted(replaced)

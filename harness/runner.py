@@ -129,7 +129,7 @@ def _make(plan: Plan, folder: Path, progress: Progress) -> Record:
         # A search's memory is freed before the next run begins. Cycles may hold it, and nothing hurries the collector:
         # a searcher that keeps its own exception, torch's imports at a process's first optimiser.
         gc.collect()
-    store.write_sealed(folder / "record.json", record)  # last: its existence means that the run is over
+    store.save(folder, record)  # last: its existence means that the run is over
     if record.finished:
         for name in ("checkpoint.pt", "error.txt"):
             (folder / name).unlink(missing_ok=True)

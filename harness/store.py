@@ -61,10 +61,15 @@ def write_json(path: Path, value: Any) -> None:
     write_bytes(path, (text + "\n").encode("utf-8", "surrogatepass"))
 
 
-def write_sealed(path: Path, value: Record | Campaign) -> None:
+def write_sealed(path: Path, value: dict[str, Any]) -> None:
     """A JSON object with its own checksum, so that a changed byte is found when it is read."""
-    content = schema.content(value)
-    write_json(path, content | {DIGEST: _digest(content)})
+    write_json(path, value | {DIGEST: _digest(value)})
+
+
+def save(folder: Path, value: Record | Campaign) -> None:
+    """record.json in a run's folder, or campaign.json in a campaign's."""
+    name = "record.json" if isinstance(value, Record) else "campaign.json"
+    write_sealed(folder / name, schema.content(value))
 
 
 def _digest(value: dict[str, Any]) -> str:

@@ -85,7 +85,7 @@ def lost(job: Job, why: str) -> dict[str, Any]:
             if "record.json" in begun:  # it ended in the very last moment
                 return {"record": store.load_record(folder) or record}
             if begun:
-                store.write_sealed(folder / "record.json", record)
+                store.save(folder, record)
     except (OSError, UserError):
         pass  # a full disk: reported, not kept
     return {"record": record}

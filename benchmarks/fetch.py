@@ -116,6 +116,7 @@ def fetch(archive: Archive, root: Path, source: str | None, report: Report) -> s
 def _fetch(archive: Archive, address: str | Path, temporary: Path, target: Path, report: Report) -> str:
     """Download, unpack and check in a temporary folder, then rename."""
     file = address if isinstance(address, Path) else _download(archive, address, temporary, target.parent, report)
+    report(f"checking {_shown(address)}", 0, 0)
     new, md5 = temporary / archive.folder, _md5(file)
     new.mkdir()
     try:
@@ -220,9 +221,10 @@ def _require_room(archive: Archive, folder: Path, needed: int) -> None:
 
 
 def _no_room(archive: Archive, folder: Path, needed: int, state: str) -> UserError:
+    size, later = _megabytes(needed), _megabytes(archive.unpacked)
     return UserError(
-        f"{archive.dataset} needs {_megabytes(needed)} in {folder} until it is unpacked, {_megabytes(archive.unpacked)} "
-        f"after that, and {state}; make room, or name another folder with --data"
+        f"{archive.dataset} needs {size} in {folder} ({later} when it is unpacked), and {state}; make room, or name "
+        "another folder with --data"
     )
 
 
@@ -311,9 +313,10 @@ def _download(archive: Archive, url: str, temporary: Path, folder: Path, report:
     except (requests.RequestException, ValueError, _Unfit) as error:
         cut = isinstance(error, requests.exceptions.ChunkedEncodingError)
         reason = f"cut off after {_megabytes(incoming.done)}" if cut else _reason(error)
+        what = "it" if url == archive.url else archive.url
         raise UserError(
-            f"{archive.dataset}: cannot download {_shown(url)} ({reason}); download {archive.url} elsewhere "
-            f"and give it with --url FILE, or unpack it in {folder}"
+            f"{archive.dataset}: cannot download {_shown(url)} ({reason}); download {what} elsewhere and give it with "
+            f"--url FILE, or unpack it in {folder}"
         ) from None
     return path
 

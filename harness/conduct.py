@@ -17,7 +17,7 @@ from harness.options import belongs, execution_of, origin, setting_of
 from harness.output import CONTINUES, STOPPED, tell
 from harness.progress import Progress, Waiting
 from harness.runner import Plan
-from harness.specs import parse_ablations, parse_seeds, parse_specs
+from harness.specs import parse_ablations, parse_seeds, parse_specs, train_supernets
 from searchers import plugins
 
 
@@ -42,7 +42,7 @@ def make(options: RunOptions | AblateOptions) -> int:
                     if name in {spec.name for spec in specs}:
                         tell(text)
                 setting, how = setting_of(options, specs)
-                execution = execution_of(options, setting.device)
+                execution = execution_of(options, setting.device, train_supernets(specs))
                 planned = plans(setting, specs, seeds)
                 folder = options.out
                 if folder is None:

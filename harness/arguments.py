@@ -71,7 +71,9 @@ class CampaignOptions:
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1, max=LARGEST_COUNT, help="Runs at a time. Default: the cores, 1 on a GPU, all on a cluster."
+            min=1,
+            max=LARGEST_COUNT,
+            help="Runs at a time. Default: the cores, or what memory allows; 1 on a GPU, all on a cluster.",
         ),
     ] = None
     threads: Annotated[int, typer.Option(min=1, max=LARGEST_COUNT, help="torch threads a run, on a CPU.")] = 1

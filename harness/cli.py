@@ -39,7 +39,7 @@ app = typer.Typer(
     help="Compare neural architecture searchers: G-ICSO-NAS and its baselines. "
     "With --debug, errors show where they come from.",
 )
-data_app = typer.Typer(no_args_is_help=True, help="Convert and describe benchmark tables.")
+data_app = typer.Typer(no_args_is_help=True, help="Fetch images; convert and describe benchmark tables.")
 app.add_typer(data_app, name="data")
 
 
@@ -217,6 +217,23 @@ def list_(what: Listing) -> None:
     from harness import show as texts
 
     tell({"searchers": texts.searchers, "benchmarks": texts.benchmarks, "presets": texts.presets}[what](), "stdout")
+
+
+@data_app.command()
+def fetch(
+    what: Annotated[str, typer.Argument(metavar="cifar10|cifar100", help="The data set.")],
+    url: Annotated[
+        str | None, typer.Option(help="A mirror, a proxy's copy or a file, in place of the official address.")
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option("--data", help="Where to put it. Default: $HARNESS_DATA, ~/.cache/harness.")
+    ] = None,
+) -> None:
+    """Download a data set's official images (170 MB), check their md5 sums, unpack them: whole or not at all."""
+    from harness import data
+
+    with _stoppable("stopped; nothing was put there"):
+        tell(data.fetch(what, folder, url), "stdout")
 
 
 @data_app.command()

@@ -1,18 +1,20 @@
-"""Tables and images on this machine: converted, described, built. What each benchmark offers is in its `tools`."""
+"""Tables and images here: fetched, converted, described, built. What each benchmark offers is in its `tools`."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from benchmarks import fetch as archives
 from benchmarks import registry
 from benchmarks.errors import UserError
 from harness import options
 from harness.output import tell
-from harness.progress import duration
+from harness.progress import Transfer, duration
 
 
 def tools() -> Iterator[tuple[str, ModuleType]]:
@@ -20,6 +22,14 @@ def tools() -> Iterator[tuple[str, ModuleType]]:
     for name in registry.names():
         if module := registry.find(name).tools:
             yield name, import_module(module)
+
+
+def fetch(dataset: str, folder: Path | None, source: str | None) -> str:
+    """`harness data fetch`: a data set's official images, into the first of the folders that are looked in."""
+    archive = archives.archive_of(dataset)
+    root = (folder or Path(os.environ.get("HARNESS_DATA") or "~/.cache/harness")).expanduser()
+    with Transfer() as transfer:
+        return archives.fetch(archive, root, source, transfer.report)
 
 
 def convert(source: Path, dest: Path | None, verify: bool) -> str:

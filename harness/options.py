@@ -16,7 +16,7 @@ from benchmarks import registry
 from benchmarks.base import Benchmark, Preset
 from benchmarks.errors import UserError, suggestion
 from benchmarks.processor import cpu_has_bf16, cpu_name
-from harness import provenance, quantities
+from harness import memory, provenance, quantities
 from harness.arguments import CampaignOptions
 from harness.executors import ray
 from harness.executors.base import Execution
@@ -131,12 +131,17 @@ def belongs(options: CampaignOptions) -> None:
                 raise UserError(f"--{option} belongs to --executor ray or slurm; here use --threads and --workers")
 
 
-def execution_of(options: CampaignOptions, on: str) -> Execution:
+def execution_of(options: CampaignOptions, on: str, one_shot: bool) -> Execution:
+    """How runs are to be made on a device; `one_shot`: whether any of them trains a supernet."""
     executor, workers, on_gpu = str(options.executor), options.workers, on.startswith("cuda")
     if options.address is not None:
         ray.reach(options.address)
     if executor == "local" and workers is None:
-        workers = 1 if on_gpu else cores()
+        workers, note = (
+            (1, "") if on_gpu else memory.fitting(cores(), memory.free(), memory.need(options.preset, one_shot))
+        )
+        if note:
+            tell(note)
     gpus = options.gpus if options.gpus is not None else float(on_gpu)
     if executor == "slurm" and gpus != int(gpus):
         raise UserError(f"--gpus {gpus:g}: Slurm gives whole GPUs; parts of one are for --executor ray")

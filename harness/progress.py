@@ -48,6 +48,50 @@ class Waiting(AbstractContextManager["Waiting"]):
             self.say(f"{self.what}, {duration(time.monotonic() - begin)}")
 
 
+class Transfer(AbstractContextManager["Transfer"]):
+    """Shows work on bytes: what it is, then a bar on a terminal, elsewhere a line every few seconds."""
+
+    def __init__(self) -> None:
+        self.what = ""
+        self.waiting = Waiting("")
+        self.bars: Any = None
+        self.task: Any = None
+
+    def __enter__(self) -> Transfer:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+            from rich.progress import Progress as Bars
+
+            columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+            self.bars = Bars(*columns, console=Console(stderr=True), transient=True)
+            self.bars.start()
+        else:
+            self.waiting.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.waiting.__exit__()
+        if self.bars is not None:
+            self.bars.stop()
+
+    def report(self, what: str, done: int, total: int) -> None:
+        """What is done, bytes so far, bytes in all; 0 where nobody knows."""
+        if self.bars is not None:
+            if what != self.what:
+                if self.task is not None:
+                    self.bars.remove_task(self.task)
+                self.bars.console.print(what, markup=False, highlight=False, soft_wrap=True)
+                self.task = self.bars.add_task("", total=None)
+            self.bars.update(self.task, completed=done, total=total or None)
+        else:
+            if what != self.what:
+                tell(what)
+            size = f" of {total / 1e6:.0f}" if total else ""
+            self.waiting.what = f"{what}: {done / 1e6:.0f}{size} MB" if done else what
+        self.what = what
+
+
 def fraction(plan: Plan, line: dict[str, Any]) -> float:
     """How much of its budget a run has spent, from a line of its trace."""
     if plan.kind == "one-shot":

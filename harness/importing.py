@@ -49,7 +49,7 @@ def import_cells(
     """
     exists = (folder / "campaign.json").exists()
     campaign: dict[str, Any] = store.load_campaign(folder) if exists else {}
-    bench, table_path, places, how = options.open_benchmark(
+    bench, places, how = options.open_benchmark(
         campaign["benchmark"] if exists and asked == options.AUTO else asked, table, data, None, images=False
     )
     dataset = options.search_dataset(bench, search_dataset or campaign.get("search_dataset"))
@@ -60,7 +60,7 @@ def import_cells(
     rows = read_cells(path, dataset, bench.space)
     if not exists:
         seeds = [row["seed"] for row in rows]
-        setting = Setting(bench, table_path, tuple(places), dataset, {"name": KIND}, "none", "none", 0)
+        setting = Setting(bench, table, tuple(places), dataset, {"name": KIND}, "none", "none", 0)
         campaign = campaign_of(folder, None, setting, [], seeds) | options.origin(how, setting)
         campaign["power_note"] = "imported cells: nothing was planned"
     elif campaign["table_sha256"] != bench.version:

@@ -260,9 +260,10 @@ class Entry:
     datasets: tuple[str, ...]
     presets: Mapping[str, Preset]
     simulated_seconds: float
-    open: Callable[[Path | None, Sequence[Path]], Benchmark]  # of its table's file and the data folders
-    # The table's file, which `--table` names or which lies in a data folder; None where a benchmark brings its own.
-    find_table: Callable[[Path | None, Sequence[Path]], Path] | None = None
+    open: Callable[[Path | None, Sequence[Path]], Benchmark]  # of a table's file (None: its own) and the data folders
+    takes_table: bool = False  # whether `--table` may name another table than its own
+    # Whether a data set's images are in one of the data folders, or come with the benchmark.
+    has_images: Callable[[Sequence[Path], str], bool] = lambda places, dataset: True
     published: Callable[[], list[dict[str, str]]] = list  # rows of the literature
     bibliography: Callable[[], str] = str  # BibTeX entries that they cite
     describe: Callable[[Cell], list[str]] = lambda cell: []  # a cell in the space's own notations, lines

@@ -1,4 +1,4 @@
-"""CIFAR-10, CIFAR-100 and ImageNet16-120 as uint8 tensors: load, split, augment, iterate.
+"""CIFAR-10, CIFAR-100 and ImageNet16-120 as uint8 tensors: load, augment, iterate.
 
 Every data set is one tensor on one device, and crops, flips and normalisation are a few tensor operations
 on a batch of it: no worker processes, no per-image Python. All randomness comes from generators handed in.
@@ -7,11 +7,10 @@ on a batch of it: no worker processes, no per-image Python. All randomness comes
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -23,21 +22,7 @@ from benchmarks.datasets import MD5, SOURCES, advice
 from benchmarks.errors import UserError
 from benchmarks.files import read_at_most
 
-
-class Split(NamedTuple):
-    """An official split file: two equal, disjoint parts of `total` images."""
-
-    file: str
-    parts: tuple[str, str]
-    total: int
-
-
-SPLITS = {
-    "cifar10": Split("cifar-split.txt", ("train", "valid"), 50_000),  # halves of the training images
-    "cifar100": Split("cifar100-test-split.txt", ("xvalid", "xtest"), 10_000),  # halves of the test images
-    "ImageNet16-120": Split("imagenet-16-120-test-split.txt", ("xvalid", "xtest"), 6_000),
-}
-
+Indices: TypeAlias = Tensor | np.ndarray | Sequence[int]
 
 # -------------------------------------------------------------------------------------------- images
 
@@ -100,7 +85,7 @@ class Images:
     def clone(self) -> Images:
         return replace(self, pixels=self.pixels.clone(), labels=self.labels.clone())
 
-    def subset(self, indices: Tensor | Sequence[int]) -> Images:
+    def subset(self, indices: Indices) -> Images:
         """The images at `indices`, in that order, as a copy that keeps no hold on the others."""
         chosen = torch.as_tensor(indices, dtype=torch.int64, device=self.labels.device)
         return replace(self, pixels=self.pixels.index_select(0, chosen), labels=self.labels.index_select(0, chosen))
@@ -131,16 +116,15 @@ def checksum(images: Images) -> str:
 # ------------------------------------------------------------------------------------------- loading
 
 
-def search_images(dataset: str, root: Path | str, places: Sequence[Path | str]) -> tuple[Images, Images]:
+def search_images(dataset: str, root: Path | str, split: tuple[Indices, Indices]) -> tuple[Images, Images]:
     """What a search may see: images to train weights on, images to validate cells on; disjoint copies.
 
-    cifar10: the official halves of the 50,000 training images. cifar100: 50,000 and the 5,000 x-valid ones.
-    ImageNet16-120: 151,700 and the 3,000 x-valid ones (AutoDL-Projects, get_nas_search_loaders).
-    `root` holds the data set's official folder, or is that folder itself; `places` are the folders to look for the
-    split file in. Raises UserError as `official_split`, for an unknown name, and for files that are missing or are
-    not the published ones.
+    cifar10: `split` has both parts of the 50,000 training images. cifar100: 50,000 and the test images of the first
+    part, x-valid. ImageNet16-120: 151,700 and those of x-valid (AutoDL-Projects, get_nas_search_loaders).
+    `root` holds the data set's official folder, or is that folder itself. Raises UserError for an unknown name, and for
+    files that are missing or are not the published ones.
     """
-    first, second = official_split(dataset, places)
+    first, second = split
     *train_names, test_name = _batch_names(dataset)
     train = _read(dataset, root, train_names)
     if dataset == "cifar10":
@@ -149,12 +133,12 @@ def search_images(dataset: str, root: Path | str, places: Sequence[Path | str]) 
     return train, _read(dataset, root, [test_name]).subset(first)
 
 
-def sources(dataset: str, root: Path | str, places: Sequence[Path | str]) -> list[Path]:
+def sources(dataset: str, root: Path | str) -> list[Path]:
     """The files that `search_images` reads; UserError where one is missing."""
     *train, test = _batch_names(dataset)
     names = train if dataset == "cifar10" else [*train, test]
     folder = _find_folder(dataset, Path(root), names)
-    return [_split_file(dataset, places), *(folder / name for name in names)]
+    return [folder / name for name in names]
 
 
 def are_in(dataset: str, root: Path | str) -> bool:
@@ -220,50 +204,6 @@ def _read_batch(dataset: str, path: Path) -> dict[str, Any]:
         )
     # Python 2 wrote these files; latin1 maps its byte strings to text and back without loss
     return safe_pickle.loads(content, what=str(path), encoding="latin1")
-
-
-# -------------------------------------------------------------------------------------------- splits
-
-
-def official_split(dataset: str, places: Sequence[Path | str]) -> tuple[Tensor, Tensor]:
-    """The two parts of the benchmark's split file, as int64 indices; disjoint and complete.
-
-    cifar10: train and valid halves of the 50,000 training images. cifar100 and ImageNet16-120: x-valid and
-    x-test halves of the test images. The file is looked for in each of `places` and in its folder `splits`.
-    Raises UserError if no such file is there, or if it is not such a split.
-    """
-    path = _split_file(dataset, places)
-    split = SPLITS[dataset]
-    try:
-        stored = json.loads(read_at_most(path, 64))
-        first, second = (torch.tensor([int(i) for i in stored[part][1]], dtype=torch.int64) for part in split.parts)
-    except (OSError, ValueError, LookupError, TypeError, RuntimeError) as error:
-        raise UserError(f"{path} is not a split file with {' and '.join(split.parts)}: {error!r}") from error
-    # equal halves that together name each image once: disjointness and range follow
-    together = torch.cat([first, second]).sort().values
-    if len(first) != len(second) or not torch.equal(together, torch.arange(split.total)):
-        raise UserError(
-            f"{path}: {' and '.join(split.parts)} must be disjoint halves of the indices 0 to "
-            f"{split.total - 1}; found {len(first)} and {len(second)} indices, "
-            f"{len(together.unique())} different ones, {len(np.intersect1d(first, second))} in both"
-        )
-    return first, second
-
-
-def _split_file(dataset: str, places: Sequence[Path | str]) -> Path:
-    if dataset not in SPLITS:
-        raise UserError(f"no official search split of {dataset!r}; there are splits of {', '.join(SPLITS)}")
-    name = SPLITS[dataset].file
-    if not places:
-        raise UserError(f"{dataset}: {name} is needed; give the folder that has it with --data DIR or in $HARNESS_DATA")
-    paths = [Path(place) / folder / name for place in places for folder in (".", "splits")]
-    path = next((path for path in paths if path.is_file()), None)
-    if path is None:
-        raise UserError(
-            f"{dataset}: {name} not found, looked for {', '.join(map(str, paths))}; "
-            "copy it from configs/nas-benchmark of https://github.com/D-X-Y/AutoDL-Projects"
-        )
-    return path
 
 
 # ------------------------------------------------------------------------------------------- batches

@@ -48,25 +48,19 @@ def find(name: str) -> Entry:
 
 
 def choose(table: Path | None, places: Sequence[Path], dataset: str | None, images: bool) -> tuple[str, str]:
-    """The benchmark that `--benchmark auto` means here, and why: nb201 where its table and what it needs are.
+    """The benchmark that `--benchmark auto` means here, and why: nb201 where the images that it needs are.
 
     `dataset`: what is to be searched on, if anything was said; `images`: whether a searcher needs them.
     """
     if table is not None:
         return "nb201", "--table is given"
     owners = [name for name in names() if dataset in find(name).datasets]
-    if owners and "nb201" not in owners:
+    if owners:
         return owners[0], f"it has {dataset}"
-    from benchmarks.nb201 import benchmark as nb201
-
-    try:
-        path = nb201.find_table(None, places)
-    except UserError:
-        where = ", ".join(map(str, places)) or "--data, $HARNESS_DATA or ~/.cache/harness"
-        return "digits201", f"no NAS-Bench-201 table in {where}; for nb201 give --table and --data"
     if not images:
-        return "nb201", "table found, and no images are needed"
-    wanted = dataset or find("nb201").datasets[0]
-    if nb201.images_found(path, places, wanted):
-        return "nb201", f"table and {wanted} found"
-    return "digits201", f"{path} is there, but no {wanted} images; for nb201 give --benchmark nb201 or --data"
+        return "nb201", "no images are needed"
+    wanted = find("nb201").datasets[0]
+    if find("nb201").has_images(places, wanted):
+        return "nb201", f"{wanted} found"
+    where = ", ".join(map(str, places)) or "--data, $HARNESS_DATA or ~/.cache/harness"
+    return "digits201", f"no {wanted} images in {where}; for nb201: harness data fetch {wanted}"

@@ -19,16 +19,17 @@ from harness.quantities import LARGEST_COUNT
 Options = TypeVar("Options")
 
 TableOption = Annotated[
-    Path | None, typer.Option("--table", help="Benchmark table: our .npz, or the CSV (.csv, .csv.gz).")
+    Path | None,
+    typer.Option("--table", help="A table in place of the embedded one: our .npz, or the CSV (.csv, .csv.gz)."),
 ]
 DataOption = Annotated[
     Path | None,
-    typer.Option("--data", help="Folder with images, split files, table. Default: $HARNESS_DATA, ~/.cache/harness."),
+    typer.Option("--data", help="Folder with images. Default: $HARNESS_DATA, ~/.cache/harness."),
 ]
 
 
 BenchmarkOption = Annotated[
-    str, typer.Option(help="One of `harness list benchmarks`; auto takes what this machine has the files of.")
+    str, typer.Option(help="One of `harness list benchmarks`; auto takes the first whose images are here.")
 ]
 SearchDatasetOption = Annotated[
     str | None, typer.Option(help="The data set to search on. Default: the benchmark's first.")

@@ -239,7 +239,7 @@ def fetch(
 @data_app.command()
 def convert(
     source: Annotated[Path, typer.Argument(help="NATS-Bench topology folder or .tar, NAS-Bench-201 .pth, or CSV.")],
-    dest: Annotated[Path | None, typer.Argument(help="Default: under ~/.cache/harness.")] = None,
+    dest: Annotated[Path | None, typer.Argument(help="Default: in this folder, by its benchmark's name.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Re-read 20 cells through the official API.")] = False,
 ) -> None:
     """Turn official files into one compact table; nothing in a pickle is executed."""
@@ -251,7 +251,7 @@ def convert(
 
 @data_app.command()
 def info(
-    path: Annotated[Path | None, typer.Argument(help="Default: the tables that are embedded or found.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="Default: the embedded tables.")] = None,
 ) -> None:
     """What a table holds: source, checksum, columns, trials, cells, and its quality where that was measured."""
     from harness import data
@@ -288,7 +288,7 @@ def _stoppable(text: str) -> Iterator[None]:
 
 @app.command()
 def doctor(table: TableOption = None, data: DataOption = None) -> None:
-    """Check this machine: device, data and tables found, networks' cost against the table's, cells trained again."""
+    """Check this machine: device, images found, tables, networks' cost against the table's, cells trained again."""
     from harness.doctor import diagnose
 
     text, good = diagnose(table, data)
@@ -300,7 +300,6 @@ def doctor(table: TableOption = None, data: DataOption = None) -> None:
 @app.command()
 def perf(
     table: TableOption = None,
-    data: DataOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1.")] = "auto",
     threads: Annotated[
         int, typer.Option(min=1, max=LARGEST_COUNT, help="torch threads; a run of a campaign has one.")
@@ -313,9 +312,8 @@ def perf(
     from harness import perf as measuring
 
     chosen = options.device(device)
-    path = measuring.table_of(table, options.places_for(data))
     with _stoppable("stopped; nothing was written"):
-        result = measuring.measure(chosen, threads, rounds, path)
+        result = measuring.measure(chosen, threads, rounds, table)
     folder = out or Path("results/perf") / measuring.slug(result["environment"], threads)
     tell(measuring.write(result, folder, options.command()), "stdout")
     tell(f"written to {folder}")

@@ -1,4 +1,4 @@
-"""Tables and images here: fetched, converted, described, built. What each benchmark offers is in its `tools`."""
+"""Tables and images: fetched, converted, described, built. What each benchmark offers is in its `tools`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from types import ModuleType
 from benchmarks import fetch as archives
 from benchmarks import registry
 from benchmarks.errors import UserError
-from harness import options
 from harness.output import tell
 from harness.progress import Transfer, duration
 
@@ -39,9 +38,8 @@ def convert(source: Path, dest: Path | None, verify: bool) -> str:
 
 
 def info(path: Path | None) -> str:
-    """`harness data info`: what a file holds; by default the tables that are embedded or found, a paragraph each."""
-    places = options.places_for(None)
-    texts = [text for _, module in _most_particular() if (text := module.info(path, places)) is not None]
+    """`harness data info`: what a file holds; by default the embedded tables, a paragraph each."""
+    texts = [text for _, module in _most_particular() if (text := module.info(path)) is not None]
     return texts[0] if path is not None else "\n".join(texts)
 
 

@@ -51,7 +51,7 @@ def import_cells(
     """
     exists = (folder / "campaign.json").exists()
     campaign = store.load_campaign(folder) if exists else None
-    bench, table_path, places, how = options.open_benchmark(
+    bench, places, how = options.open_benchmark(
         campaign.benchmark if campaign and benchmark == options.AUTO else benchmark, table, data, None, images=False
     )
     dataset = options.search_dataset(bench, search_dataset or (campaign.search_dataset if campaign else None))
@@ -60,7 +60,7 @@ def import_cells(
     rows = read_cells(path, dataset, bench.space)
     if campaign is None:
         seeds = [row["seed"] for row in rows]
-        setting = Setting(bench, table_path, tuple(places), dataset, Preset(name=KIND), "none", "none", 0)
+        setting = Setting(bench, table, tuple(places), dataset, Preset(name=KIND), "none", "none", 0)
         about = options.origin(how, setting) | {"power_note": "imported cells: nothing was planned"}
         campaign = campaign_of(folder, None, setting, [], seeds).model_copy(update=about)
     elif campaign.table_sha256 != bench.version:

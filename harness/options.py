@@ -7,6 +7,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from benchmarks import registry
 from benchmarks.base import Benchmark, Preset
 from benchmarks.errors import UserError, suggestion
 from benchmarks.processor import cpu_has_bf16, cpu_name
-from harness import memory, provenance, quantities
+from harness import memory, provenance, quantities, store
 from harness.arguments import CampaignOptions
 from harness.executors import ray
 from harness.executors.base import Execution
@@ -28,8 +29,8 @@ AUTO = "auto"  # the benchmark that this machine has what it needs for
 
 def open_benchmark(
     name: str, table: Path | None, data: Path | None, dataset: str | None, images: bool
-) -> tuple[Benchmark, Path | None, list[Path], str]:
-    """The benchmark, its table's file (None: embedded), the folders to look in, and how it was chosen.
+) -> tuple[Benchmark, list[Path], str]:
+    """The benchmark, the folders with its images, and how it was chosen.
 
     `dataset`: what is to be searched on, if anything was said; `images`: whether a searcher needs them.
     """
@@ -39,15 +40,21 @@ def open_benchmark(
         name, reason = registry.choose(table, places, dataset, images)
         how = f"chosen by auto: {reason}"
     entry = registry.find(name)
-    if table is not None and entry.find_table is None:
+    if table is not None and not entry.takes_table:
         raise UserError(f"--table {table}: {name} brings its own table; leave one of the two out")
-    path = entry.find_table(table, places) if entry.find_table else None
     try:
-        return entry.open(path, places), path, places, how
+        return entry.open(table, places), places, how
     except UserError as error:
-        if auto and path is None:
+        if auto and table is None:
             raise UserError(f"{error}\n{name} was {how}") from None
         raise
+
+
+def benchmark_in(folder: Path | None) -> str | None:
+    """The benchmark of the campaign in a folder; None where there is no campaign that can be read."""
+    with suppress(UserError):
+        return store.load_campaign(folder).benchmark if folder is not None else None
+    return None
 
 
 def search_dataset(bench: Benchmark, name: str | None) -> str:
@@ -69,8 +76,11 @@ def require_low_fidelity(bench: Benchmark, dataset: str) -> None:
 
 def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting, str]:
     one_shot = train_supernets(specs)
-    where = options.table, options.data
-    bench, path, places, how = open_benchmark(options.benchmark, *where, options.search_dataset, one_shot)
+    name, table = options.benchmark, options.table
+    continued = benchmark_in(options.out) if name == AUTO and table is None and not options.fresh else None
+    bench, places, how = open_benchmark(continued or name, table, options.data, options.search_dataset, one_shot)
+    if continued:
+        how = f"as the campaign in {options.out}"
     preset = resolve_preset(bench, options.preset)
     dataset = search_dataset(bench, options.search_dataset)
     named = options.device
@@ -91,7 +101,7 @@ def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting
         require_low_fidelity(bench, dataset)
     if precision == "bf16" and chosen == "cpu" and one_shot and not elsewhere and cpu_has_bf16() is False:
         tell(f"{cpu_name()} has no bf16 instructions: searches take several times as long as with --precision fp32")
-    return Setting(bench, path, tuple(places), dataset, preset, precision, chosen, options.threads), how
+    return Setting(bench, table, tuple(places), dataset, preset, precision, chosen, options.threads), how
 
 
 def device(name: str, local: bool = True) -> str:
@@ -205,7 +215,7 @@ def command() -> str:
 
 
 def places_for(data: Path | None) -> list[Path]:
-    """Folders in which benchmark files are looked for, in order."""
+    """Folders in which images are looked for, in order."""
     if data is not None:
         if not data.is_dir():
             raise UserError(f"--data {data}: no such folder")

@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,6 @@ from benchmarks.layers import cross_entropy
 from benchmarks.processes import process_pool, start_worker
 from benchmarks.processor import cpu_has_bf16
 from harness import campaign, diagnostics, options, provenance, runner, store
-from harness.output import tell
 from harness.schema import Record
 from harness.specs import parse_specs
 from searchers import base, catalogue
@@ -237,33 +236,22 @@ def measure_network(name: str, device: str, rounds: int) -> list[dict[str, Any]]
     return rows
 
 
-def table_of(table: Path | None, places: Sequence[Path]) -> Path | None:
-    """The table's file, named or found; None, with a word why, where there is none."""
-    assert SUPERNET.find_table is not None
-    try:
-        return SUPERNET.find_table(table, places)
-    except UserError as error:
-        tell(f"table and campaign are left out: {error}")
-        return None
-
-
-def measure_table(path: Path) -> dict[str, float]:
-    """Opening a table, in a process that has not opened it, and one look-up."""
+def measure_table(table: Path | None) -> dict[str, float]:
+    """Opening a table (None: the embedded one), in a process that has not opened it, and one look-up."""
     with process_pool(1, start_worker) as pool:
-        opened = pool.submit(_open_seconds, path).result()
-    bench = SUPERNET.open(path, ())
+        opened = pool.submit(_open_seconds, table).result()
+    bench = SUPERNET.open(table, ())
     rng, dataset = np.random.default_rng(0), bench.datasets[0]
     few = [SPACE.sample(rng) for _ in range(10_000)]
     return {
         "open, s": opened,
-        "file, MB": path.stat().st_size / 1e6,
         "look-up, µs": best(lambda: [bench.score(cell, dataset, "test") for cell in few], "cpu") / len(few) * 1e6,
     }
 
 
-def _open_seconds(path: Path) -> float:
+def _open_seconds(table: Path | None) -> float:
     start = time.perf_counter()
-    SUPERNET.open(path, ())
+    SUPERNET.open(table, ())
     return time.perf_counter() - start
 
 
@@ -294,7 +282,7 @@ def measure_campaign(bench: Benchmark, table: Path | None, seeds: int = 20) -> d
 
 def measure_search(device: str) -> dict[str, float]:
     """One G-ICSO-NAS search on an embedded benchmark: what it costs beside the searcher's own steps."""
-    embedded = next(entry for entry in map(registry.find, registry.names()) if entry.find_table is None)
+    embedded = next(entry for entry in map(registry.find, registry.names()) if not entry.takes_table)
     (record,), spent = timed_runs(embedded.open(None, ()), None, "gicso", range(1), device)
     searching, asking = record.search_seconds, record.one_shot and record.one_shot.seconds
     assert searching
@@ -353,8 +341,7 @@ def measure_memory(device: str, threads: int) -> list[dict[str, Any]]:
 
 def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[str, Any]:
     """Everything that perf.json holds."""
-    if table is not None:  # says so now if it cannot be used
-        SUPERNET.open(table, ()).low_fidelity(SUPERNET.datasets[0])
+    SUPERNET.open(table, ()).low_fidelity(SUPERNET.datasets[0])  # says so now if the table cannot be used
     torch.set_num_threads(threads)
     result: dict[str, Any] = {
         "environment": provenance.environment(device, uses_torch=True),
@@ -364,10 +351,9 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
         "memory": measure_memory(device, threads),
         "ceilings": ceilings(device),
         "supernet": [row for name in NETWORKS for row in measure_network(name, device, rounds)],
+        "table": measure_table(table),
+        "campaign": measure_campaign(SUPERNET.open(table, ()), table),
     }
-    if table is not None:
-        result["table"] = measure_table(table)
-        result["campaign"] = measure_campaign(SUPERNET.open(table, ()), table)
     result["peak memory, MB"] = own_peak()
     if device.startswith("cuda"):
         result["peak device memory, MB"] = torch.cuda.max_memory_allocated(device) / 2**20

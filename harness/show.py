@@ -19,26 +19,18 @@ from searchers import catalogue, plugins
 
 
 def opened(table: Path | None, data: Path | None) -> list[tuple[Entry, Benchmark]]:
-    """The benchmarks whose tables are embedded or found here; `--table` and `--data` say where to look."""
-    places, pairs = options.places_for(data), []
-    for entry in map(registry.find, registry.names()):
-        try:
-            path = entry.find_table(table, places) if entry.find_table else None
-        except UserError:
-            continue
-        pairs.append((entry, entry.open(path, places)))
-    return pairs
+    """All benchmarks; `--table` names another table of those that take one."""
+    places = options.places_for(data)
+    entries = map(registry.find, registry.names())
+    return [(entry, entry.open(table if entry.takes_table else None, places)) for entry in entries]
 
 
 def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -> tuple[str, str]:
     """`harness best`: the optimum in a line, and in another which accuracy it is."""
-    bench = next((b for _, b in opened(table, data) if dataset in b.datasets), None)
+    benchmarks = [bench for _, bench in opened(table, data)]
+    bench = next((bench for bench in benchmarks if dataset in bench.datasets), None)
     if bench is None:
-        entries = [registry.find(name) for name in registry.names()]
-        for entry in entries:
-            if dataset in entry.datasets and entry.find_table:
-                entry.find_table(table, options.places_for(data))  # raises, and says where it looked
-        names = dict.fromkeys(d for entry in entries for d in entry.datasets)
+        names = dict.fromkeys(name for bench in benchmarks for name in bench.datasets)
         raise UserError(f"data set {dataset!r}{suggestion(dataset, list(names))}")
     if split not in bench.splits:
         raise UserError(f"--split {split!r}{suggestion(split, list(bench.splits))}")

@@ -73,7 +73,7 @@ CASES: dict[int, str] = {
     54: "test_baselines.test_second_order_gradient_is_the_exact_one_up_to_the_finite_difference",
     55: "test_baselines.test_second_order_step_leaves_weights_and_momentum_bit_identical",
     56: "test_networks.test_equal_alphas_weigh_every_operation_one_fifth",
-    58: "test_images.test_official_splits_are_disjoint_halves, test_images.test_a_split_that_is_none_is_refused",
+    58: "test_splits.test_official_splits_are_disjoint_halves, test_splits.test_a_split_that_is_none_is_refused",
     59: "the collection itself says that a search over several ranks does not apply",
     60: "test_campaign.test_failures_are_recorded_and_the_others_go_on",
     61: "test_searchers.test_every_registered_searcher_is_under_contract, test_searchers.test_answers_and_counters",

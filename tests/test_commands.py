@@ -18,9 +18,8 @@ import torch
 
 from benchmarks.digits201 import build
 from benchmarks.errors import UserError
-from benchmarks.nb201.benchmark import PRESETS, SCORES, open_nb201
+from benchmarks.nb201.benchmark import SCORES
 from benchmarks.nb201.table_file import load_table, save_table
-from benchmarks.registry import choose
 
 HERE = Path(__file__).parent
 
@@ -74,22 +73,6 @@ def test_no_cuda_is_said(harness, table, tmp_path):
     assert "finds no CUDA device here; use --device cpu" in err
 
 
-def test_no_table_anywhere(harness, tmp_path, monkeypatch):
-    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    code, _, err = harness("best", "cifar10")
-    assert code == 2
-    assert str(tmp_path) in err
-    assert "harness data convert" in err
-    monkeypatch.delenv("HARNESS_DATA")
-    assert harness("best", "cifar10")[2].startswith("error: no NAS-Bench-201 table: Give --table PATH, or make one")
-    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
-    (tmp_path / "nb201.npz").write_bytes(b"PK")
-    code, _, err = harness("best", "cifar10")
-    assert code == 2
-    assert "nb201.npz: not a benchmark file" in err
-
-
 @pytest.mark.parametrize(
     ("dataset", "answer"),
     [("cifar10", "6111 94.3733"), ("cifar100", "9930 73.5133"), ("ImageNet16-120", "857 47.3111")],
@@ -112,8 +95,8 @@ def test_show(harness, table, tmp_path):
         assert "0.101306 M parameters" in out
         assert out.count("→") >= 6
         assert "88.7900   mean of 3 trials" in out
-    (tmp_path / "nb201.npz").write_bytes(b"PK")  # found without being named, and damaged
-    code, _, err = harness("show", "284", "--data", tmp_path)
+    (tmp_path / "nb201.npz").write_bytes(b"PK")
+    code, _, err = harness("show", "284", "--table", tmp_path / "nb201.npz")
     assert (code, "nb201.npz: not a benchmark file" in err) == (2, True)
     code, _, err = harness("show", "|nope~0|", "--table", table)
     assert code == 2
@@ -164,38 +147,6 @@ def test_doctor(harness, table, cifar10_root, monkeypatch):
     monkeypatch.setenv("HARNESS_DATA", str(HERE))
     code, out, _ = harness("doctor", "--table", table)  # for queries no images are needed
     assert (code, "ok   cifar10: " in out) == (0, True)
-
-
-def test_auto_takes_nb201_where_its_table_is_and_what_is_needed(harness, table, tmp_path, monkeypatch):
-    """Imported cells and multi-trial searchers need no images; a supernet does."""
-    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
-    (tmp_path / "nb201.csv.gz").symlink_to(table)
-    cells = tmp_path / "mine.csv"
-    cells.write_text("seed,cell\n0,284\n")
-    code, out, err = harness("import", "mine", cells, tmp_path / "new")
-    assert code == 0
-    assert err.startswith("benchmark nb201: chosen by auto: table found, and no images are needed")
-    assert "cifar100 test" in out
-    code, out, _ = harness("run", "--searchers", "random", "--seeds", 1, "--out", tmp_path / "out")
-    assert (code, out.startswith("benchmark nb201 (chosen by auto: table found")) == (0, True)
-    code, out, _ = harness(*["run", "--searchers", "random,darts", "--seeds", 1, "--preset", "smoke"],
-                           *["--workers", 1, "--out", tmp_path / "third"])  # fmt: skip
-    assert (code, "no cifar10 images; for nb201 give" in out) == (0, True)
-    assert out.startswith("benchmark digits201")
-
-
-def test_auto_looks_for_images_where_nb201_finds_them(table, tmp_path, monkeypatch):
-    """Beside the table, and in the folder above it."""
-    (tmp_path / "tables").mkdir()
-    shutil.copy(table, tmp_path / "tables/nb201.csv.gz")
-    assert choose(None, [tmp_path / "tables"], None, images=True)[0] == "digits201"
-    (tmp_path / "cifar-10-batches-py").mkdir()
-    (tmp_path / "cifar-10-batches-py/data_batch_1").touch()
-    assert choose(None, [tmp_path / "tables"], None, images=True)[0] == "nb201"
-    monkeypatch.chdir(tmp_path / "tables")
-    assert choose(None, [Path(".")], None, images=True)[0] == "nb201"
-    with pytest.raises(UserError, match="data_batch_2"):  # there nb201 looks as well
-        open_nb201("nb201.csv.gz", ["."]).search_data("cifar10", PRESETS["smoke"])
 
 
 def test_data_convert_and_info(harness, shared, table, tmp_path):

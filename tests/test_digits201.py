@@ -313,7 +313,7 @@ def test_a_campaign_needs_no_file_of_anybody_else(harness, tmp_path, monkeypatch
         *["--workers", 1, "--out", out],
     )
     assert code == 0, err
-    assert said.startswith("benchmark digits201 (chosen by auto: no NAS-Bench-201 table in")
+    assert said.startswith("benchmark digits201 (chosen by auto: no cifar10 images in")
     counts = benchmark.load_counts()
     found = records(out)
     assert len(found) == 4

@@ -1,4 +1,4 @@
-"""Images: loading the official files, the official splits, augmentation, and batches that resume exactly.
+"""Images: loading the official files, augmentation, and batches that resume exactly.
 
 Expected values are worked by hand, known from elsewhere, or computed the slow way; data sets that cannot be
 shipped are replaced by small ones in the official format, with their own md5 sums.
@@ -24,7 +24,8 @@ from support.whole_images import TrainTest, load
 from benchmarks import images as im
 from benchmarks import safe_pickle
 from benchmarks.errors import UserError
-from benchmarks.nb201 import benchmark
+from benchmarks.nb201 import benchmark, splits
+from benchmarks.nb201.splits import official_split
 
 DEVICES = [
     "cpu",
@@ -68,13 +69,6 @@ def write_batches(dataset: str, folder: Path, labels: dict[str, list[int]], monk
         (folder / name).write_bytes(blob)
         sums[name] = hashlib.md5(blob).hexdigest()
     monkeypatch.setitem(im.MD5, dataset, sums)
-
-
-def write_split(dataset: str, folder: Path, first: list[int], second: list[int]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    parts = zip(im.SPLITS[dataset].parts, (first, second), strict=True)
-    stored = {part: ["int", [str(i) for i in indices]] for part, indices in parts}
-    (folder / im.SPLITS[dataset].file).write_text(json.dumps(stored))
 
 
 def levels_of(images: im.Images) -> list[int]:
@@ -185,77 +179,31 @@ def test_a_file_with_a_wrong_md5_is_not_unpickled(tmp_path: Path, monkeypatch: p
 
 
 def test_a_damaged_file_is_no_reason_to_look_further(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cifar10_root: Path, shared: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cifar10_root: Path
 ) -> None:
     damaged = tmp_path / "cifar-10-batches-py"
     damaged.mkdir()
     for k in range(1, 6):
         (damaged / f"data_batch_{k}").write_bytes(b"not the published bytes")
-    places = (tmp_path, cifar10_root, shared / "data")
+    places = (tmp_path, cifar10_root)
     with pytest.raises(UserError, match=r"data_batch_1 is damaged or another file"):
         benchmark._search_data(places, "cifar10", 16, 320)
     empty = tmp_path / "empty"
     empty.mkdir()
-    train, _ = benchmark._search_data((empty, cifar10_root, shared / "data"), "cifar10", 16, 320)
+    train, _ = benchmark._search_data((empty, cifar10_root), "cifar10", 16, 320)
     assert len(train) == 320
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cifar10, cifar100, ImageNet16-120"):
         load("svhn", tmp_path)
-    with pytest.raises(UserError, match="cifar10, cifar100, ImageNet16-120"):
-        im.official_split("digits", [tmp_path])
 
 
 # -------------------------------------------------------------------------------------------- splits
 
 
-def test_official_splits_are_disjoint_halves(shared: Path) -> None:
-    first_indices = {
-        "cifar10": ([0, 5, 7], [1, 2]),
-        "cifar100": ([1, 3], [0]),
-        "ImageNet16-120": ([1, 2], [0]),
-    }
-    for dataset, total in (("cifar10", 50_000), ("cifar100", 10_000), ("ImageNet16-120", 6_000)):
-        first, second = im.official_split(dataset, [shared / "nowhere", shared / "data"])
-        assert len(first) == len(second) == total // 2
-        assert set(first.tolist()) | set(second.tolist()) == set(range(total))
-        for part, start in zip((first, second), first_indices[dataset], strict=True):
-            assert part[: len(start)].tolist() == start
-
-
-def test_missing_split_says_where_it_was_looked_for(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as error:
-        im.official_split("cifar10", [tmp_path / "a", tmp_path / "b"])
-    for place in ("a", "a/splits", "b", "b/splits"):
-        assert str(tmp_path / place / "cifar-split.txt") in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [([0, 1, 2], [2, 3, 4]), ([0, 1, 2], [3, 4, 6]), ([0, 1, 2, 3], [4, 5]), ([0, 1], [2, 3]), ([], [])],
-    ids=["overlap", "range", "unequal", "short", "empty"],
-)
-def test_a_split_that_is_none_is_refused(
-    first: list[int], second: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(im.SPLITS, "cifar10", im.SPLITS["cifar10"]._replace(total=6))
-    write_split("cifar10", tmp_path, first, second)
-    with pytest.raises(UserError, match="disjoint halves of the indices 0 to 5"):
-        im.official_split("cifar10", [tmp_path])
-    write_split("cifar10", tmp_path, [5, 0, 1], [2, 4, 3])
-    assert im.official_split("cifar10", [tmp_path])[0].tolist() == [5, 0, 1]
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"train": ["int", ["0"]]}', '{"train": 1, "valid": 2}'])
-def test_a_file_that_is_no_split_is_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / "cifar-split.txt").write_text(text)
-    with pytest.raises(UserError, match="is not a split file with train and valid"):
-        im.official_split("cifar10", [tmp_path])
-
-
 def test_cifar10_search_sees_the_halves_of_the_training_images(cifar10_root: Path, shared: Path) -> None:
-    train, valid = im.search_images("cifar10", cifar10_root, [shared / "data"])
+    train, valid = im.search_images("cifar10", cifar10_root, official_split("cifar10"))
     # the same by the standard library alone
     labels: list[int] = []
     for k in range(1, 6):
@@ -286,9 +234,7 @@ def _label_positions(blob: bytes) -> list[int]:
 def test_cifar100_search_holds_no_x_test_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {"train": list(range(20)), "test": [50, 51, 52, 53, 54, 55]}
     write_batches("cifar100", tmp_path / "cifar-100-python", labels, monkeypatch)
-    monkeypatch.setitem(im.SPLITS, "cifar100", im.SPLITS["cifar100"]._replace(total=6))
-    write_split("cifar100", tmp_path / "splits", [0, 3, 4], [1, 2, 5])
-    train, valid = im.search_images("cifar100", tmp_path, [tmp_path])
+    train, valid = im.search_images("cifar100", tmp_path, ([0, 3, 4], [1, 2, 5]))
     assert levels_of(train) == list(range(20))
     assert (levels_of(valid), valid.labels.tolist()) == ([20, 23, 24], [50, 53, 54])
     assert all(owns_its_memory(t) for part in (train, valid) for t in (part.pixels, part.labels))
@@ -297,9 +243,7 @@ def test_cifar100_search_holds_no_x_test_image(tmp_path: Path, monkeypatch: pyte
 def test_imagenet16_search_splits_the_kept_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {f"train_data_batch_{k}": [k, 500] for k in range(1, 11)} | {"val_data": [300, 8, 9, 301, 10, 11]}
     write_batches("ImageNet16-120", tmp_path, labels, monkeypatch)
-    monkeypatch.setitem(im.SPLITS, "ImageNet16-120", im.SPLITS["ImageNet16-120"]._replace(total=4))
-    write_split("ImageNet16-120", tmp_path, [1, 2], [0, 3])
-    train, valid = im.search_images("ImageNet16-120", tmp_path, [tmp_path])
+    train, valid = im.search_images("ImageNet16-120", tmp_path, ([1, 2], [0, 3]))
     assert train.labels.tolist() == list(range(10))
     assert valid.labels.tolist() == [8, 9]  # counted after the other classes are dropped
 
@@ -317,15 +261,14 @@ def test_imagenet16_search_splits_the_kept_images(tmp_path: Path, monkeypatch: p
     ],
 )
 def test_a_supernet_is_searched_on_the_other_data_sets(
-    harness: Any, shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, classes: int, labels: Any
+    harness: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset: str, classes: int, labels: Any
 ) -> None:
     folder = {"cifar100": "cifar-100-python", "ImageNet16-120": "ImageNet16"}[dataset]
     write_batches(dataset, tmp_path / folder, labels, monkeypatch)
-    monkeypatch.setitem(im.SPLITS, dataset, im.SPLITS[dataset]._replace(total=640))
-    write_split(dataset, tmp_path / "splits", list(range(0, 640, 2)), list(range(1, 640, 2)))
-    table = shared / "data/nb201/nb201.csv.gz"
+    halves = range(0, 640, 2), range(1, 640, 2)
+    monkeypatch.setattr(splits, "official_split", lambda dataset: halves)
     arguments = ["--preset", "smoke", "--searchers", "gicso,darts", "--seeds", 1, "--workers", 1]
-    arguments += ["--table", table, "--data", tmp_path, "--out", tmp_path / "out", "--search-dataset", dataset]
+    arguments += ["--data", tmp_path, "--out", tmp_path / "out", "--search-dataset", dataset]
     code, _, err = harness("run", *arguments)
     assert code == 0, err
     paths = list((tmp_path / "out/runs").glob("*/seed-0/record.json"))
@@ -339,10 +282,10 @@ def test_a_supernet_is_searched_on_the_other_data_sets(
         assert line["train_loss"] == pytest.approx(np.log(classes), abs=1)
 
 
-def test_cifar10_search_does_not_open_the_test_batch(cifar10_root: Path, shared: Path, tmp_path: Path) -> None:
+def test_cifar10_search_does_not_open_the_test_batch(cifar10_root: Path, tmp_path: Path) -> None:
     for k in range(1, 6):
         (tmp_path / f"data_batch_{k}").symlink_to(cifar10_root / "cifar-10-batches-py" / f"data_batch_{k}")
-    train, _ = im.search_images("cifar10", tmp_path, [shared / "data" / "splits"])
+    train, _ = im.search_images("cifar10", tmp_path, official_split("cifar10"))
     assert len(train) == 25_000
     with pytest.raises(UserError, match="cifar10: test_batch not found"):
         load("cifar10", tmp_path)

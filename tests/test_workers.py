@@ -32,7 +32,11 @@ def test_what_a_run_needs_is_measured_by_preset_and_kind():
         (None, {}, 4096),
         ("0::/", {"memory.max": "max\n", "memory.current": f"{GB}\n"}, 4096),
         ("0::/", {"memory.max": f"{2 * GB}\n", "memory.current": f"{GB}\n"}, 1024),
-        ("0::/", {"memory.max": f"{2 * GB}", "memory.current": f"{GB}", "memory.stat": f"inactive_file {GB // 2}"}, 1536),
+        (
+            "0::/",
+            {"memory.max": f"{2 * GB}", "memory.current": f"{GB}", "memory.stat": f"inactive_file {GB // 2}"},
+            1536,
+        ),
         ("0::/", {"memory.max": f"{GB}", "memory.current": f"{2 * GB}"}, 0),
         ("0::/job/step", {"job/memory.max": f"{3 * GB}", "job/memory.current": f"{GB}"}, 2048),
         ("4:memory:/job", {"memory.max": f"{GB}", "memory.current": "0"}, 4096),

@@ -11,18 +11,18 @@ from benchmarks.digits201 import benchmark, task
 from benchmarks.digits201.benchmark import open_digits201
 from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201.benchmark import find_table, open_nb201
+from benchmarks.nb201.benchmark import open_nb201
 from benchmarks.nb201.table_file import kind_of
 
 
-def info(path: Path | None, places: Sequence[Path]) -> str | None:
+def info(path: Path | None) -> str | None:
     """What a build's file holds, finished or not, and how far it can be trusted; None for a file of another kind."""
     if path is not None and kind_of(path) != "counts":
         return None
-    return describe_counts(path or benchmark.FILE, places)
+    return describe_counts(path or benchmark.FILE)
 
 
-def describe_counts(path: Path, places: Sequence[Path]) -> str:
+def describe_counts(path: Path) -> str:
     counts = benchmark.load_counts(path)
     about = counts.about
     lines = [
@@ -40,11 +40,7 @@ def describe_counts(path: Path, places: Sequence[Path]) -> str:
         fits = ", ".join(f"{name} R² {about['seconds'][name]['r2']:.3f}" for name in ("train", "valid"))
         lines.append(f"  seconds: linear in the operation counts, {about['seconds']['cells']} cells timed, {fits}")
     if counts.done.sum() > 2:
-        try:
-            table = open_nb201(find_table(None, places), places)
-            cifar10 = table.column("cifar10", "test").mean
-        except UserError:
-            cifar10 = None
+        cifar10 = open_nb201(None, ()).column("cifar10", "test").mean
         lines.append("  quality (Spearman correlations unless said otherwise):")
         lines += [f"    {name}: {value:.3f}" for name, value in benchmark.quality(counts, cifar10).items()]
     return "\n".join(lines)

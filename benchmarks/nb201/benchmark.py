@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib import resources
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 from benchmarks.base import Benchmark, Cell, Entry, LowFidelity, NetworkSize, Preset, Score, SearchSpace, Summary
 from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
-from benchmarks.nb201 import space
+from benchmarks.nb201 import space, splits
 from benchmarks.nb201.table import Column, Key, Table
 from benchmarks.nb201.table_file import load_table
 
@@ -154,6 +154,7 @@ PRESETS = {
     "small": Preset(channels=8, cells=1, resolution=16, images=6400, epochs=50, batch_size=64),
     "paper": Preset(channels=16, cells=5, resolution=32, images=None, epochs=None, batch_size=64),
 }
+EMBEDDED = "the embedded table, published values rounded to 6 decimals"
 SIMULATED_SECONDS = 12_000.0  # NAS-Bench-201's (DOC)
 
 
@@ -162,12 +163,14 @@ def _search_data(places: tuple[Path, ...], dataset: str, resolution: int, count:
     from benchmarks import images, node_cache
 
     if not places:
-        raise UserError(f"no folder with {dataset} images given; use --data DIR")
+        raise UserError(
+            f"no folder with {dataset} images given; use --data DIR, or for CIFAR-10: harness data fetch cifar10"
+        )
     # The first place that has any: a damaged file there is an error, not a reason to look further.
     place = next((place for place in places if images.are_in(dataset, place)), places[0])
 
     def prepare() -> tuple[Images, Images]:
-        train, valid = images.search_images(dataset, place, places)
+        train, valid = images.search_images(dataset, place, splits.official_split(dataset))
         if count is not None:
             # The official halves are in random order of class, so their first images are a fair sample of them.
             train, valid = (part.subset(range(min(count, len(part)))) for part in (train, valid))
@@ -176,38 +179,27 @@ def _search_data(places: tuple[Path, ...], dataset: str, resolution: int, count:
         return train, valid
 
     name = f"{dataset}-{resolution}-{count or 'all'}"
-    return node_cache.cached(name, images.sources(dataset, place, places), prepare)
+    return node_cache.cached(name, [splits.FILE, *images.sources(dataset, place)], prepare)
 
 
-def find_table(table: Path | None, places: Sequence[Path]) -> Path:
-    """The table's file: `table` itself, or nb201.npz / nb201.csv.gz in one of the places."""
-    if table is not None:
-        return table
-    names = ("nb201.npz", "nb201.csv.gz", "nb201.csv")
-    for place in places:
-        for name in names:
-            if (place / name).is_file():
-                return place / name
-    looked = f"looked for {' or '.join(names[:2])} in {', '.join(map(str, places))}. "
-    raise UserError(
-        f"no NAS-Bench-201 table: {looked if places else ''}"
-        "Give --table PATH, or make one with: harness data convert NATS-tss-v1_0-3ffb9-simple.tar"
-    )
+TABLE = Path(__file__).with_name("nb201.npz")  # NOTICE says where its figures are from
 
 
-def open_nb201(table: Path | str, places: Sequence[Path | str]) -> TableBenchmark:
-    """The benchmark; opened once per process, however its paths are spelled.
+def open_nb201(table: Path | str | None, places: Sequence[Path | str]) -> TableBenchmark:
+    """The benchmark with the embedded table (None) or that of a file; opened once per process, however it is spelled.
 
-    `places` are the folders in which images and split files are looked for.
+    `places` are the folders in which images are looked for.
     """
-    return _open_nb201(Path(table).resolve(), image_places(table, places))
+    file = None if table is None else Path(table).resolve()
+    return _open_nb201(file, tuple(dict.fromkeys(Path(place).resolve() for place in places)))
 
 
 @lru_cache(maxsize=1)
-def _open_nb201(table: Path, places: tuple[Path, ...]) -> TableBenchmark:
+def _open_nb201(file: Path | None, places: tuple[Path, ...]) -> TableBenchmark:
+    table = load_table(file or TABLE)
     return TableBenchmark(
         name="nb201",
-        table=load_table(table),
+        table=table if file else replace(table, source=EMBEDDED),
         classes=CLASSES,
         scores=SCORES,
         proxies=PROXIES,
@@ -218,17 +210,11 @@ def _open_nb201(table: Path, places: tuple[Path, ...]) -> TableBenchmark:
     )
 
 
-def image_places(table: Path | str, places: Sequence[Path | str]) -> tuple[Path, ...]:
-    """Where images and split files are looked for: in the folders, then in the table's own and the one above it."""
-    own = Path(table).resolve().parent
-    return tuple(dict.fromkeys([*(Path(p).resolve() for p in places), own, own.parent]))
-
-
-def images_found(table: Path, places: Sequence[Path], dataset: str) -> bool:
-    """Whether a data set's images are in one of the folders, or beside the table."""
+def has_images(places: Sequence[Path], dataset: str) -> bool:
+    """Whether any file of a data set is in one of the folders."""
     from benchmarks import images  # and torch
 
-    return any(images.are_in(dataset, place) for place in image_places(table, places))
+    return any(images.are_in(dataset, place) for place in places)
 
 
 def published() -> list[dict[str, str]]:
@@ -286,14 +272,15 @@ def details(benchmark: Benchmark, cell: Cell) -> list[str]:
 
 ENTRY = Entry(
     name="nb201",
-    text=f"NAS-Bench-201: {cells.NUM_CELLS:,} cells; search on {', '.join(CLASSES)}; needs a table (--table, or "
-    "harness data convert) and, for one-shot searchers, images (--data)",
+    text=f"NAS-Bench-201: {cells.NUM_CELLS:,} cells; search on {', '.join(CLASSES)}; the table is embedded, and "
+    "one-shot searchers need images (--data, or harness data fetch cifar10)",
     space=space,
     datasets=tuple(CLASSES),
     presets=PRESETS,
     simulated_seconds=SIMULATED_SECONDS,
-    open=lambda table, places: open_nb201(table or "", places),
-    find_table=find_table,
+    open=open_nb201,
+    takes_table=True,
+    has_images=has_images,
     published=published,
     bibliography=bibliography,
     describe=describe,

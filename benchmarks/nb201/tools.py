@@ -12,7 +12,7 @@ from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, official
 from benchmarks.nb201.archives import LAYOUTS
-from benchmarks.nb201.benchmark import PRESETS, find_table, image_places, open_nb201
+from benchmarks.nb201.benchmark import PRESETS, TABLE, has_images, open_nb201
 from benchmarks.nb201.table_file import kind_of
 
 
@@ -21,7 +21,7 @@ def convert(source: Path, dest: Path | None, verify: bool, report: Callable[[int
 
     `report(done, total)` hears of cells that are read.
     """
-    target = dest or Path("~/.cache/harness/nb201.npz").expanduser()
+    target = dest or Path("nb201.npz")
     if target.is_dir():
         target = target / "nb201.npz"
     try:
@@ -30,7 +30,7 @@ def convert(source: Path, dest: Path | None, verify: bool, report: Callable[[int
         raise UserError(f"{target}: its folder cannot be made ({error.strerror}); give another DEST") from None
     if verify and kind_of(source) not in LAYOUTS:
         raise UserError(f"{source}: no official archive, so the official API cannot read it; leave --verify out")
-    # Under its own name only when all is well: a table there is found by later runs without being asked for.
+    # Under its own name only when all is well: a table of an earlier command may be there.
     new = target.with_name(f"new-{target.name}") if verify else target
     table = official.convert_apart(source, new, report)
     text = f"{target}: {table.source}, sha256 {table.sha256}"
@@ -47,17 +47,9 @@ def convert(source: Path, dest: Path | None, verify: bool, report: Callable[[int
     return text
 
 
-def info(path: Path | None, places: Sequence[Path]) -> str:
-    """What a table or archive holds, how large it is, how long it takes to open; by default the one in the folders."""
-    try:
-        return _file_info(path or find_table(None, places))
-    except UserError as error:
-        if path is not None:
-            raise
-        return str(error)
-
-
-def _file_info(path: Path) -> str:
+def info(path: Path | None) -> str:
+    """What a table or archive holds, how large it is, how long it takes to open; by default the embedded table."""
+    path = path or TABLE
     start = time.perf_counter()
     found = official.info(path)
     found["opened in"] = f"{time.perf_counter() - start:.2f} s"
@@ -87,32 +79,25 @@ def _column(about: Mapping[str, Any]) -> str:
 def check(table: Path | None, places: Sequence[Path], data_named: bool) -> list[tuple[bool, str]]:
     """What `doctor` says of table and images: lines, and whether each is sound.
 
-    That there is none is no fault, unless the user named a table or, `data_named`, a data folder.
+    The table is complete, its costs are our network's, and the images are the published ones. That there are no images
+    is no fault, unless the user named a data folder (`data_named`): multi-trial searchers need none.
     """
-    try:
-        return _check_table(find_table(table, places), places, data_named)
-    except UserError as error:
-        return [(table is None and not data_named, f"nb201: {error}")]
-
-
-def _check_table(path: Path, places: Sequence[Path], needs_images: bool) -> list[tuple[bool, str]]:
-    """The table is complete, its costs are our network's, and the images are the published ones.
-
-    That there are none is no fault unless --data asked for them: multi-trial searchers need none.
-    """
-    from benchmarks.images import are_in
     from benchmarks.nb201.network import count_parameters, network
 
-    bench, found = open_nb201(path, places), image_places(path, places)
+    try:
+        bench = open_nb201(table, places)
+    except UserError as error:
+        return [(False, f"nb201: {error}")]
     count = int(bench.table.present.sum())
-    lines = [(count == cells.NUM_CELLS, f"nb201 table {path}: {count:,} cells, {bench.table.source}")]
+    text = f"nb201 table{f' {table}' if table else ''}: {count:,} cells, {bench.source}, sha256 {bench.version[:12]}"
+    lines = [(count == cells.NUM_CELLS, text)]
     lines += [(True, f"note: {warning}") for warning in bench.table.warnings]
     try:
         train, valid = bench.search_data("cifar10", PRESETS["small"])
         text = f"CIFAR-10: md5 sums as published, official halves; small uses {len(train)} + {len(valid)}"
         lines.append((True, text))
     except UserError as error:
-        lines.append((not needs_images and not any(are_in("cifar10", place) for place in found), str(error)))
+        lines.append((not data_named and not has_images(places, "cifar10"), str(error)))
     size = NetworkSize(channels=16, cells=5, in_channels=3, num_classes=10)
     flops = cost.multiply_adds(size, 32)
     for index in (0, 11, 284):

@@ -46,9 +46,9 @@ base.SEARCHERS |= {"stub": "scale:Stub"}
 
 
 def measure(runs: int, table: Path | None, data: Path | None) -> dict[str, float]:
-    bench, path, places, _ = options.open_benchmark("auto", table, data, None, images=True)
+    bench, places, _ = options.open_benchmark("auto", table, data, None, images=True)
     preset = options.resolve_preset(bench, "small")
-    setting = options.Setting(bench, path, tuple(places), bench.datasets[0], preset, "fp32", "cpu", 1)
+    setting = options.Setting(bench, table, tuple(places), bench.datasets[0], preset, "fp32", "cpu", 1)
     specs, seeds = parse_specs("stub"), range(runs)
     found: dict[str, float] = {"runs": runs}
     folder = Path(tempfile.mkdtemp(prefix="scale-", dir="."))

@@ -358,10 +358,11 @@ def _splits() -> list[bytes]:
 
 
 def _read_splits(data: bytes, folder: Path) -> object:
-    from benchmarks import images
+    from benchmarks.nb201 import splits
 
-    (folder / images.SPLITS["cifar100"].file).write_bytes(data)
-    return images.official_split("cifar100", [folder])
+    name, *form = splits.FILES["cifar100"]
+    (folder / name).write_bytes(data)
+    return splits.read_split(folder / name, *form)
 
 
 def _record() -> list[bytes]:

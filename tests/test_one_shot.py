@@ -57,7 +57,7 @@ def test_same_seed_same_search_other_seed_another(name):
 
 
 def test_same_searches_in_another_process_and_under_another_hash_seed():
-    code = "import json, test_searchers as t; print(json.dumps({name: t.play(name) for name in t.SPECS}))"
+    code = "import json, test_one_shot as t; print(json.dumps({name: t.play(name) for name in t.SPECS}))"
     environment = os.environ | {"PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parent)}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert json.loads(done.stdout) == {name: played(name) for name in SPECS}

@@ -13,9 +13,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.plugin import Site
 
+from benchmarks.nb201.table import Table
+from benchmarks.nb201.table_file import load_table
 from benchmarks.processes import STOPPING
 from harness import cli
+from searchers import plugins
 
 for ignored in (signal.SIGINT, signal.SIGHUP):  # by nohup, or by a shell without job control: children would inherit it
     if signal.getsignal(ignored) is signal.SIG_IGN:
@@ -60,6 +64,28 @@ def cifar10_root(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def table(shared):
     return shared / "data/nb201/nb201.csv.gz"
+
+
+@pytest.fixture(scope="session")
+def published(table: Path) -> Table:
+    """The CSV of published values."""
+    if not table.is_file():
+        pytest.skip(f"no CSV of published values at {table}")
+    return load_table(table)
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a second has room for two versions of a file
+    before = set(sys.modules)
+    yield Site(folder)
+    for name in set(sys.modules) - before:
+        if str(folder) in (getattr(sys.modules[name], "__file__", None) or ""):
+            del sys.modules[name]
+    plugins.origin.cache_clear()
 
 
 @pytest.fixture

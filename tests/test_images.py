@@ -24,7 +24,6 @@ from support.whole_images import TrainTest, load
 from benchmarks import images as im
 from benchmarks import safe_pickle
 from benchmarks.errors import UserError
-from benchmarks.nb201 import benchmark
 
 DEVICES = [
     "cpu",
@@ -85,9 +84,6 @@ def levels_of(images: im.Images) -> list[int]:
 
 def owns_its_memory(tensor: torch.Tensor) -> bool:
     return tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
-
-
-# ------------------------------------------------------------------------------------------- loading
 
 
 def test_cifar10_is_the_official_one(cifar10: TrainTest) -> None:
@@ -184,30 +180,11 @@ def test_a_file_with_a_wrong_md5_is_not_unpickled(tmp_path: Path, monkeypatch: p
         load("cifar100", tmp_path)
 
 
-def test_a_damaged_file_is_no_reason_to_look_further(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cifar10_root: Path, shared: Path
-) -> None:
-    damaged = tmp_path / "cifar-10-batches-py"
-    damaged.mkdir()
-    for k in range(1, 6):
-        (damaged / f"data_batch_{k}").write_bytes(b"not the published bytes")
-    places = (tmp_path, cifar10_root, shared / "data")
-    with pytest.raises(UserError, match=r"data_batch_1 is damaged or another file"):
-        benchmark._search_data(places, "cifar10", 16, 320)
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    train, _ = benchmark._search_data((empty, cifar10_root, shared / "data"), "cifar10", 16, 320)
-    assert len(train) == 320
-
-
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cifar10, cifar100, ImageNet16-120"):
         load("svhn", tmp_path)
     with pytest.raises(UserError, match="cifar10, cifar100, ImageNet16-120"):
         im.official_split("digits", [tmp_path])
-
-
-# -------------------------------------------------------------------------------------------- splits
 
 
 def test_official_splits_are_disjoint_halves(shared: Path) -> None:
@@ -348,9 +325,6 @@ def test_cifar10_search_does_not_open_the_test_batch(cifar10_root: Path, shared:
         load("cifar10", tmp_path)
 
 
-# -------------------------------------------------------------------------------------------- images
-
-
 def test_reduced_is_the_mean_of_four_pixels_halves_up() -> None:
     image = torch.tensor([[0, 1, 255, 255], [2, 3, 255, 254], [1, 0, 10, 20], [0, 0, 30, 40]])
     images = im.Images(image.to(torch.uint8)[None, None], torch.tensor([0]), (1.0,), (1.0,), im.CropAndFlip(4))
@@ -383,8 +357,6 @@ def test_images_of_another_type_are_refused() -> None:
     with pytest.raises(ValueError, match=r"labels must be int64 \(10,\)"):
         im.Images(images.pixels, images.labels[:9], images.mean, images.std, None)
 
-
-# -------------------------------------------------------------------------------------- augmentation
 
 # All crops of [[1, 2], [3, 4]] in a border of one zero, worked by hand: top row of crops first.
 CROPS = ["0001", "0012", "0020", "0103", "1234", "2040", "0300", "3400", "4000"]
@@ -444,9 +416,6 @@ def test_normalise_is_totensor_then_normalize(cifar10: TrainTest) -> None:
     expected = (images.pixels.numpy() / 255 - mean) / std
     x = im.normalise(images.pixels, images.mean, images.std)
     np.testing.assert_allclose(x.numpy(), expected, atol=1e-5)
-
-
-# ------------------------------------------------------------------------------------------- batches
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -10,8 +10,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from harness.report import inference
 from harness.report import inference as s
-from harness.report import numbers
 
 
 def brute_force_p(a: list[float], b: list[float]) -> float:
@@ -236,13 +236,6 @@ def test_a_few_collapses_are_no_equivalence():
     assert s.paired_equivalence_p(np.full(20, 0.1), margin=0.5) < 0.001
 
 
-@pytest.mark.parametrize(
-    ("p", "text"), [(1.0, "p = 1"), (0.0714, "p = 0.071"), (1e-9, "p < 0.001"), (0.0504, "p = 0.0504")]
-)
-def test_p_in_words_is_never_zero_and_never_crosses_the_level(p, text):
-    assert numbers.p_text(p) == text
-
-
 def test_regret():
     assert s.regret(94.37, [93.37, 94.37]) == pytest.approx(0.5)
     assert s.regret(94.37, []) is None
@@ -287,3 +280,33 @@ def test_ranks_without_a_test():
     assert s.rank_blocks(np.eye(2)).friedman_p is None  # two methods
     assert s.rank_blocks(np.zeros((0, 4))).blocks == 0
     assert s.rank_blocks([[90.1 + 0.2, 90.3, 1.0]] * 2).mean.tolist() == [1.5, 1.5, 3]  # rounding is no difference
+
+
+def test_signed_rank_is_scipy_s_without_ties():
+    rng = np.random.default_rng(0)
+    for n in (2, 5, 9, 20):
+        d = rng.normal(0.4, 1, n)
+        assert inference.signed_rank(d) == pytest.approx(stats.wilcoxon(d, method="exact").pvalue)
+
+
+@pytest.mark.parametrize("d", [[1, 1, -2, 3, 0, 3], [0, 0, 5, 5, 5], [2, -2], [0.1 + 0.2, 0.3, -0.3, 4]])
+def test_signed_rank_with_ties_and_zeros_over_all_signs(d):
+    """All 2^m sign patterns of the differences that are not 0, ranked together with the zeros."""
+    ranks = stats.rankdata(np.round(np.abs(d), 9))
+    ranks, signs = ranks[np.array(d) != 0], np.sign([x for x in d if x])
+    observed = ranks[signs > 0].sum()
+    sums = np.array(
+        [sum(r for r, s in zip(ranks, p, strict=True) if s) for p in itertools.product((0, 1), repeat=len(ranks))]
+    )
+    expected = min(1.0, 2 * min((sums <= observed).mean(), (sums >= observed).mean()))
+    assert inference.signed_rank(d) == pytest.approx(expected)
+
+
+def test_signed_rank_of_nothing_and_of_many():
+    assert inference.signed_rank([]) is None
+    assert inference.signed_rank([1.0]) is None
+    assert inference.signed_rank([0.0, 0.0, 0.0]) == 1.0
+    assert inference.signed_rank([1.0] * 5) == 2 / 32
+    assert inference.signed_rank(np.ones(500)) == 2.0**-499
+    big = np.random.default_rng(1).normal(0.1, 1, 300)
+    assert inference.signed_rank(big) == pytest.approx(stats.wilcoxon(big, method="exact").pvalue, rel=1e-9)

@@ -26,6 +26,11 @@ for ignored in (signal.SIGINT, signal.SIGHUP):  # by nohup, or by a shell withou
         signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else signal.SIG_DFL)
 torch.set_num_threads(1)  # as runs do; several test processes share the cores
 
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "case(*numbers): public reports whose expected behaviour the test checks")
+
+
 CIFAR10_FILES = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta"]
 
 

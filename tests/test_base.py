@@ -53,6 +53,7 @@ def test_a_search_whose_queries_cost_nothing_ends(seconds):
         task.proxy(C.from_index(5))
 
 
+@pytest.mark.case(12)
 def test_ten_queries_of_cell_284():
     task = proxy_task(58.51, 12_000)
     for _ in range(10):

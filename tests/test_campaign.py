@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 DIGITS = ["--benchmark", "digits201"]
 
 
+@pytest.mark.case(3, 4)
 def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
     out = tmp_path / "with space and ü"
     code, stdout, _ = harness(
@@ -90,6 +91,7 @@ def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
         np.testing.assert_array_equal(np.bincount(bins[:, axis], bins[:, 2], minlength=201), expected)
 
 
+@pytest.mark.case(26, 66, 76)
 def test_finished_runs_are_kept_and_order_and_workers_do_not_matter(harness, tmp_path):
     common = ["run", *DIGITS]
     one, two = tmp_path / "one", tmp_path / "two"
@@ -214,6 +216,7 @@ def test_a_record_of_other_settings_or_a_damaged_one_is_set_aside(harness, tmp_p
     }
 
 
+@pytest.mark.case(60)
 def test_failures_are_recorded_and_the_others_go_on(tmp_path):
     out = tmp_path / "out"
     arguments = ["run", "--searchers", "random,broken,dying", "--seeds", "2", *DIGITS]

@@ -45,6 +45,7 @@ def test_order_is_the_official_one(shared):
     assert official["meta_archs"] == [C.to_string(cell) for cell in CELLS]
 
 
+@pytest.mark.case(27)
 def test_canonical_form_is_nats_bench_s():
     from nats_bench.genotype_utils import topology_str2structure
 
@@ -61,6 +62,7 @@ def test_canonical_classes_are_those_published_with_the_table(shared):
     assert len(set(zip(ours, published, strict=True))) == 6466
 
 
+@pytest.mark.case(44)
 def test_connected_and_collapsed_counts():
     assert sum(C.is_connected(cell) for cell in CELLS) == 15_284  # official check_valid
     assert C.is_collapsed((C.SKIP,) * 6)
@@ -77,6 +79,7 @@ def test_edges_in_use_by_hand():
     assert C.edges_in_use((3, 0, 1, 0, 0, 4)) == (True, False, True, False, False, True)
 
 
+@pytest.mark.case(24)
 def test_naslib_tuple_of_the_public_report():
     # NASLib issue 144: (4,0,3,1,4,3) is index 2631; read in string order it would be 15095
     cell = C.parse("naslib:4,0,3,1,4,3")
@@ -88,6 +91,7 @@ def test_naslib_tuple_of_the_public_report():
     assert C.index(tuple(C.OPERATIONS.index(naive[k]) for k in (4, 0, 3, 1, 4, 3))) == 15_095
 
 
+@pytest.mark.case(30)
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -166,6 +170,7 @@ def test_white_space_and_swapped_inputs_are_normalised():
         assert C.index(C.parse(text)) == 0
 
 
+@pytest.mark.case(30)
 @pytest.mark.parametrize(
     ("spelling", "named"),
     [

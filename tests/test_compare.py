@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support.campaigns import make_campaign, make_record, write_campaign
 
 from harness.compare import compare
@@ -17,6 +18,7 @@ def test_compared_campaigns_with_one_seed_in_common_are_not_tested(tmp_path):
     assert text.endswith("; n = 1, +0.00, not tested")
 
 
+@pytest.mark.case(70)
 def test_campaigns_are_compared_by_seed(harness, table, tmp_path):
     for folder, text in (("a", "0,9930\n1,1835\n2,284\n"), ("b", "0,9930\n1,9930\n2,284\n3,17\n")):
         path = tmp_path / f"{folder}.csv"

@@ -117,6 +117,7 @@ def test_what_breaks_the_contract_is_noticed(searcher, tests):
     assert tests or not broken
 
 
+@pytest.mark.case(61)
 def test_every_registered_searcher_is_under_contract():
     assert {name.partition("[")[0] for name in SPECS} == set(base.SEARCHERS)
 
@@ -127,6 +128,7 @@ def test_same_seed_same_search_other_seed_another(name):
     assert play(name, seed=1, steps=3) != played(name)[:3]
 
 
+@pytest.mark.case(67)  # no loader processes
 def test_same_searches_in_another_process_and_under_another_hash_seed():
     code = "import json, test_one_shot as t; print(json.dumps({name: t.play(name) for name in t.SPECS}))"
     environment = os.environ | {"PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parent)}
@@ -134,6 +136,7 @@ def test_same_searches_in_another_process_and_under_another_hash_seed():
     assert json.loads(done.stdout) == {name: played(name) for name in SPECS}
 
 
+@pytest.mark.case(43)
 @pytest.mark.parametrize("name", SPECS)
 def test_state_taken_at_every_step_continues_exactly(name, tmp_path):
     whole = played(name)
@@ -172,6 +175,7 @@ def test_global_generators_are_neither_read_nor_moved(name):
     assert play(name, steps=3) == first
 
 
+@pytest.mark.case(61)
 @pytest.mark.parametrize("name", SPECS)
 def test_answers_and_counters(name):
     task, searcher = build(name)

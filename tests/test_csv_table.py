@@ -82,6 +82,7 @@ def _column(name: str, change):
     return changed
 
 
+@pytest.mark.case(23)
 @needs_csv
 @pytest.mark.parametrize(
     ("change", "message"),

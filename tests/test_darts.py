@@ -9,6 +9,7 @@ from support.searching import build, resting
 from searchers import darts
 
 
+@pytest.mark.case(55)
 def test_second_order_step_leaves_weights_and_momentum_bit_identical():
     _, searcher = build("darts[order=2]")
     training, alpha = searcher.training, searcher.alpha
@@ -25,6 +26,7 @@ def test_second_order_step_leaves_weights_and_momentum_bit_identical():
     assert list(training.net.buffers()) == []  # batch statistics: BN keeps no state
 
 
+@pytest.mark.case(54)
 def test_second_order_gradient_is_the_exact_one_up_to_the_finite_difference(monkeypatch):
     """d/dα L_valid(w − ξ(μ·m + ∇_w L_train + λw), α), differentiated through exactly, in float64.
 
@@ -113,6 +115,7 @@ def test_steps_go_through_the_softmax_of_the_alphas_there_are(name, monkeypatch)
     assert (len(of_w), len(of_alpha)) == (4, 16 if name == "darts[order=2]" else 4)
 
 
+@pytest.mark.case(53)
 def test_weight_steps_leave_alphas_and_alpha_steps_leave_weights_bit_identical():
     _task, searcher = build("darts", weight_decay=1.0, alpha_weight_decay=1.0)
     for group in searcher.training.sgd.param_groups:

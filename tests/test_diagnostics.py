@@ -59,6 +59,7 @@ def test_swarm_diversity_is_kept_a_generation_each_and_drawn_over_epochs():
     assert plots_search.diversity([make_record("darts", 0, 93.0)], campaign) is None
 
 
+@pytest.mark.case(27)
 def test_different_and_isomorphic_queries_are_counted():
     """25 and 3 have one canonical form, #+#+#+0; 11 has another; 25 is asked for twice."""
     watch = diagnostics.Watch()
@@ -95,6 +96,7 @@ class Knowing:
         return -index + np.random.default_rng(0).normal(0, 4000, len(index))
 
 
+@pytest.mark.case(17, 95)  # against the full schedule, as the axis says
 def test_correlation_with_the_table_is_scipy_s_over_all_and_over_the_better_half():
     searcher = Knowing()
     found = diagnostics.one_shot(searcher, Bench(), "digits")

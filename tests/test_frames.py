@@ -15,6 +15,7 @@ from harness.report import frames, inference, markup, notes, power
 from harness.report.notes import Asked
 
 
+@pytest.mark.case(26, 74)
 def test_results_table_is_the_contract_with_hand_worked_numbers():
     records, campaign = two_searchers()
     frame = frames.results_table(records, campaign)
@@ -186,6 +187,7 @@ def test_runs_table_has_a_row_a_run():
     assert second.endswith(",,,,,,")
 
 
+@pytest.mark.case(62)
 def test_the_table_of_diagnostics_by_hand():
     skips = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
     one_shot = {"cells": [], "losses": [], "spearman": 0.5, "spearman_good": None}

@@ -135,12 +135,14 @@ def test_imagenet16_keeps_the_first_120_classes(tmp_path: Path, monkeypatch: pyt
     assert (train.augmentation, train.pixels.shape[1:]) == (im.CropAndFlip(2), (3, 16, 16))
 
 
+@pytest.mark.case(39)
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "ImageNet16-120"])
 def test_md5_sums_are_eleven_plus_six_plus_two(dataset: str) -> None:
     assert len(im.MD5[dataset]) == {"cifar10": 6, "cifar100": 2, "ImageNet16-120": 11}[dataset]
     assert all(re.fullmatch("[0-9a-f]{32}", value) for value in im.MD5[dataset].values())
 
 
+@pytest.mark.case(39)
 def test_wrong_folder_lists_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         load("ImageNet16-120", tmp_path)
@@ -162,6 +164,7 @@ def test_incomplete_folder_lists_only_what_is_missing(tmp_path: Path, monkeypatc
         load("ImageNet16-120", tmp_path)
 
 
+@pytest.mark.case(39)
 def test_wrong_md5_names_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {f"train_data_batch_{k}": [k] for k in range(1, 11)} | {"val_data": [1]}
     write_batches("ImageNet16-120", tmp_path, labels, monkeypatch)
@@ -172,6 +175,7 @@ def test_wrong_md5_names_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.case(36)
 def test_a_file_with_a_wrong_md5_is_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("train", "test"):
         (tmp_path / name).write_bytes(b"anything")
@@ -187,6 +191,7 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
         im.official_split("digits", [tmp_path])
 
 
+@pytest.mark.case(58)
 def test_official_splits_are_disjoint_halves(shared: Path) -> None:
     first_indices = {
         "cifar10": ([0, 5, 7], [1, 2]),
@@ -208,6 +213,7 @@ def test_missing_split_says_where_it_was_looked_for(tmp_path: Path) -> None:
         assert str(tmp_path / place / "cifar-split.txt") in str(error.value)
 
 
+@pytest.mark.case(58)
 @pytest.mark.parametrize(
     ("first", "second"),
     [([0, 1, 2], [2, 3, 4]), ([0, 1, 2], [3, 4, 6]), ([0, 1, 2, 3], [4, 5]), ([0, 1], [2, 3]), ([], [])],

@@ -24,6 +24,7 @@ def brute_force_p(a: list[float], b: list[float]) -> float:
     return min(1.0, 2 * min(less, greater))
 
 
+@pytest.mark.case(72)
 def test_summary_of_five_searches_is_worked_by_hand():
     got = s.summary([94, 90, 92, 91, 93])
     assert got.n == 5
@@ -38,6 +39,7 @@ def test_one_value_leaves_spread_and_interval_empty():
     assert s.summary([]) == s.Summary(0, None, None, None, None, None, None)
 
 
+@pytest.mark.case(89)
 def test_constant_values_have_no_rounding_noise():
     got = s.summary([94.36] * 7)
     assert (got.mean, got.std, got.median, got.ci_low, got.ci_high) == (94.36, 0.0, 94.36, 94.36, 94.36)
@@ -105,6 +107,7 @@ def test_a_constant_against_few_different_values_has_its_exact_p(different, exac
     assert 2 * chance == pytest.approx(exact, abs=5e-4)
 
 
+@pytest.mark.case(89)
 def test_constant_groups_by_rule():
     same = s.compare([94.36] * 5, [94.36] * 5)
     assert (same.p, same.effect) == (1.0, 0.5)
@@ -260,6 +263,7 @@ def test_share_of_cells_beaten():
         assert s.beaten(value, quantiles) == expected
 
 
+@pytest.mark.case(93)  # Nemenyi's alone makes the bars, and the pairs' own tests stand in comparisons.csv
 def test_friedman_is_scipy_s_and_the_critical_differences_are_demsar_s():
     """q at 0.05 of Demšar (2006), table 5a, for 2 to 10 methods; here from 3 on."""
     q = {3: 2.343, 4: 2.569, 5: 2.728, 6: 2.850, 7: 2.949, 8: 3.031, 9: 3.102, 10: 3.164}
@@ -289,6 +293,7 @@ def test_signed_rank_is_scipy_s_without_ties():
         assert inference.signed_rank(d) == pytest.approx(stats.wilcoxon(d, method="exact").pvalue)
 
 
+@pytest.mark.case(87)
 @pytest.mark.parametrize("d", [[1, 1, -2, 3, 0, 3], [0, 0, 5, 5, 5], [2, -2], [0.1 + 0.2, 0.3, -0.3, 4]])
 def test_signed_rank_with_ties_and_zeros_over_all_signs(d):
     """All 2^m sign patterns of the differences that are not 0, ranked together with the zeros."""

@@ -56,6 +56,7 @@ def test_rows_that_read_the_same_are_both_bold():
     assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [True, True, False]
 
 
+@pytest.mark.case(71)
 def test_one_seed_has_no_spread_and_says_so():
     table = markup.readable_table([make_record("gicso", 0, 93.0)], make_campaign({"gicso": "one-shot"}, [0]))
     assert cells_of(table, "gicso")["cifar10 test"].text == "93.00"

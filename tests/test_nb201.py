@@ -21,6 +21,7 @@ def without(table: Table, place: Path, **left_out) -> Path:
     return place
 
 
+@pytest.mark.case(13, 19)
 def test_a_table_without_times_or_proxy_is_refused_at_once(harness, table, tmp_path):
     whole = load_table(table)
     no_times = without(whole, tmp_path / "times.npz", train_seconds={})

@@ -11,6 +11,7 @@ def of(classes):
     return NetworkSize(channels=16, cells=5, in_channels=3, num_classes=classes)
 
 
+@pytest.mark.case(52)
 @pytest.mark.parametrize(("index", "parameters"), [(0, 129_306), (11, 802_426), (284, 101_306)])
 def test_parameters_are_the_official_ones(index, parameters):
     cell = C.from_index(index)

@@ -88,6 +88,7 @@ def test_several_machines_are_warned_of_and_one_is_not(first, second, several):
     assert any("several machines" in text for text in table.warnings) is several
 
 
+@pytest.mark.case(44, 73)
 def test_failed_collapsed_and_missing_random_are_warned_of():
     records = [make_record("gicso", s, 93.0, collapsed=s < 2) for s in range(4)] + [failed("gicso", 4, "out\nof")]
     table = markup.readable_table(records, make_campaign({"gicso": "one-shot"}, list(range(5))))

@@ -44,6 +44,7 @@ FILES = {
 }
 
 
+@pytest.mark.case(1)
 def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
     records, campaign = two_searchers()
     folder = write_campaign(tmp_path / "c", records, campaign)
@@ -76,6 +77,7 @@ def said(records, campaign):
     return page.headline(records, campaign, markup.frames_of(records, campaign), frames.ranks_table(records, campaign))
 
 
+@pytest.mark.case(86)
 def test_headline_says_not_distinguishable_with_p_and_n():
     records, campaign = two_searchers()
     (sentence,) = said(records, campaign)

@@ -30,6 +30,7 @@ def test_what_the_other_plots_draw():
     assert found.get_offsets().tolist() == [[88.0 + s, 90.0 + s] for s in range(5)]  # validation is 2 lower
 
 
+@pytest.mark.case(91)
 def test_bars_join_what_the_test_cannot_tell_apart():
     """Mean ranks 1, 2, 3 of which neighbours do not differ and the outer two do: two bars, {1, 2} and {2, 3}."""
     p = np.array([[1.0, 0.3, 0.01], [0.3, 1.0, 0.3], [0.01, 0.3, 1.0]])

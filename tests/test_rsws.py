@@ -8,6 +8,7 @@ from support.searching import build
 from benchmarks.nb201 import space
 
 
+@pytest.mark.case(79)
 def test_rsws_answers_the_best_of_its_candidates_on_all_validation_images():
     """In two batches of 48 and 16 images; the mean over images, not over batches."""
     task, searcher = build("rsws", candidates=4, fitness_batch=48)

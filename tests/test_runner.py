@@ -40,6 +40,7 @@ def undisturbed(tmp_path_factory):
     return {key: timeless(record) for key, record in records(out).items()}
 
 
+@pytest.mark.case(63)
 @pytest.mark.xdist_group("resume")  # in one process: they share an undisturbed campaign
 @pytest.mark.parametrize("with_", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_stopped_search_continues_to_the_same_record(tmp_path, undisturbed, with_):
@@ -230,6 +231,7 @@ def test_a_run_says_where_it_was_begun(tmp_path, monkeypatch):
     assert (record["begun_in"], record["environment"]) == ({"git": "one"}, {"git": "two"})
 
 
+@pytest.mark.case(14)
 def test_scoring_is_tried_before_the_search(table, tmp_path, monkeypatch):
 
     bench = open_nb201(table, (tmp_path,))

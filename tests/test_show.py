@@ -3,6 +3,7 @@
 import pytest
 
 
+@pytest.mark.case(34)
 def test_no_table_anywhere(harness, tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -19,6 +20,7 @@ def test_no_table_anywhere(harness, tmp_path, monkeypatch):
     assert "nb201.npz: not a benchmark file" in err
 
 
+@pytest.mark.case(82)
 @pytest.mark.parametrize(
     ("dataset", "answer"),
     [("cifar10", "6111 94.3733"), ("cifar100", "9930 73.5133"), ("ImageNet16-120", "857 47.3111")],
@@ -32,6 +34,7 @@ def test_best(harness, table, dataset, answer):
     assert "Scored by nb201: CSV of published values, rounded to 6 decimals, sha256 " in out
 
 
+@pytest.mark.case(28)
 def test_show(harness, table, tmp_path):
     for spelling in ("284", "naslib:0,0,1,0,3,1", "1,1,1,0,2,0"):
         code, out, _ = harness("show", spelling, "--table", table)

@@ -15,6 +15,7 @@ def test_operations_are_counted():
 CELLS = [C.from_index(i) for i in range(C.NUM_CELLS)]
 
 
+@pytest.mark.case(29, 45, 48)
 def test_derivation_with_and_without_none():
     p = np.log(np.full((6, 5), 0.05))
     p[:, C.NONE], p[:, C.CONV3], p[:, C.SKIP] = np.log(0.40), np.log(0.35), np.log(0.25)

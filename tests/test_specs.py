@@ -41,6 +41,7 @@ def test_wrong_specs_are_named(text, overrides, message):
         parse_specs(text, overrides)
 
 
+@pytest.mark.case(75, 78)
 def test_seeds():
     assert parse_seeds("5") == [0, 1, 2, 3, 4]
     assert parse_seeds("3,7,11") == [3, 7, 11]

@@ -15,6 +15,7 @@ from benchmarks.nb201.supernet import PartialCell, Supernet
 SMALL = NetworkSize(channels=4, cells=2, in_channels=3, num_classes=10)
 
 
+@pytest.mark.case(29)
 def test_a_cell_by_hand():
     """0→1 skip, 0→2 pool, 1→2 none, 0→3 none, 1→3 skip, 2→3 skip: the cell computes x + pool(x)."""
     net = Supernet(NetworkSize(2, 1, 1, 2), 0)
@@ -89,6 +90,7 @@ def test_one_channel_and_odd_sizes():
     torch.testing.assert_close(fast(x, weights), plain(x, weights), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.case(56)
 def test_equal_alphas_weigh_every_operation_one_fifth():
     assert torch.equal(torch.zeros(6, 5).softmax(1), torch.full((6, 5), 0.2))
 
@@ -103,6 +105,7 @@ def test_losses_of_many_cells_equal_one_by_one():
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.case(49, 50)  # always the batch's statistics, which every table's notes say
 def test_batch_norm_of_the_supernet():
     """No affine parameters in cells and head, no running statistics anywhere; stem and residual blocks keep theirs."""
     net = Supernet(SMALL, 0)

@@ -19,6 +19,7 @@ def made() -> Column:
     return small_table().column("cifar10-valid", "x-valid", 12)
 
 
+@pytest.mark.case(82)
 @needs_csv
 @pytest.mark.parametrize(
     ("record", "split", "index", "value"),
@@ -45,6 +46,7 @@ GOLDEN = {  # from the official archive, read with the official API; None: not i
 }
 
 
+@pytest.mark.case(1, 3, 20)
 @needs_csv
 @pytest.mark.parametrize("index", GOLDEN)
 def test_golden_rows(published: Table, index: int) -> None:
@@ -94,6 +96,7 @@ def test_every_mean_equals_an_independent_reading(published: Table) -> None:
     np.testing.assert_array_equal(published.train_seconds["ImageNet16-120"], frame["in16_epoch_time_s"])
 
 
+@pytest.mark.case(15, 18)
 @needs_csv
 def test_validation_test_and_their_union_are_different_fields(published: Table) -> None:
     values = [published.column("cifar100", s, 200)[11].value for s in ("x-valid", "x-test", "ori-test")]
@@ -101,11 +104,13 @@ def test_validation_test_and_their_union_are_different_fields(published: Table) 
     assert published.column("cifar10", "ori-test", 12)[0].value == 69.55
 
 
+@pytest.mark.case(7)
 def test_mean_is_over_the_trials_there_are(made: Column) -> None:
     assert made[0] == Score(15.0, 2, "cifar10-valid", "x-valid", 12)
     assert made.singles(0) == {777: 10.0, 888: 20.0}
 
 
+@pytest.mark.case(30)
 @pytest.mark.parametrize("index", [284, np.int64(284), np.uint16(284)])
 def test_any_integer_is_an_index(made: Column, index: object) -> None:
     assert made[index].value == made.mean[284]
@@ -118,6 +123,7 @@ def test_anything_else_is_not(made: Column, index: object) -> None:
         made[index]
 
 
+@pytest.mark.case(7)
 def test_missing_value_is_an_error_not_nan(made: Column) -> None:
     assert made.cells == N - 1
     with pytest.raises(UserError, match=r"cell #3: no cifar10-valid/x-valid at 12 epochs; .* 15,624 of 15,625"):
@@ -140,6 +146,7 @@ def test_columns_cannot_be_changed(made: Column) -> None:
         made.mean[0] = 99.0
 
 
+@pytest.mark.case(2, 9)  # intermediate epochs are not in our table at all
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
@@ -155,6 +162,7 @@ def test_wrong_questions_list_the_right_ones(ask: tuple[str, str, int], message:
         small_table().column(*ask)
 
 
+@pytest.mark.case(6)
 def test_answers_are_means_and_never_change(table):
     column = load_table(table).column("cifar10", "ori-test", 200)
     assert {column[0].value for _ in range(40)} == {85.863333}
@@ -162,6 +170,7 @@ def test_answers_are_means_and_never_change(table):
     assert column.singles(284)[777] != column.singles(284)[888]
 
 
+@pytest.mark.case(11)
 def test_wrong_parameter_counts_of_the_official_files_are_named(table):
     found = load_table(table)
     wrong = cells.index(cells.parse(

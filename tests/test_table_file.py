@@ -86,6 +86,7 @@ def _tamper(place: Path) -> None:
         np.savez(file, **arrays)
 
 
+@pytest.mark.case(36)  # nothing is downloaded
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -142,6 +143,7 @@ def test_failed_save_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
     assert os.listdir(tmp_path) == ["t.npz"]
 
 
+@pytest.mark.case(41)
 def test_neither_torch_nor_pandas_is_imported(tmp_path: Path) -> None:
     save_table(small_table(), tmp_path / "t.npz")
     code = (
@@ -160,6 +162,7 @@ def test_an_npz_whose_description_is_no_object_is_one_line(tmp_path):
         load_table(path)
 
 
+@pytest.mark.case(32)
 def test_a_table_opens_in_little_memory(table, tmp_path):
     save_table(load_table(table), tmp_path / "t.npz")
     code = (

@@ -13,14 +13,23 @@ from pathlib import Path
 
 import pytest
 import torch
+from support.plugin import Site
 
+from benchmarks.nb201.table import Table
+from benchmarks.nb201.table_file import load_table
 from benchmarks.processes import STOPPING
 from harness import cli
+from searchers import plugins
 
 for ignored in (signal.SIGINT, signal.SIGHUP):  # by nohup, or by a shell without job control: children would inherit it
     if signal.getsignal(ignored) is signal.SIG_IGN:
         signal.signal(ignored, signal.default_int_handler if ignored == signal.SIGINT else signal.SIG_DFL)
 torch.set_num_threads(1)  # as runs do; several test processes share the cores
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "case(*numbers): public reports whose expected behaviour the test checks")
+
 
 CIFAR10_FILES = [*(f"data_batch_{k}" for k in range(1, 6)), "test_batch", "batches.meta"]
 
@@ -60,6 +69,28 @@ def cifar10_root(shared: Path) -> Path:
 @pytest.fixture(scope="session")
 def table(shared):
     return shared / "data/nb201/nb201.csv.gz"
+
+
+@pytest.fixture(scope="session")
+def published(table: Path) -> Table:
+    """The CSV of published values."""
+    if not table.is_file():
+        pytest.skip(f"no CSV of published values at {table}")
+    return load_table(table)
+
+
+@pytest.fixture
+def site(tmp_path, monkeypatch):
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # a second has room for two versions of a file
+    before = set(sys.modules)
+    yield Site(folder)
+    for name in set(sys.modules) - before:
+        if str(folder) in (getattr(sys.modules[name], "__file__", None) or ""):
+            del sys.modules[name]
+    plugins.origin.cache_clear()
 
 
 @pytest.fixture

@@ -1,76 +1,10 @@
-"""`harness ablate`: which runs it plans, the paired differences, and their test."""
+"""The table of ablations: paired differences, and their test."""
 
-import itertools
-
-import numpy as np
 import pytest
-from scipy import stats
 
-from benchmarks.errors import UserError
 from benchmarks.nb201 import cell
-from harness.report import inference, markup
+from harness.report import markup
 from harness.report.ablations import ablation_table, sentences
-from harness.specs import parse_ablations
-from searchers import catalogue
-
-
-def test_signed_rank_is_scipy_s_without_ties():
-    rng = np.random.default_rng(0)
-    for n in (2, 5, 9, 20):
-        d = rng.normal(0.4, 1, n)
-        assert inference.signed_rank(d) == pytest.approx(stats.wilcoxon(d, method="exact").pvalue)
-
-
-@pytest.mark.parametrize("d", [[1, 1, -2, 3, 0, 3], [0, 0, 5, 5, 5], [2, -2], [0.1 + 0.2, 0.3, -0.3, 4]])
-def test_signed_rank_with_ties_and_zeros_over_all_signs(d):
-    """All 2^m sign patterns of the differences that are not 0, ranked together with the zeros."""
-    ranks = stats.rankdata(np.round(np.abs(d), 9))
-    ranks, signs = ranks[np.array(d) != 0], np.sign([x for x in d if x])
-    observed = ranks[signs > 0].sum()
-    sums = np.array(
-        [sum(r for r, s in zip(ranks, p, strict=True) if s) for p in itertools.product((0, 1), repeat=len(ranks))]
-    )
-    expected = min(1.0, 2 * min((sums <= observed).mean(), (sums >= observed).mean()))
-    assert inference.signed_rank(d) == pytest.approx(expected)
-
-
-def test_signed_rank_of_nothing_and_of_many():
-    assert inference.signed_rank([]) is None
-    assert inference.signed_rank([1.0]) is None
-    assert inference.signed_rank([0.0, 0.0, 0.0]) == 1.0
-    assert inference.signed_rank([1.0] * 5) == 2 / 32
-    assert inference.signed_rank(np.ones(500)) == 2.0**-499
-    big = np.random.default_rng(1).normal(0.1, 1, 300)
-    assert inference.signed_rank(big) == pytest.approx(stats.wilcoxon(big, method="exact").pvalue, rel=1e-9)
-
-
-def test_every_declared_ablation_is_a_valid_and_different_setting():
-    able = [name for name in catalogue.names() if catalogue.find(name).ablations]
-    assert {"gicso", "darts"} <= set(able)
-    for name in able:
-        specs, rows = parse_ablations(name)
-        assert [s.label for s in specs[1:]] == list(rows)
-        assert list(rows.values()) == list(catalogue.find(name).ablations)
-
-
-def test_an_ablated_spec_keeps_its_other_settings_and_leaves_out_what_it_lacks_already():
-    specs, rows = parse_ablations("gicso[population=12,diversity=0]")
-    assert all(spec.config["population"] == 12 for spec in specs)
-    assert "no diversity term" not in rows.values()
-    assert "no stability phase" in rows.values()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("gicso,darts", "one searcher is ablated at a time"),
-        ("random", "'random' declares no ablations.*gicso"),
-        ("cso-table", "'cso-table' declares no ablations"),
-    ],
-)
-def test_what_cannot_be_ablated(text, message):
-    with pytest.raises(UserError, match=message):
-        parse_ablations(text)
 
 
 def record(label, seed, value, status="done", index=7):

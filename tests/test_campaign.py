@@ -1,5 +1,7 @@
 """Whole campaigns on digits201: records, order, failures, several commands on one folder."""
 
+from __future__ import annotations
+
 import csv
 import dataclasses
 import gzip
@@ -13,22 +15,19 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
-from support.planned import plan_for, plans_for
+from support.planned import plans_for
 from support.records import records, timeless
 
 from benchmarks.digits201 import benchmark
 from benchmarks.errors import UserError
-from benchmarks.nb201.benchmark import open_nb201
-from harness import campaign, conduct, options, runner, store
-from harness.executors import local, slurm
-from harness.report import page
+from harness import campaign, options, store
 from harness.specs import parse_specs
 
 HERE = Path(__file__).parent
 DIGITS = ["--benchmark", "digits201"]
 
 
+@pytest.mark.case(3, 4)
 def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
     out = tmp_path / "with space and ü"
     code, stdout, _ = harness(
@@ -92,6 +91,7 @@ def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
         np.testing.assert_array_equal(np.bincount(bins[:, axis], bins[:, 2], minlength=201), expected)
 
 
+@pytest.mark.case(26, 66, 76)
 def test_finished_runs_are_kept_and_order_and_workers_do_not_matter(harness, tmp_path):
     common = ["run", *DIGITS]
     one, two = tmp_path / "one", tmp_path / "two"
@@ -193,11 +193,6 @@ def test_fresh_moves_nothing_for_a_command_that_is_wrong(harness, table, tmp_pat
     assert not (tmp_path / "out.old-1").exists()
 
 
-def test_the_table_is_opened_once_however_its_path_is_spelled(table, tmp_path, monkeypatch):
-    monkeypatch.chdir(table.parent)
-    assert open_nb201(table.name, [tmp_path]) is open_nb201(table, (str(tmp_path),))
-
-
 def test_a_record_of_other_settings_or_a_damaged_one_is_set_aside(harness, tmp_path):
     out = tmp_path / "out"
     common = ["run", "--searchers", "random", "--seeds", 2, *DIGITS, "--out", out]
@@ -221,6 +216,7 @@ def test_a_record_of_other_settings_or_a_damaged_one_is_set_aside(harness, tmp_p
     }
 
 
+@pytest.mark.case(60)
 def test_failures_are_recorded_and_the_others_go_on(tmp_path):
     out = tmp_path / "out"
     arguments = ["run", "--searchers", "random,broken,dying", "--seeds", "2", *DIGITS]
@@ -248,69 +244,6 @@ def test_failures_are_recorded_and_the_others_go_on(tmp_path):
     assert "out of luck &lt;b&gt;&amp;&lt;/b&gt;" in page
     assert "<b>&</b>" not in page
     assert "1/2" in (out / "report/table.md").read_text()
-
-
-@pytest.mark.parametrize(
-    ("error", "hinted"),
-    [
-        (MemoryError("Unable to allocate 9 GiB"), True),
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
-        (RuntimeError("[enforce fail at alloc_cpu.cpp:125] DefaultCPUAllocator: can't allocate memory"), True),
-        (RuntimeError("shapes do not fit"), False),
-        (UserError("no allocation of seeds"), False),
-    ],
-)
-def test_out_of_memory_says_what_would_help(error, hinted):
-    said = runner._one_line(error)
-    assert ("fewer --workers, --precision bf16 or a smaller --preset" in said) == hinted
-    assert "\n" not in said
-
-
-def test_a_full_disk_is_no_result_of_the_search(tmp_path, monkeypatch):
-    """The run is reported as failed, nothing of it is kept, and it is still to do."""
-    plan = plan_for(benchmark.open_digits201(), "digits201", "random")
-    write = store.write_bytes
-
-    def full(path, data):
-        raise OSError(28, "No space left on device", str(path))
-
-    monkeypatch.setattr(store, "write_bytes", full)
-    folder = store.run_folder(tmp_path, "random", 0)
-    record = runner.run(plan, folder)
-    assert record["status"] == "failed"
-    assert "No space left on device" in record["error"]
-    assert not (folder / "record.json").exists()
-    monkeypatch.setattr(store, "write_bytes", write)
-    assert runner.run(plan, folder)["status"] == "done"
-
-
-def test_a_machine_that_finds_another_table_makes_no_run(tmp_path):
-    plan = plan_for(benchmark.open_digits201(), "digits201", "random")._replace(table_sha256="0" * 64)
-    record = runner.run(plan, store.run_folder(tmp_path, "random", 0))
-    assert record["status"] == "failed"
-    assert "another table here" in record["error"]
-
-
-def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
-    planned = plans_for(benchmark.open_digits201(), "digits201", "random", range(3))
-    jobs = [(plan, store.run_folder(tmp_path, plan.label, plan.seed)) for plan in planned]
-    assert runner.run(*jobs[1])["status"] == "done"
-    events = []
-    with store.claim(jobs[0][1]) as mine:
-        assert mine
-        local.here(jobs, lambda number, event: events.append((number, *event)), patient=False)
-    assert events == [(0, "elsewhere"), (1, "elsewhere"), (2, "started"), (2, "record")]
-
-
-def test_an_array_s_task_begins_with_streams_that_can_show_everything(tmp_path, monkeypatch):
-    plan = plan_for(benchmark.open_digits201(), "digits201", "random")
-    where = store.run_folder(tmp_path, plan.label, plan.seed)
-    store.write_json(tmp_path / "jobs.json", [[plan._asdict(), str(where)]])
-    order = []
-    monkeypatch.setattr(slurm, "open_streams", lambda: order.append("streams"))
-    monkeypatch.setattr(slurm.local, "here", lambda jobs, report, patient: order.append((jobs, patient)))
-    slurm.Task(str(tmp_path / "jobs.json"), 1)(0)
-    assert order == ["streams", ([(plan, where)], False)]
 
 
 def test_a_finished_run_s_damaged_trace_is_named_and_its_run_repeated(harness, tmp_path):
@@ -357,27 +290,6 @@ def test_fresh_leaves_a_folder_in_which_a_command_begins(harness, tmp_path):
     assert code == 2
     assert "another command works on" in err
     assert harness(*common, "--fresh")[0] == 0
-
-
-def test_a_stop_after_the_last_step_loses_no_step(tmp_path, monkeypatch):
-    """The answer is worked out after the search; a task that ends there goes on from its last step."""
-    plan = plan_for(benchmark.open_digits201(), "digits201", "random")
-    folder = store.run_folder(tmp_path, "random", 0)
-    monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", -1)
-    answer = runner._answer
-
-    def stopped(*arguments):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(runner, "_answer", stopped)
-    with pytest.raises(KeyboardInterrupt):
-        runner.run(plan, folder)
-    before = (folder / "trace.jsonl").read_bytes()
-    monkeypatch.setattr(runner, "_answer", answer)
-    record = runner.run(plan, folder)
-    assert record["status"] == "done"
-    assert (folder / "trace.jsonl").read_bytes() == before  # times and all
-    assert not (folder / "checkpoint.pt").exists()
 
 
 def test_two_commands_on_one_folder_share_the_work_and_both_end_with_all_of_it(tmp_path):
@@ -462,41 +374,6 @@ def test_records_of_other_settings_stay_out_of_the_row(harness, tmp_path):
     assert left_out in said
 
 
-def test_a_word_is_said_while_folder_records_and_report_are_worked_at(harness, tmp_path, monkeypatch):
-    """Each within a Waiting; records are read once for the report."""
-    now, during = [], []
-
-    class Heard(conduct.Waiting):
-        def __enter__(self):
-            now.append(self.what)
-            return super().__enter__()
-
-        def __exit__(self, *exception):
-            now.remove(self.what)
-            super().__exit__(*exception)
-
-    def watched(module, name):
-        ours = getattr(module, name)
-
-        def work(*arguments):
-            during.append((name, *now))
-            return ours(*arguments)
-
-        monkeypatch.setattr(module, name, work)
-
-    monkeypatch.setattr(conduct, "Waiting", Heard)
-    for name in ("plans", "prepare", "left_to_do"):
-        watched(conduct, name)
-    watched(store, "load_records")
-    watched(page, "show")
-    common = ("run", "--searchers", "random", "--seeds", 2, *DIGITS, "--preset", "smoke", "--workers", 1)
-    assert harness(*common, "--out", tmp_path)[0] == 0
-    assert during == [
-        *((name, "still loading") for name in ("plans", "prepare", "left_to_do")),
-        *((name, "drawing the report") for name in ("load_records", "show")),
-    ]
-
-
 def test_each_command_has_its_part_in_the_campaign(harness, tmp_path):
     """The second one's searcher is tested against the first's: 2 runs against 3, not one searcher alone."""
     out = tmp_path / "c"
@@ -514,25 +391,6 @@ def test_each_command_has_its_part_in_the_campaign(harness, tmp_path):
     assert store.load_campaign(out)["command"] == second["command"]
 
 
-def test_a_run_says_where_it_was_begun(tmp_path, monkeypatch):
-    """Stopped under one revision, ended under another: the record names both; a commit meanwhile changes nothing."""
-    bench = benchmark.open_digits201()
-    plan = plan_for(bench, "digits201", "gicso")
-    versions = iter(["one", "two"])
-    monkeypatch.setattr(runner, "environment", lambda device, uses_torch: {"git": next(versions)})
-    monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", 0)
-
-    def stopped(event):
-        raise KeyboardInterrupt
-
-    folder = store.run_folder(tmp_path, plan.label, 0)
-    with pytest.raises(KeyboardInterrupt):
-        runner.run(plan, folder, stopped)
-    assert (folder / "checkpoint.pt").exists()
-    record = runner.run(plan, folder)
-    assert (record["begun_in"], record["environment"]) == ({"git": "one"}, {"git": "two"})
-
-
 def test_folders_that_cannot_be(harness, tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path / "typo"))
     code, _, err = harness("run", "--searchers", "random", "--seeds", 1, "--out", tmp_path / "c")
@@ -545,3 +403,27 @@ def test_folders_that_cannot_be(harness, tmp_path, monkeypatch):
     code, _, err = harness(*run, "--out", ".", "--fresh")
     assert (code, "moved the old" in err) == (0, True)
     assert (tmp_path / "d.old-1/campaign.json").exists()
+
+
+def test_surroundings_do_not_matter(table, tmp_path):
+    """No home, the C locale, another working directory, blanks and other letters in the path: the same table."""
+    code = "from harness.cli import main; main()"
+    root = str(HERE.parent)
+    out = [tmp_path / "plain", tmp_path / "mit Umlaut ü" / "und 日本 blanks"]
+    bare = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/proc/nowhere",
+        "LC_ALL": "C",
+        "PYTHONPATH": root,
+        "TMPDIR": str(tmp_path),
+    }
+    said = []
+    for folder, env, cwd in ((out[0], None, root), (out[1], bare, "/")):
+        command = [sys.executable, "-c", code, "run", "--searchers", "random", "--seeds", "2", "--table", str(table)]
+        command += ["--data", str(tmp_path), "--out", str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=cwd, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "matplotlib" not in done.stderr.lower()
+        said.append((folder / "report" / "table.csv").read_text().splitlines())
+    timeless = [[line.split(",")[:17] for line in lines] for lines in said]
+    assert timeless[0] == timeless[1]

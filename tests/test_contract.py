@@ -1,11 +1,20 @@
 """Every searcher of ours keeps to the contract that searchers of other packages are tested by; broken ones do not."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from support.searching import EPOCHS, SPECS, build, line, play, played
 
-from searchers import base, catalogue
-from searchers.multi_trial import BestSeen
+from benchmarks.nb201 import cell as C
+from benchmarks.nb201 import space
+from searchers import base, catalogue, one_shot
+from searchers.multi_trial import BEST_QUERIED, BestSeen
 from searchers.testing import SearcherContract
 
 SMALL = {
@@ -106,3 +115,100 @@ def test_what_breaks_the_contract_is_noticed(searcher, tests):
     assert broken >= tests
     assert not tests or broken
     assert tests or not broken
+
+
+@pytest.mark.case(61)
+def test_every_registered_searcher_is_under_contract():
+    assert {name.partition("[")[0] for name in SPECS} == set(base.SEARCHERS)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_same_seed_same_search_other_seed_another(name):
+    assert play(name, steps=3) == played(name)[:3]
+    assert play(name, seed=1, steps=3) != played(name)[:3]
+
+
+@pytest.mark.case(67)  # no loader processes
+def test_same_searches_in_another_process_and_under_another_hash_seed():
+    code = "import json, test_one_shot as t; print(json.dumps({name: t.play(name) for name in t.SPECS}))"
+    environment = os.environ | {"PYTHONHASHSEED": "77", "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert json.loads(done.stdout) == {name: played(name) for name in SPECS}
+
+
+@pytest.mark.case(43)
+@pytest.mark.parametrize("name", SPECS)
+def test_state_taken_at_every_step_continues_exactly(name, tmp_path):
+    whole = played(name)
+
+    def resumed(task, searcher):
+        """Another searcher where this one is: saved and loaded as the runner does it, tensors and plain values only."""
+        torch.save({"task": task.state_dict(), "searcher": searcher.state_dict()}, tmp_path / "c.pt")
+        state = torch.load(tmp_path / "c.pt", weights_only=True)
+        task, searcher = build(name)
+        task.load_state_dict(state["task"])
+        searcher.load_state_dict(state["searcher"])
+        return task, searcher
+
+    task, searcher = build(name)
+    for expected in whole:
+        task, searcher = resumed(task, searcher)
+        step = searcher.step()
+        assert step is not None
+        assert line(step, task) == expected
+    _, again = resumed(task, searcher)  # a search that is over, and what its supernet knows
+    sample = [C.from_index(k) for k in (0, 284, 9930)]
+    assert str(searcher.one_shot_losses(sample, 32)) == str(again.one_shot_losses(sample, 32))
+    assert searcher.step() is None
+    assert again.step() is None
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_global_generators_are_neither_read_nor_moved(name):
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002 - the global state is the subject
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    first = play(name, steps=3)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+    torch.manual_seed(2)
+    assert play(name, steps=3) == first
+
+
+@pytest.mark.case(61)
+@pytest.mark.parametrize("name", SPECS)
+def test_answers_and_counters(name):
+    task, searcher = build(name)
+    kind = searcher.kind
+    steps = 0
+    while (step := searcher.step()) is not None:
+        steps += 1
+        assert C.from_index(C.index(step.cell)) == step.cell
+        assert step.alphas is None or np.asarray(step.alphas).shape == (6, 5)
+        if step.alphas is not None:
+            assert space.derive(step.alphas) == step.cell
+    if kind == "one-shot":
+        assert searcher.step() is None
+        assert steps == EPOCHS
+        assert task.simulated_seconds == 0
+        passes = dict.fromkeys(("darts", "gdas", "drnas", "betadarts"), 2)  # over the 64 images, an epoch
+        passes |= {"darts[order=2]": 5, "pcdarts": 1.7}  # three more of training images; alphas rest
+        passes |= {"cso": 3, "zero-order": 3, "cmaes": 3, "gicso": (1 + 7 * 3 + 2 * 2) / 10}  # three paths a batch
+        assert task.train_images == passes.get(name, 1) * EPOCHS * 64
+    else:
+        assert steps == task.evaluations > 10
+        assert 200 - 15 < task.simulated_seconds <= 200
+        assert task.train_images == task.eval_images == 0
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_declared_rule_is_how_a_search_chose_its_answer(name):
+    rule, steps = catalogue.find(name.partition("[")[0]).answer_rule, played(name)
+    if rule == one_shot.ARG_MAX:
+        assert all(space.derive(alphas) == tuple(cell) for cell, alphas, *_ in steps)
+    elif rule == BEST_QUERIED:
+        best = max((metrics for _, _, metrics, *_ in steps), key=lambda metrics: metrics["accuracy"])
+        assert C.index(tuple(steps[-1][0])) == best["queried"]
+    else:
+        assert (name in ("rsws", "enas"), "best by one-shot accuracy" in rule) == (True, True)
+        assert {alphas for _, alphas, *_ in steps} == {None}

@@ -1,12 +1,203 @@
-"""What G-ICSO-NAS decides, and when, with scores that are written down: hand-over, archive, g, diversity, stability."""
+"""G-ICSO-NAS: its phases, what its swarm scores, and what it decides when, with scores that are written down.
+
+The rules by which particles move are in test_swarm, distances between particles in test_alpha_swarm."""
 
 import numpy as np
 import pytest
-from support.searching import build
+import torch
+from support.searching import SPECS, build, make_task
 
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
-from searchers import alpha_swarm
+from searchers import alpha_swarm, base
+from searchers.gicso import GICSO
+
+
+def phases(**changes):
+    task, searcher = build("gicso", **changes)
+    told = []
+    while (step := searcher.step()) is not None:
+        told.append((step.metrics["phase"], step, task.evaluations))
+    return told, task, searcher
+
+
+def test_three_phases_in_their_order_and_lengths():
+    told, _, searcher = phases()
+    assert [phase for phase, _, _ in told] == ["warm-up"] * 3 + ["exploration"] * 5 + ["stability"] * 2
+    warm = [step.alphas for phase, step, _ in told if phase == "warm-up"]
+    assert all(np.array_equal(a, warm[0]) for a in warm)  # α frozen
+    assert [n for phase, _, n in told if phase == "warm-up"] == [0, 0, 0]
+    assert searcher.mixture_end == 1
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 7, 17, 21, 37, 41])
+def test_phases_that_add_up_to_one_take_all_epochs(epochs):
+    config = base.configure(GICSO, SPECS["gicso"])
+    searcher = GICSO(make_task(epochs=epochs), config)
+    steps = 0
+    while searcher.step() is not None:
+        steps += 1
+    assert steps == epochs
+
+
+def test_warm_up_trains_weights_with_equal_mixture_first_then_single_paths(monkeypatch):
+    _, searcher = build("gicso")
+    seen = []
+    original = searcher.training.weight_step
+    monkeypatch.setattr(searcher.training, "weight_step", lambda x, y, c: (seen.append(c), original(x, y, c))[1])
+    for _ in range(3):
+        searcher.step()
+    assert all(torch.allclose(c, torch.full((6, 5), 0.2)) for c in seen[:4])
+    assert all(isinstance(c, tuple) for c in seen[4:])
+    assert len(seen) == 4 + 2 * 4 * 3
+    assert len(set(seen[4:])) > 5
+
+
+def test_the_random_control_makes_the_same_number_of_evaluations_on_the_same_supernet():
+    first, one, _a = phases(archive=3)  # full in both, as 50 are in a search of usual length
+    second, two, _b = phases(archive=3, swarm="random")
+    assert [n for _, _, n in first[:8]] == [n for _, _, n in second[:8]]
+    assert one.train_images == two.train_images
+    for k in range(8):  # up to the hand-over w never saw the swarm
+        assert first[k][1].metrics["train_loss"] == second[k][1].metrics["train_loss"]
+
+
+def test_early_stopping_ends_the_search_when_the_cell_stays():
+    told, _, searcher = phases(patience=1, alpha_lr=0.0)
+    assert [phase for phase, _, _ in told].count("stability") == 1
+    assert searcher.finished()
+
+
+def test_without_stability_the_hand_over_s_choice_is_the_answer():
+    told, _, searcher = phases(stability=0.0)
+    assert len(told) == 8
+    last = told[-1][1]
+    everyone = [searcher.swarm.swarm.best, *searcher.swarm.swarm.x]
+    everyone += [np.array(position) for _, position in searcher.swarm.archive.values()]
+    assert any(np.array_equal(last.alphas.reshape(-1), p) for p in everyone)
+
+
+def test_guard_keeps_the_better_cell(monkeypatch):
+    _, searcher = build("gicso")
+    old, new = np.zeros((6, 5)), np.zeros((6, 5))
+    old[:, 3], new[:, 1] = 1, 1
+    for losses, expected in (([1.0, 2.0], old), ([2.0, 1.0], new)):
+        monkeypatch.setattr(searcher.swarm, "score", lambda cells, x, y, value=losses: np.array(value))
+        assert searcher.better(old, new) is expected
+    _, unguarded = build("gicso", guard=False)
+    assert unguarded.better(old, new) is new
+
+
+def test_switch_by_diversity():
+    told, _, _ = phases(switch_diversity=1.0, diversity=0.0)
+    exploring = [phase for phase, _, _ in told].count("exploration")
+    assert 1 <= exploring < 5  # triplets lose diversity at once
+
+
+def test_literal_reading_trains_the_best_mixture(monkeypatch):
+    """The mixture at α until a particle was scored, then g's, a step a batch."""
+    _, searcher = build("gicso", **GICSO.ablations["the literal reading"])
+    for _ in range(3):
+        searcher.step()
+    seen, original = [], searcher.training.weight_step
+
+    def watched(x, y, choice):
+        swarm = searcher.swarm.swarm
+        alphas = searcher.swarm.best() if swarm.told else searcher.answer
+        seen.append(bool(swarm.told))
+        torch.testing.assert_close(choice, searcher.training.mixture(alphas))
+        return original(x, y, choice)
+
+    monkeypatch.setattr(searcher.training, "weight_step", watched)
+    for _ in range(2):
+        searcher.step()
+    assert seen == [False, False, *[True] * 6]  # the first generation comes after two of an epoch's four batches
+
+
+def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
+    task, searcher = build("gicso", diversity=0.5, fitness="loss")
+    swarm = searcher.swarm
+    state = swarm.training.fitness.state_dict()
+    swarm.generation(0.5)
+    swarm.training.fitness.load_state_dict(state)
+    x, y = swarm.training.fitness.next()
+    batches = [(x[:16], y[:16]), (x[16:], y[16:])]  # statistics of 16 images each
+    cells = [space.derive(p.reshape(6, 5)) for p in swarm.swarm.x]
+    entropy = torch.nn.functional.cross_entropy
+    with torch.no_grad():
+        losses = [np.mean([entropy(swarm.training.net(x, cell), y).item() for x, y in batches]) for cell in cells]
+    np.testing.assert_allclose(swarm.scored, losses, rtol=1e-5)
+    np.testing.assert_allclose(
+        swarm.swarm.fitness, np.array(losses) - 0.5 * alpha_swarm.relative_distances(swarm.particles)
+    )
+    assert swarm.swarm.best_value == swarm.scored.min()
+    assert task.evaluations == 6
+
+
+def test_the_default_fitness_is_the_error(monkeypatch):
+    _, searcher = build("gicso", diversity=0.0)
+    swarm, fitness = searcher.swarm, searcher.training.fitness
+    state = fitness.state_dict()
+    swarm.generation()
+    fitness.load_state_dict(state)
+    x, y = fitness.next()
+    cells = [space.derive(p.reshape(6, 5)) for p in swarm.swarm.x]
+    with torch.no_grad():  # statistics of 16 images each
+        wrong = [sum((searcher.training.net(x[s], c).argmax(1) != y[s]).sum().item() for s in halves) / 32
+                 for c in cells for halves in [(slice(16), slice(16, 32))]]  # fmt: skip
+    assert swarm.scored.tolist() == pytest.approx(wrong)
+    assert swarm.swarm.fitness.tolist() == pytest.approx(wrong)
+
+
+def test_the_literal_reading_scores_softmax_mixtures(monkeypatch):
+    _, searcher = build("gicso", fitness="mixture", diversity=0.0)
+    swarm, seen = searcher.swarm, []
+    monkeypatch.setattr(swarm, "score", lambda choices, x, y: (seen.extend(choices), np.arange(6.0))[1])
+    swarm.generation()
+    e = np.exp(swarm.swarm.x.reshape(6, 6, 5))
+    np.testing.assert_allclose(torch.stack(seen), e / e.sum(2, keepdims=True), rtol=1e-5)
+    assert swarm.score is not searcher.training.errors
+
+
+def test_a_swarm_has_its_settings():
+    _, searcher = build("gicso", population=999, spread=0.2, box=0.5, phi=0.7)
+    swarm = searcher.swarm.swarm
+    assert (swarm.phi, swarm.low, swarm.high, swarm.rule) == (0.7, -0.5, 0.5, "icso")
+    assert (swarm.x - searcher.answer.reshape(-1)).std() == pytest.approx(0.2, rel=0.03)
+    assert build("cso")[1].alphas.swarm.rule == "cso"
+    assert build("gicso", swarm="random")[1].swarm.swarm.rule == "random"
+
+
+def test_equal_scores_change_nothing(monkeypatch):
+    """Errors are shares of a few images and tie often: neither g nor the answer moves for an equal."""
+    _, searcher = build("gicso")
+    swarm = searcher.swarm.swarm
+    swarm.tell(np.array([3.0, 1, 2, 3, 3, 3]))
+    g = swarm.best.copy()
+    swarm.x = swarm.x + 1
+    swarm.tell(np.array([3.0, 1, 2, 3, 3, 3]))
+    np.testing.assert_array_equal(swarm.best, g)
+    monkeypatch.setattr(searcher.swarm, "score", lambda choices, x, y: np.array([0.5, 0.5]))
+    old, new = np.eye(6, 5), np.eye(6, 5, 1)
+    assert searcher.better(old, new) is old
+
+
+def test_an_exploring_swarm_answers_g():
+    _, searcher = build("gicso")
+    answers = []
+    while searcher.phase != "stability":
+        step, g = searcher.step(), searcher.swarm.best().copy()
+        if step.metrics["phase"] == "exploration" and searcher.phase == "exploration":
+            np.testing.assert_array_equal(step.alphas, g)
+            answers.append(step.cell)
+    assert len(answers) == 4
+    _, searcher = build("cso")
+    swarm, leaders = searcher.alphas, set()
+    for _ in range(10):
+        step = searcher.step()
+        np.testing.assert_array_equal(step.alphas, swarm.best())
+        leaders |= {k for k, x in enumerate(swarm.swarm.x) if np.array_equal(x, step.alphas.reshape(-1))}
+    assert len(leaders) > 1  # not always the same particle
 
 
 def position_of(index: int) -> np.ndarray:
@@ -133,3 +324,14 @@ def test_stability_ends_after_so_many_epochs_in_a_row_without_another_cell(monke
         answers.append(C.index(space.derive(searcher.answer)))
     assert answers == cells[:epochs]
     assert searcher.finished()
+
+
+def test_a_swarm_tells_its_diversity_after_every_generation(monkeypatch):
+    _, searcher = build("gicso")
+    seen, generation = [], searcher.swarm.generation
+    monkeypatch.setattr(
+        searcher.swarm, "generation", lambda w: (generation(w), seen.append(searcher.swarm.diversity()))
+    )
+    told = [searcher.step().metrics.get("swarm_diversity") for _ in range(5)]  # 3 epochs of warm-up
+    assert told == [None, None, None, seen[:2], seen[2:]]
+    assert len(set(seen)) == 4

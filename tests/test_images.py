@@ -24,7 +24,7 @@ from support.whole_images import TrainTest, load
 from benchmarks import images as im
 from benchmarks import safe_pickle
 from benchmarks.errors import UserError
-from benchmarks.nb201 import benchmark, splits
+from benchmarks.nb201 import splits
 from benchmarks.nb201.splits import official_split
 
 DEVICES = [
@@ -81,9 +81,6 @@ def owns_its_memory(tensor: torch.Tensor) -> bool:
     return tensor.untyped_storage().nbytes() == tensor.numel() * tensor.element_size()
 
 
-# ------------------------------------------------------------------------------------------- loading
-
-
 def test_cifar10_is_the_official_one(cifar10: TrainTest) -> None:
     train, test = cifar10
     assert train.pixels.shape == (50_000, 3, 32, 32)
@@ -133,12 +130,14 @@ def test_imagenet16_keeps_the_first_120_classes(tmp_path: Path, monkeypatch: pyt
     assert (train.augmentation, train.pixels.shape[1:]) == (im.CropAndFlip(2), (3, 16, 16))
 
 
+@pytest.mark.case(39)
 @pytest.mark.parametrize("dataset", ["cifar10", "cifar100", "ImageNet16-120"])
 def test_md5_sums_are_eleven_plus_six_plus_two(dataset: str) -> None:
     assert len(im.MD5[dataset]) == {"cifar10": 6, "cifar100": 2, "ImageNet16-120": 11}[dataset]
     assert all(re.fullmatch("[0-9a-f]{32}", value) for value in im.MD5[dataset].values())
 
 
+@pytest.mark.case(39)
 def test_wrong_folder_lists_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         load("ImageNet16-120", tmp_path)
@@ -160,6 +159,7 @@ def test_incomplete_folder_lists_only_what_is_missing(tmp_path: Path, monkeypatc
         load("ImageNet16-120", tmp_path)
 
 
+@pytest.mark.case(39)
 def test_wrong_md5_names_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     labels = {f"train_data_batch_{k}": [k] for k in range(1, 11)} | {"val_data": [1]}
     write_batches("ImageNet16-120", tmp_path, labels, monkeypatch)
@@ -170,28 +170,13 @@ def test_wrong_md5_names_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.case(36)
 def test_a_file_with_a_wrong_md5_is_not_unpickled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("train", "test"):
         (tmp_path / name).write_bytes(b"anything")
     monkeypatch.setattr(safe_pickle, "load", lambda *args, **more: pytest.fail("unpickled"))
     with pytest.raises(UserError, match="published 16019d7e3df5f24257cddd939b257f8d"):
         load("cifar100", tmp_path)
-
-
-def test_a_damaged_file_is_no_reason_to_look_further(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cifar10_root: Path
-) -> None:
-    damaged = tmp_path / "cifar-10-batches-py"
-    damaged.mkdir()
-    for k in range(1, 6):
-        (damaged / f"data_batch_{k}").write_bytes(b"not the published bytes")
-    places = (tmp_path, cifar10_root)
-    with pytest.raises(UserError, match=r"data_batch_1 is damaged or another file"):
-        benchmark._search_data(places, "cifar10", 16, 320)
-    empty = tmp_path / "empty"
-    empty.mkdir()
-    train, _ = benchmark._search_data((empty, cifar10_root), "cifar10", 16, 320)
-    assert len(train) == 320
 
 
 def test_unknown_names_are_answered_with_the_known_ones(tmp_path: Path) -> None:
@@ -291,9 +276,6 @@ def test_cifar10_search_does_not_open_the_test_batch(cifar10_root: Path, tmp_pat
         load("cifar10", tmp_path)
 
 
-# -------------------------------------------------------------------------------------------- images
-
-
 def test_reduced_is_the_mean_of_four_pixels_halves_up() -> None:
     image = torch.tensor([[0, 1, 255, 255], [2, 3, 255, 254], [1, 0, 10, 20], [0, 0, 30, 40]])
     images = im.Images(image.to(torch.uint8)[None, None], torch.tensor([0]), (1.0,), (1.0,), im.CropAndFlip(4))
@@ -326,8 +308,6 @@ def test_images_of_another_type_are_refused() -> None:
     with pytest.raises(ValueError, match=r"labels must be int64 \(10,\)"):
         im.Images(images.pixels, images.labels[:9], images.mean, images.std, None)
 
-
-# -------------------------------------------------------------------------------------- augmentation
 
 # All crops of [[1, 2], [3, 4]] in a border of one zero, worked by hand: top row of crops first.
 CROPS = ["0001", "0012", "0020", "0103", "1234", "2040", "0300", "3400", "4000"]
@@ -387,9 +367,6 @@ def test_normalise_is_totensor_then_normalize(cifar10: TrainTest) -> None:
     expected = (images.pixels.numpy() / 255 - mean) / std
     x = im.normalise(images.pixels, images.mean, images.std)
     np.testing.assert_allclose(x.numpy(), expected, atol=1e-5)
-
-
-# ------------------------------------------------------------------------------------------- batches
 
 
 @pytest.mark.parametrize("device", DEVICES)

@@ -157,15 +157,6 @@ def test_names_that_are_no_folder(harness, table, tmp_path, mine, name):
     assert "letters, digits" in err
 
 
-def test_campaigns_are_compared_by_seed(harness, table, tmp_path):
-    for folder, text in (("a", "0,9930\n1,1835\n2,284\n"), ("b", "0,9930\n1,9930\n2,284\n3,17\n")):
-        path = tmp_path / f"{folder}.csv"
-        path.write_text("seed,cell\n" + text)
-        assert harness("import", "mine", path, tmp_path / folder, "--table", table)[0] == 0
-    code, out, _ = harness("compare", tmp_path / "a", tmp_path / "b", "--margin", 0.5)
-    assert code == 0
-    assert "mine: n = 3 | 4; the same cell at 2 of 3 shared seeds" in out
-    # differences at seeds 0, 1, 2 on CIFAR-10 test: 0, 94.36 − 54.30, 0
-    assert "n = 3, +0.00 [+0.00, +40.07; 0.750], +13.36, p = 1; not shown equivalent within 0.5 points" in out
-    assert "settings and environment\n  the same" in out
-    assert harness("compare", tmp_path / "a", tmp_path / "nowhere")[0] == 2
+def test_what_has_no_end_is_no_file_of_cells(harness, table, tmp_path):
+    code, _, err = harness("import", "mine", "/dev/zero", tmp_path / "c", "--table", table)
+    assert (code, "/dev/zero: more than such a file can have (64 MB)" in err) == (2, True)

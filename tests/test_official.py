@@ -252,6 +252,7 @@ def _run(params: float) -> dict[str, Any]:
     return {"params": params, "flop": 1.0, "latency": None, "train_times": None, "eval_times": {}}
 
 
+@pytest.mark.case(13)
 def test_missing_times_are_nan_not_an_error() -> None:
     costs = official.costs_of({777: _run(0.5)}, 12)
     assert costs["params"] == 0.5
@@ -603,6 +604,7 @@ def test_wrong_single_files(tmp_path: Path, pth: Path) -> None:
     _refused(huge, tmp_path, "GB of memory")
 
 
+@pytest.mark.case(38)  # the program asks for no weights
 def test_tensors_are_refused(tmp_path: Path) -> None:
     import torch
 

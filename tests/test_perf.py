@@ -71,3 +71,11 @@ def test_a_child_s_peak_has_nothing_of_its_parent_in_it():
     held = torch.ones(400 * 2**18)  # 400 MB
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         assert pool.submit(perf.own_peak).result() < perf.own_peak() - held.nbytes / 2**20 / 2
+
+
+def test_perf_names_it():
+    result = {"environment": {"cpu": "X", "device": "cpu", "torch": "2", "git": ""}, "threads": 1, "rounds": 1,
+              "supernet": [], "ceilings": {}, "memory": [], "peak memory, MB": 1}  # fmt: skip
+    for has, text in ((True, "X (bf16 instructions), cpu"), (False, "X (no bf16 instructions), cpu"), (None, "X, cpu")):
+        assert perf.to_text(result | {"bf16 instructions": has}).startswith(text)
+    assert perf.to_text(result).startswith("X, cpu")  # an older perf.json

@@ -8,6 +8,7 @@ from harness.report import inference as s
 from harness.report import power
 
 
+@pytest.mark.case(87)
 def test_power_note_says_what_can_be_reached_before_anything_runs():
     assert power.smallest_p(5, 5, 9) == pytest.approx(9 * 2 / 252)
     assert power.power_note(5, 5, 9) == (

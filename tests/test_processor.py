@@ -9,8 +9,6 @@ import sys
 import pytest
 
 from benchmarks import processor
-from benchmarks.errors import UserError
-from harness import conduct, options, perf
 
 CPUINFO = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -110,36 +108,3 @@ def test_this_machine_s_flags(linux, text, has):
     if text is not None:  # else there is no such file
         linux(text)
     assert processor.cpu_has_bf16() is has
-
-
-@pytest.mark.parametrize(
-    ("precision", "searchers", "has", "said"),
-    [
-        ("bf16", "darts", False, True),
-        ("bf16", "darts", True, False),
-        ("bf16", "darts", None, False),
-        ("fp32", "darts", False, False),
-        ("bf16", "random", False, False),  # no supernet, so nothing in bf16
-    ],
-)
-def test_bf16_without_such_instructions_is_said_before_the_campaign(
-    harness, monkeypatch, tmp_path, precision, searchers, has, said
-):
-    monkeypatch.setattr(options, "cpu_has_bf16", lambda: has)
-
-    def stop(*arguments):
-        raise UserError("work begins")
-
-    monkeypatch.setattr(conduct, "prepare", stop)
-    arguments = ["--searchers", searchers, "--seeds", 1, "--device", "cpu", "--precision", precision]
-    code, _, err = harness("run", "--benchmark", "digits201", "--preset", "smoke", *arguments, "--out", tmp_path)
-    assert (code, err.splitlines()[-1]) == (2, "error: work begins")
-    assert ("has no bf16 instructions: searches take several times as long" in err) is said
-
-
-def test_perf_names_it():
-    result = {"environment": {"cpu": "X", "device": "cpu", "torch": "2", "git": ""}, "threads": 1, "rounds": 1,
-              "supernet": [], "ceilings": {}, "memory": [], "peak memory, MB": 1}  # fmt: skip
-    for has, text in ((True, "X (bf16 instructions), cpu"), (False, "X (no bf16 instructions), cpu"), (None, "X, cpu")):
-        assert perf.to_text(result | {"bf16 instructions": has}).startswith(text)
-    assert perf.to_text(result).startswith("X, cpu")  # an older perf.json

@@ -18,6 +18,7 @@ def split_file(first, second):
     )
 
 
+@pytest.mark.case(58)
 @pytest.mark.parametrize(
     ("dataset", "start"),
     [("cifar10", ([0, 5, 7], [1, 2])), ("cifar100", ([1, 3], [0])), ("ImageNet16-120", ([1, 2], [0]))],

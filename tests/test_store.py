@@ -64,6 +64,7 @@ def test_every_cut_and_every_flipped_bit_of_a_record_is_found(tmp_path):
     assert len(found) < 20
 
 
+@pytest.mark.case(43)
 def test_every_flipped_byte_of_a_checkpoint_is_found(tmp_path):
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(store.checkpoint_bytes({"key": "k", "weights": torch.arange(5.0), "state": ["x", 1, 2.5]}))

@@ -10,9 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+from support.planned import plan_for
 from support.records import records, timeless
 
-pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
+from benchmarks.digits201 import benchmark
+from harness import store
+from harness.executors import slurm as executor
+
 pytestmark = pytest.mark.xdist_group("cluster")  # one cluster at a time
 RUN = [sys.executable, "-c", "from harness.cli import main; main()", "run"]
 SCRIPT = Path(__file__).with_name("slurm.sh")
@@ -21,6 +25,7 @@ SCRIPT = Path(__file__).with_name("slurm.sh")
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory):
     """Environment in which Slurm's commands find the test's own server."""
+    pytest.importorskip("submitit", reason="the extra [slurm] is not installed")
     if shutil.which("slurmctld") is None or os.getuid() != 0:
         pytest.skip("no Slurm here, or not root: tests/cluster/slurm.sh start DIR installs it")
     folder = tmp_path_factory.mktemp("slurm")
@@ -100,3 +105,14 @@ def test_what_is_wrong_is_said_before_anything_is_queued(slurm, harness, tmp_pat
         code, _, err = harness(*common, *more)
         assert code == 2, err
         assert message in err
+
+
+def test_an_array_s_task_begins_with_streams_that_can_show_everything(tmp_path, monkeypatch):
+    plan = plan_for(benchmark.open_digits201(), "digits201", "random")
+    where = store.run_folder(tmp_path, plan.label, plan.seed)
+    store.write_json(tmp_path / "jobs.json", [[plan._asdict(), str(where)]])
+    order = []
+    monkeypatch.setattr(executor, "open_streams", lambda: order.append("streams"))
+    monkeypatch.setattr(executor.local, "here", lambda jobs, report, patient: order.append((jobs, patient)))
+    executor.Task(str(tmp_path / "jobs.json"), 1)(0)
+    assert order == ["streams", ([(plan, where)], False)]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from functools import lru_cache
+
 import numpy as np
+import torch
 
 from benchmarks.base import NetworkSize
 from benchmarks.digits201.images import parts
@@ -79,3 +83,35 @@ def separable_task(seconds=1.0, budget=1000.0, seed=0):
 def searching(name, task, **settings):
     searcher_class = catalogue.find(name)
     return searcher_class(task, base.configure(searcher_class, settings))
+
+
+def play(name, seed=0, steps=100):
+    torch.set_num_threads(1)
+    task, searcher = build(name, seed)
+    told = []
+    for _ in range(steps):
+        step = searcher.step()
+        if step is None:
+            break
+        told.append(line(step, task))
+    return told
+
+
+played = lru_cache(play)  # a whole search of seed 0, for the tests that compare with it
+
+
+def line(step, task):
+    alphas = None if step.alphas is None else np.asarray(step.alphas).tolist()
+    return json.loads(
+        json.dumps([list(step.cell), alphas, dict(step.metrics), task.simulated_seconds, task.evaluations])
+    )
+
+
+def resting(searcher, monkeypatch):
+    """Neither w nor α moves; the choices of w steps and of α steps, and the gradients of α."""
+    of_w, of_alpha, gradients = [], [], []
+    real = searcher.training.loss_for_alphas
+    monkeypatch.setattr(searcher.training, "weight_step", lambda x, y, c: (of_w.append(c), torch.tensor(0.0))[1])
+    monkeypatch.setattr(searcher.training, "loss_for_alphas", lambda x, y, c: (of_alpha.append(c), real(x, y, c))[1])
+    monkeypatch.setattr(searcher.alpha, "descend", lambda g: gradients.append(g.clone()))
+    return of_w, of_alpha, gradients

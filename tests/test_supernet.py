@@ -1,65 +1,21 @@
-"""The networks against the table's parameter and FLOP counts, and the fast supernet against the plain one."""
-
-import csv
-import gzip
+"""The fast supernet against the plain one, and cells of it worked by hand."""
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from support.plain_weights import copy_weights
+from support.searching import build
 
-from benchmarks.base import NetworkSize
+from benchmarks.base import NetworkSize, Sampled
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201.cost import multiply_adds, parameters
-from benchmarks.nb201.network import count_parameters, network
 from benchmarks.nb201.plain import plain_supernet
-from benchmarks.nb201.supernet import Supernet
+from benchmarks.nb201.supernet import PartialCell, Supernet
 
-TABULATED = NetworkSize(channels=16, cells=5, in_channels=3, num_classes=10)
 SMALL = NetworkSize(channels=4, cells=2, in_channels=3, num_classes=10)
 
 
-def of(classes):
-    return NetworkSize(channels=16, cells=5, in_channels=3, num_classes=classes)
-
-
-@pytest.mark.parametrize(("index", "parameters"), [(0, 129_306), (11, 802_426), (284, 101_306)])
-def test_parameters_are_the_official_ones(index, parameters):
-    cell = C.from_index(index)
-    assert count_parameters(network(cell, of(10))) == parameters
-    assert count_parameters(network(cell, of(100))) == parameters + 5850
-    assert count_parameters(network(cell, of(120))) == parameters + 7150
-
-
-def test_flops_of_all_cells_are_the_table_s(shared):
-    with gzip.open(shared / "data/nb201/nb201.csv.gz", "rt") as file:
-        rows = list(csv.DictReader(file))
-    for classes, resolution, column in ((10, 32, "c10_flops_M"), (100, 32, "c100_flops_M"), (120, 16, "in16_flops_M")):
-        theirs = [round(float(row[column]) * 1e6) for row in rows]
-        assert multiply_adds(of(classes), resolution).tolist() == theirs
-
-
-def test_counted_flops_are_those_of_the_modules():
-    """Multiply-adds counted from the shapes that convolutions and the classifier really see."""
-    space, cell, seen = NetworkSize(8, 1, 1, 10), C.from_index(11), []
-
-    def count(module, inputs, output):
-        if isinstance(module, torch.nn.Conv2d):
-            k = module.kernel_size[0]
-            seen.append(output.shape[2] * output.shape[3] * output.shape[1] * module.in_channels * k * k)
-        elif isinstance(module, torch.nn.Linear):
-            seen.append(module.weight.numel() + module.bias.numel())
-
-    net = network(cell, space)
-    for module in net.modules():
-        module.register_forward_hook(count)
-    net(torch.zeros(1, 1, 10, 10))  # 10, 5 and 3 pixels wide in the three stages
-    # cell 11: edge 0→2 feeds node 2, all others but the `none` are on a path
-    assert sum(seen) == multiply_adds(space, 10)[11]
-    assert count_parameters(net) == parameters(space)[11]
-
-
+@pytest.mark.case(29)
 def test_a_cell_by_hand():
     """0→1 skip, 0→2 pool, 1→2 none, 0→3 none, 1→3 skip, 2→3 skip: the cell computes x + pool(x)."""
     net = Supernet(NetworkSize(2, 1, 1, 2), 0)
@@ -134,6 +90,7 @@ def test_one_channel_and_odd_sizes():
     torch.testing.assert_close(fast(x, weights), plain(x, weights), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.case(56)
 def test_equal_alphas_weigh_every_operation_one_fifth():
     assert torch.equal(torch.zeros(6, 5).softmax(1), torch.full((6, 5), 0.2))
 
@@ -148,6 +105,7 @@ def test_losses_of_many_cells_equal_one_by_one():
     np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+@pytest.mark.case(49, 50)  # always the batch's statistics, which every table's notes say
 def test_batch_norm_of_the_supernet():
     """No affine parameters in cells and head, no running statistics anywhere; stem and residual blocks keep theirs."""
     net = Supernet(SMALL, 0)
@@ -175,3 +133,76 @@ def test_initial_weights_have_the_reference_s_scale():
         bound = fan_in**-0.5
         assert weight.abs().max() <= bound
         assert abs(weight.std().item() / (bound / 3**0.5) - 1) < 0.02
+
+
+def test_a_sampled_path_and_its_gradient_are_the_plain_formula_s():
+    """Σ_e (w_e,op · op(x) + the other weights of the edge), as AutoDL-Projects' forward_gdas writes it."""
+    space = NetworkSize(4, 1, 3, 10)
+    fast, plain = Supernet(space, 1).double(), plain_supernet(space).double()
+    copy_weights(fast, plain)
+    x = torch.randn(8, 4, 6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for cell in ((3, 1, 2, 0, 4, 3), (0, 0, 3, 2, 1, 4), (1, 4, 0, 3, 2, 0)):
+        hard = F.one_hot(torch.tensor(cell), 5).double()
+        ours, theirs = hard.clone().requires_grad_(), hard.clone().requires_grad_()
+        out = fast.stages[0][0](x, Sampled(cell, ours))
+        nodes = [x]
+        for node in (1, 2, 3):
+            total = 0
+            for edge, (i, j) in enumerate(C.EDGES):
+                if j == node:
+                    for op in range(5):
+                        w = theirs[edge, op]
+                        total = total + (
+                            w * plain.stages[0][0].operation(edge, op, nodes[i]) if op == cell[edge] else w
+                        )
+            nodes.append(total)
+        torch.testing.assert_close(out, nodes[3])
+        torch.testing.assert_close(out, fast.stages[0][0](x, cell))
+        (out**3).sum().backward()
+        (nodes[3] ** 3).sum().backward()
+        torch.testing.assert_close(ours.grad, theirs.grad)
+        assert ours.grad.abs().min(dim=1).values.max() > 0
+
+
+def test_a_partial_cell_is_the_plain_one_edge_by_edge():
+    """Per edge: mix the first quarter, keep the rest, shuffle, weigh by β (the paper's fig. 1)."""
+    channels, c = 8, 2
+    torch.manual_seed(0)
+    cell = PartialCell(channels, 4).double()
+    x = torch.randn(6, channels, 5, 5, dtype=torch.float64)
+    alpha, beta = torch.rand(6, 5, dtype=torch.float64), torch.rand(6, dtype=torch.float64)
+
+    def norm(y):
+        y = y - y.mean((0, 2, 3), keepdim=True)
+        return y / torch.sqrt((y**2).mean((0, 2, 3), keepdim=True) + 1e-5)
+
+    def edge_output(edge, h):
+        i = C.EDGES[edge][0]
+        k = [e for e, (source, _) in enumerate(C.EDGES) if source == i].index(edge)
+        part, rows = h[:, :c], slice(k * c, (k + 1) * c)
+        mixed = alpha[edge, 1] * part
+        mixed = mixed + alpha[edge, 2] * norm(F.conv2d(F.relu(part), cell.conv1[i][rows]))
+        mixed = mixed + alpha[edge, 3] * norm(F.conv2d(F.relu(part), cell.conv3[i][rows], padding=1))
+        mixed = mixed + alpha[edge, 4] * F.avg_pool2d(part, 3, 1, 1, count_include_pad=False)
+        order = [g * 2 + k for k in range(2) for g in range(4)]  # channel_shuffle with 4 groups of 2
+        return beta[edge] * torch.cat([mixed, h[:, c:]], 1)[:, order]
+
+    nodes = [x]
+    for node in (1, 2, 3):
+        nodes.append(sum(edge_output(e, nodes[i]) for e, (i, j) in enumerate(C.EDGES) if j == node))
+    out = cell(x, torch.cat([beta[:, None] * alpha, beta[:, None]], 1))
+    torch.testing.assert_close(out, nodes[3])
+
+
+def test_one_broken_candidate_is_the_one_without_an_accuracy():
+    """Convolutions of edge 0→1 alone are broken: cell 284 begins with one, six skip connections have none."""
+    _, searcher = build("rsws")
+    net, (x, y) = searcher.training.net, searcher.training.stored(32)
+    with torch.no_grad():
+        for stage in net.stages:
+            for part in stage:
+                if hasattr(part, "conv3"):
+                    part.conv3[0].fill_(torch.nan)
+    broken, whole = net.accuracies([(C.CONV3,) * 6, (C.SKIP,) * 6], x, y)
+    assert np.isnan(broken)
+    assert 0 <= whole <= 100

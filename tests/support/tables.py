@@ -1,0 +1,53 @@
+"""Tables and pages as tests read them: cells by heading, the words of a page."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from harness.report import (
+    frames,
+    markup,
+    page,
+)
+
+
+def cells_of(table: markup.ReadableTable, method: str) -> dict[str, markup.Cell]:
+    row = next(r for g in table.groups for r in g.rows if r.method == method)
+    return dict(zip(table.headings[1:], row.cells, strict=True))
+
+
+class Page(HTMLParser):
+    """Tags, the addresses they load, and the text of a page; fails on tags that do not match."""
+
+    VOID = ("meta", "img", "link", "br", "input")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.open: list[str] = []
+        self.sources: list[str] = []
+        self.words = ""
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.sources += [v for k, v in attrs if k in ("src", "href", "srcset", "data", "action")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words += data
+
+
+def words_of(records, campaign, folder, asked=page.UNPAIRED):
+    """The page's text; its plots, which take seconds, are one empty drawing."""
+    (folder / "plot.svg").write_text("<svg/>")
+    tables = markup.frames_of(records, campaign, asked)
+    table = markup.readable_table(records, campaign, asked=asked, frames=tables)
+    more = (frames.ranks_table(records, campaign), frames.diagnostics(records, campaign))
+    plots = dict.fromkeys(page.PLOTS, folder / "plot.svg")
+    return Page(page.to_html(records, campaign, asked, table, tables, *more, plots)).words

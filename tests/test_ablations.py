@@ -1,6 +1,7 @@
 """The table of ablations: paired differences, and their test."""
 
 import pytest
+from support.campaigns import make_campaign, make_record, results_of
 
 from benchmarks.nb201 import cell
 from harness.report import markup
@@ -9,16 +10,15 @@ from harness.report.ablations import ablation_table, sentences
 
 def record(label, seed, value, status="done", index=7):
     score = {"dataset": "d", "split": "test", "value": value, "epochs": 9, "trials": 3, "record": "d"}
-    found = {"index": index, "cell": cell.to_string(cell.from_index(index))}
-    return {"label": label, "seed": seed, "status": status, "scores": [score | {"without_none": False}]} | found
+    name = cell.to_string(cell.from_index(index))
+    return make_record(label, seed, value, index=index, cell=name, status=status, trajectory=[],
+                       scores=[score | {"without_none": False}])  # fmt: skip
 
 
-ABOUT = {
-    "benchmark": "nb201",
-    "space": {"d": {"test": {"epochs": 9}}},
-    "searchers": [{"label": "s", "spec": "s"}, {"label": "s-1", "spec": "s[x=1]"}, {"label": "s-2", "spec": "s[x=2]"}],
-    "ablations": {"of": "s", "rows": {"s-1": "no x", "s-2": "much x"}},
-}
+ABOUT = make_campaign(dict.fromkeys(("s", "s-1", "s-2"), "one-shot"), [0])
+ABOUT["space"] = {}
+ABOUT["searchers"][1]["spec"], ABOUT["searchers"][2]["spec"] = "s[x=1]", "s[x=2]"
+ABOUT["ablations"] = {"of": "s", "rows": {"s-1": "no x", "s-2": "much x"}}
 
 
 def test_differences_are_of_the_same_seed():
@@ -27,7 +27,7 @@ def test_differences_are_of_the_same_seed():
     records += [record("s-1", k, 90.0 - (k + 1), index=7 + k) for k in range(6)] + [record("s-1", 6, 10.0)]
     records += [record("s-1", 7, 0.0, status="failed")]
     records += [record("s-2", k, 90.0 + (-1) ** k) for k in range(4)]
-    frame = ablation_table(records, ABOUT)
+    frame = ablation_table(results_of(records, ABOUT))
     first, second = frame.to_dict("records")
     assert (first["ablation"], first["n"], first["difference"], first["mean_difference"]) == ("no x", 6, -3.5, -3.5)
     assert (first["same_answer"], second["same_answer"]) == (1, 4)
@@ -47,7 +47,7 @@ def test_an_ablation_that_differs_is_said_in_words_and_in_bold():
     """Lower at 10 seeds of 10: p 2 / 1024, over two tests 0.0039; every interval has the level of n = 10."""
     records = [record("s", k, 90.0) for k in range(10)] + [record("s-1", k, 89.0 - k) for k in range(10)]
     records += [record("s-2", k, 90.0) for k in range(10)]
-    frame = ablation_table(records, ABOUT)
+    frame = ablation_table(results_of(records, ABOUT))
     assert list(frame["verdict"]) == ["worse", "constant"]
     text = markup.to_markdown(markup.readable_ablations(frame))
     assert "| no x ([x=1]) | 10 | **−5.50 [−9.00, −2.00]** | −5.50 | **0.0039** | 10 of 10 |" in text
@@ -65,10 +65,12 @@ def test_cells_that_compute_the_same_are_the_same_answer():
     one = cell.index(cell.from_string("|nor_conv_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"))
     two = cell.index(cell.from_string("|none~0|+|none~0|none~1|+|skip_connect~0|none~1|none~2|"))
     records = [record("s", 0, 90.0, index=one), record("s-1", 0, 91.0, index=two)]
-    assert ablation_table(records, ABOUT)["same_answer"].iloc[0] == 1
+    assert ablation_table(results_of(records, ABOUT))["same_answer"].iloc[0] == 1
     records[1] = record("s-1", 0, 91.0)
-    assert ablation_table(records, ABOUT)["same_answer"].iloc[0] == 0
+    assert ablation_table(results_of(records, ABOUT))["same_answer"].iloc[0] == 0
 
 
 def test_other_campaigns_have_no_ablations():
-    assert ablation_table([record("s", 0, 90.0)], {k: v for k, v in ABOUT.items() if k != "ablations"}).empty
+    assert ablation_table(
+        results_of([record("s", 0, 90.0)], {k: v for k, v in ABOUT.items() if k != "ablations"})
+    ).empty

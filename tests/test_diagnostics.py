@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from support.campaigns import make_campaign, make_record
+from support.campaigns import make_campaign, make_record, results_of
 from support.searching import build, make_task
 
 from benchmarks.base import NetworkSize
@@ -14,6 +14,7 @@ from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import TableBenchmark
 from harness import diagnostics
 from harness.report import plots_search
+from harness.schema import OneShot
 
 
 def test_entropy_of_undecided_decided_and_half_decided_edges():
@@ -54,9 +55,9 @@ def test_swarm_diversity_is_kept_a_generation_each_and_drawn_over_epochs():
     records = [make_record("gicso", 0, 93.0, swarm_diversity=watch.summary(space)["swarm_diversity"])]
     records.append(make_record("gicso", 1, 93.0, swarm_diversity=[[1.5, 4.0], [2.0, 2.5]]))  # switched earlier
     campaign = make_campaign({"gicso": "one-shot", "darts": "one-shot"}, [0, 1])
-    (line,) = plots_search.diversity(records, campaign).axes[0].lines
+    (line,) = plots_search.diversity(results_of(records, campaign)).axes[0].lines
     assert line.get_xydata().tolist() == [[1.5, 3.0], [2.0, 2.0], [2.5, 1.0], [3.0, 0.5]]
-    assert plots_search.diversity([make_record("darts", 0, 93.0)], campaign) is None
+    assert plots_search.diversity(results_of([make_record("darts", 0, 93.0)], campaign)) is None
 
 
 @pytest.mark.case(27)
@@ -100,15 +101,15 @@ class Knowing:
 def test_correlation_with_the_table_is_scipy_s_over_all_and_over_the_better_half():
     searcher = Knowing()
     found = diagnostics.one_shot(searcher, Bench(), "digits")
-    index = np.array(found["cells"])
+    index = np.array(found.cells)
     assert len(set(index)) == 200
     assert 7 not in index
     assert (index == searcher.asked).all()
     losses = Knowing().one_shot_losses([C.from_index(int(k)) for k in index], 0)
-    assert found["spearman"] == pytest.approx(stats.spearmanr(index, -losses).statistic)
+    assert found.spearman == pytest.approx(stats.spearmanr(index, -losses).statistic)
     good = index >= np.sort(index)[100]
-    assert found["spearman_good"] == pytest.approx(stats.spearmanr(index[good], -losses[good]).statistic)
-    assert found["spearman_good"] < found["spearman"]
+    assert found.spearman_good == pytest.approx(stats.spearmanr(index[good], -losses[good]).statistic)
+    assert found.spearman_good < found.spearman
 
 
 def test_one_shot_losses_that_are_not_finite_fail_the_run(monkeypatch):
@@ -152,7 +153,7 @@ class Scoring:
 def test_a_supernet_at_chance(classes, losses, best, train_loss, guessing):
     task = make_task()
     task.size, task.valid = NetworkSize(2, 1, 1, classes), range(600)
-    supernet = losses and {"cells": [284, 11], "losses": losses}
+    supernet = losses and OneShot(cells=[284, 11], losses=losses, spearman=None, spearman_good=None)
     assert diagnostics.at_chance(Scoring(best), supernet, train_loss, task) is guessing
 
 
@@ -162,5 +163,5 @@ def test_a_supernet_that_gives_every_image_one_class_is_at_chance():
         for parameter in searcher.training.net.classifier.parameters():
             parameter.zero_()
     supernet = diagnostics.one_shot(searcher, Bench(), "digits")
-    assert supernet["losses"] == [2.30259] * 200
+    assert supernet.losses == [2.30259] * 200
     assert diagnostics.at_chance(searcher, supernet, None, task)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy import stats
-from support.campaigns import failed, make_campaign, make_record, two_searchers, write_campaign
+from support.campaigns import failed, make_campaign, make_record, results_of, two_searchers, write_campaign
 from support.tables import Page, words_of
 
 from harness import results
@@ -74,7 +74,8 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
 
 
 def said(records, campaign):
-    return page.headline(records, campaign, markup.frames_of(records, campaign), frames.ranks_table(records, campaign))
+    own = results_of(records, campaign)
+    return page.headline(own, markup.frames_of(own), frames.ranks_table(own))
 
 
 @pytest.mark.case(86)
@@ -82,7 +83,7 @@ def test_headline_says_not_distinguishable_with_p_and_n():
     records, campaign = two_searchers()
     (sentence,) = said(records, campaign)
     # gicso 90 91 92 93 94 against 92 93 93.5 94 94.2: pairs won 0+0+.5+1.5+3.5 = 5.5 of 25
-    frame = frames.comparisons(records, campaign)
+    frame = frames.comparisons(results_of(records, campaign))
     assert frame["effect"].iloc[0] == pytest.approx(5.5 / 25)
     p = f"p = {frame['p_holm'].iloc[0]:.2g}"
     assert sentence.startswith("gicso against random (one-shot against multi-trial): not distinguishable on cifar10 ")
@@ -93,9 +94,11 @@ def test_headline_says_not_distinguishable_with_p_and_n():
 def test_headline_of_equivalent_searchers_quotes_the_test_of_equivalence(tmp_path):
     """The same values at eight seeds: the test of a difference has p = 1; each of two one-sided ones 1 / C(16, 8)."""
     records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
-    campaign, asked = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8))), page.Asked(margin=0.5)
-    tables = markup.frames_of(records, campaign, asked)
-    (sentence,) = page.headline(records, campaign, tables, frames.ranks_table(records, campaign))
+    campaign, asked = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8))), page.Question(margin=0.5)
+    tables = markup.frames_of(results_of(records, campaign), asked)
+    (sentence,) = page.headline(
+        results_of(records, campaign), tables, frames.ranks_table(results_of(records, campaign))
+    )
     numbers = "(p < 0.001 after Holm, two one-sided tests, n = 8)"  # 3 / 12870
     named = f"cifar10 {numbers}, cifar100 {numbers} and ImageNet16-120 {numbers}"
     assert sentence == f"a against b: equivalent within 0.5 points on {named}."
@@ -110,18 +113,18 @@ def test_every_part_of_a_report_says_that_the_table_holds_some_cells(tmp_path):
     drawings = (plots_scores.convergence, plots_scores.accuracy, plots_search.space)
 
     def legends():
-        return [{text.get_text() for text in draw(records, campaign).legends[0].texts} for draw in drawings]
+        return [{text.get_text() for text in draw(results_of(records, campaign)).legends[0].texts} for draw in drawings]
 
     whole = [{"optimum of all cells"}, {"optimum of all cells", "quartiles of all cells"}, {"all cells"}]
     assert all(names <= legend for names, legend in zip(whole, legends(), strict=True))
-    assert plots_scores.regret(records, campaign).axes[0].get_ylabel() == "regret, points"
+    assert plots_scores.regret(results_of(records, campaign)).axes[0].get_ylabel() == "regret, points"
     for column in (column for splits in campaign["space"].values() for column in splits.values()):
         column["cells"] = 1000
     assert not any("all cells" in name for legend in legends() for name in legend)
     held = [{name for name in legend if "1,000 of 15,625 cells" in name} for legend in legends()]
     assert [len(names) for names in held] == [1, 2, 1]
     assert (
-        plots_scores.regret(records, campaign)
+        plots_scores.regret(results_of(records, campaign))
         .axes[0]
         .get_ylabel()
         .endswith("against the best of 1,000 of 15,625 cells")
@@ -229,7 +232,7 @@ def test_headline_ranks_three_and_more():
         "All 3 ranked together at each seed (Friedman, then Nemenyi at 0.05): cifar10 p = 0.0025, "
     )
     assert ranked.count("1 of 3 pairs apart") == 3
-    frame = frames.ranks_table(records, campaign)
+    frame = frames.ranks_table(results_of(records, campaign))
     assert frame["friedman_p"].iloc[0] == pytest.approx(stats.chi2.sf(12, 2))
     rows = frame[frame["dataset"] == "cifar10"][["a", "b", "rank_a", "rank_b", "seeds"]].to_numpy().tolist()
     assert rows == [["a", "b", 1, 2, 6], ["a", "c", 1, 3, 6], ["b", "c", 2, 3, 6]]
@@ -239,7 +242,7 @@ def test_five_hundred_seeds_make_a_light_page(tmp_path):
     rng = np.random.default_rng(0)
     records = [make_record(k, s, float(rng.normal(93, 0.3))) for k in ("a", "random") for s in range(500)]
     campaign = make_campaign({"a": "one-shot", "random": "multi-trial"}, list(range(500)))
-    page.write_files(records, campaign, tmp_path)
+    page.write_files(results_of(records, campaign), tmp_path)
     assert (tmp_path / "report.html").stat().st_size < 1_500_000
     assert "1000 runs: a row each in runs.csv" in (tmp_path / "report.html").read_text(encoding="utf-8")
     assert len((tmp_path / "runs.csv").read_text().splitlines()) == 1001
@@ -272,8 +275,7 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
     monkeypatch.setattr(sys, "stdout", shown)
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("COLUMNS", str(columns))
-    campaign, records = results.load([folder])
-    page.show(records, campaign, folder / "report")
+    page.show(results.load([folder]), folder / "report")
     text = re.sub(r"\x1b\[\d*m", "", shown.getvalue())  # bold
     lines = [line.rstrip() for line in text.splitlines()]
     assert lines[-1] == f"report: {folder / 'report/report.html'}"
@@ -287,8 +289,7 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
 
 
 def test_elsewhere_the_notes_stand_before_the_whole_table(capsys):
-    campaign, records = results.load([REFERENCE / "digits201-small"])
-    page.show(records, campaign, REFERENCE / "digits201-small/report")
+    page.show(results.load([REFERENCE / "digits201-small"]), REFERENCE / "digits201-small/report")
     out, err = capsys.readouterr()
     lines = out.rstrip().splitlines()
     assert lines[0].startswith("- **Warning:**")

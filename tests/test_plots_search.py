@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.campaigns import two_searchers
+from support.campaigns import results_of, two_searchers, typed
 
 from harness.report import inference, plots_scores, plots_search
 
@@ -12,20 +12,21 @@ from harness.report import inference, plots_scores, plots_search
 def test_what_the_other_plots_draw():
     """Answers of 90 to 94, 10 lower until half; the optimum is 94.37. Cell 17: 2 skips, 3 1×1 convolutions, 1 pool."""
     records, campaign = two_searchers()
-    line = plots_scores.regret(records, campaign).axes[0].lines[0]
+    line = plots_scores.regret(results_of(records, campaign)).axes[0].lines[0]
     assert line.get_ydata()[[0, -1]] == pytest.approx([94.37 - 82, 94.37 - 92])
     assert line.get_xdata()[-1] == pytest.approx(304.0)  # the longest search
     for record, begins in zip(records[:2], (15, 25), strict=True):  # of 50 steps
         record["phases"] = [{"phase": "warm-up", "step": 0}, {"phase": "exploration", "step": begins}]
-    assert plots_scores.phase_changes(records) == [pytest.approx(0.4)]
-    layers = plots_search.operations(records, campaign).axes[0].collections
+    assert plots_scores.phase_changes(typed(records)) == [pytest.approx(0.4)]
+    layers = plots_search.operations(results_of(records, campaign)).axes[0].collections
     assert [layer.get_paths()[0].vertices[:, 1].max() for layer in layers] == np.cumsum([0, 2, 3, 0, 1]).tolist()
-    records[0]["one_shot"] = {"cells": [1, 2], "losses": [0.5, 2.0], "accuracies": [80.0, 60.0], "spearman": -0.25}
-    ax = plots_search.one_shot(records, campaign).axes[0]
+    records[0]["one_shot"] = {"cells": [1, 2], "losses": [0.5, 2.0], "accuracies": [80.0, 60.0], "spearman": -0.25,
+                              "spearman_good": None}  # fmt: skip
+    ax = plots_search.one_shot(results_of(records, campaign)).axes[0]
     assert ax.collections[0].get_offsets().tolist() == [[0.5, 80.0], [2.0, 60.0]]
     assert ax.get_title() == "gicso\nseed 0: ρ = −0.25"
     campaign["cloud"] = {"width": 0.5, "bins": {"cifar10": [[160, 170, 3]]}}
-    cloud, found, _ = plots_search.space(records, campaign).axes[0].collections
+    cloud, found, _ = plots_search.space(results_of(records, campaign)).axes[0].collections
     assert cloud.get_offsets().tolist() == [[80.25, 85.25]]  # the middle of its bin
     assert found.get_offsets().tolist() == [[88.0 + s, 90.0 + s] for s in range(5)]  # validation is 2 lower
 

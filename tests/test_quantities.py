@@ -6,7 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 from benchmarks.errors import UserError
 from harness import quantities, schema
 from harness.compare import compare
-from harness.report.notes import Asked
+from harness.report.notes import Question
 from harness.specs import parse_seeds
 
 
@@ -37,7 +37,7 @@ def test_a_seed_a_label_and_a_count_have_one_rule_everywhere():
 
 @pytest.mark.parametrize("points", [float("inf"), float("nan"), 0.0, -0.5, 100.0, 200.0])
 def test_a_margin_is_between_0_and_100_points(points, tmp_path):
-    for take in (quantities.margin, lambda margin: Asked(margin=margin), lambda m: compare(tmp_path, tmp_path, m)):
+    for take in (quantities.margin, lambda margin: Question(margin=margin), lambda m: compare(tmp_path, tmp_path, m)):
         with pytest.raises(UserError, match=f"--margin {points:g}: accuracy points above 0 and below 100"):
             take(points)
     assert (quantities.margin(0.5), quantities.margin(None)) == (0.5, None)

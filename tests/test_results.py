@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 
 import pytest
-from support.campaigns import failed, make_campaign, make_record, write_campaign
+from support.campaigns import failed, make_campaign, make_record, results_of, write_campaign
 from support.tables import Page
 
 from benchmarks.errors import UserError
 from harness import results
 from harness.report import page
+
+
+def parts(campaigns, runs):
+    return [results_of(own, campaign) for campaign, own in zip(campaigns, runs, strict=True)]
 
 
 def test_campaigns_are_joined_and_a_run_counts_once(tmp_path):
@@ -37,19 +41,19 @@ def test_joined_runs_of_one_seed_made_in_two_ways_are_not_one_run(tmp_path):
     """Equal labels and seeds, other keys (say, another precision): the second folder's are left out, and named."""
     one, two = ([make_record("a", s, v + s, key=f"{v}-{s}") for s in (0, 1)] for v in (93.0, 50.0))
     campaigns = [make_campaign({"a": "one-shot"}, [0, 1]) for _ in range(2)]
-    joined, records = results.join(campaigns, [one, two], ["one", "two"])
-    assert [r["scores"][1]["value"] for r in records] == [93.0, 94.0]
+    joined = results.join(parts(campaigns, [one, two]), ["one", "two"])
+    assert [r.scores[1].value for r in joined.records] == [93.0, 94.0]
     left_out = "2 run(s) left out: another folder has the same seeds, made in another way (a seed 0, a seed 1)."
-    assert joined["warnings"] == [left_out]
+    assert joined.campaign.warnings == [left_out]
 
 
 def test_a_finished_run_counts_before_a_failed_one_that_was_made_in_another_way():
     campaigns = [make_campaign({"a": "one-shot"}, [0]) for _ in range(2)]
     runs = [[failed("a", 0, "boom", key="x")], [make_record("a", 0, 93.0, key="y")]]
     for order in (runs, runs[::-1]):
-        joined, records = results.join(campaigns, order, ["one", "two"])
-        assert [r["status"] for r in records] == ["done"]
-        assert joined["warnings"] == [
+        joined = results.join(parts(campaigns, order), ["one", "two"])
+        assert [r.status for r in joined.records] == ["done"]
+        assert joined.campaign.warnings == [
             "1 run(s) left out: another folder has the same seeds, made in another way (a seed 0)."
         ]
 
@@ -61,16 +65,17 @@ def test_a_joint_table_has_the_supernets_setting():
                  make_campaign({"a": "one-shot"}, [0], precision="bf16", threads=2)]  # fmt: skip
     runs = [[make_record("mine", 0, 93.0, "imported")], [make_record("random", 0, 91.0, "multi-trial")]]
     runs.append([make_record("a", 0, 92.0)])
-    joined, records = results.join(campaigns, runs, ["one", "two", "three"])
-    assert (joined["preset"]["name"], joined["precision"], joined["threads"]) == ("small", "bf16", 2)
-    assert (joined["warnings"], len(records)) == ([], 3)
+    joined = results.join(parts(campaigns, runs), ["one", "two", "three"])
+    campaign = joined.campaign
+    assert (campaign.preset.name, campaign.precision, campaign.threads) == ("small", "bf16", 2)
+    assert (campaign.warnings, len(joined.records)) == ([], 3)
 
 
 def test_a_name_that_is_imported_in_one_folder_and_run_in_another_is_refused():
     campaigns = [make_campaign({"gicso": "one-shot"}, [0]) for _ in range(2)]
     imported = make_record("gicso", 0, 93.0, "imported")
     with pytest.raises(UserError, match="'gicso' is one-shot in one folder and imported in another"):
-        results.join(campaigns, [[imported], [make_record("gicso", 1, 92.0)]], ["one", "two"])
+        results.join(parts(campaigns, [[imported], [make_record("gicso", 1, 92.0)]]), ["one", "two"])
 
 
 def test_joined_campaigns_keep_each_one_s_seeds_and_the_ablations():
@@ -79,12 +84,14 @@ def test_joined_campaigns_keep_each_one_s_seeds_and_the_ablations():
     first["searchers"][1]["seeds"] = [0]
     second = make_campaign({"a": "one-shot", "a-1": "one-shot"}, [0, 1, 2, 3])
     second["ablations"] = {"of": "a", "rows": {"a-1": "no x"}}
-    joined, _ = results.join([first, second], [[], []], ["one", "two"])
-    assert {s["label"]: s["seeds"] for s in joined["searchers"]} == {"a": [0, 1, 2, 3], "b": [0], "a-1": [0, 1, 2, 3]}
-    assert joined["ablations"] == second["ablations"]
+    joined = results.join(parts([first, second], [[], []]), ["one", "two"])
+    assert {s.label: s.seeds for s in joined.searchers} == {"a": [0, 1, 2, 3], "b": [0], "a-1": [0, 1, 2, 3]}
+    assert joined.campaign.ablations.model_dump() == second["ablations"]
+    assert [s.label for s in joined.compared] == ["a", "b"]
+    assert joined.ablated.label == "a"
     third = second | {"ablations": {"of": "b", "rows": {"a-1": "no x"}}}
     with pytest.raises(UserError, match="ablations of .* and of .*folders of their own"):
-        results.join([second, third], [[], []], ["one", "two"])
+        results.join(parts([second, third], [[], []]), ["one", "two"])
 
 
 @pytest.mark.parametrize(

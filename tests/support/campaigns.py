@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness import store
+from harness import schema, store
 from harness.report import power
+from harness.results import Results
+from harness.schema import Campaign, Record
 
 SPACE = {
     "cifar10": (91.61, 94.37, 87.06),
@@ -111,6 +114,16 @@ def two_searchers() -> tuple[list[dict], dict]:
     records = [make_record("gicso", s, 90.0 + s) for s in range(5)]
     records += [make_record("random", s, v, "multi-trial") for s, v in enumerate([92.0, 93.0, 93.5, 94.0, 94.2])]
     return records, make_campaign({"gicso": "one-shot", "random": "multi-trial"}, [0, 1, 2, 3, 4])
+
+
+def typed(records: Iterable[dict]) -> list[Record]:
+    """The records as values, as they come from a folder."""
+    return [schema.parse(Record, record, "here") for record in records]
+
+
+def results_of(records: Iterable[dict], campaign: dict) -> Results:
+    """What tables, plots and pages take."""
+    return Results(schema.parse(Campaign, campaign, "here"), typed(records))
 
 
 def write_campaign(folder: Path, records: list[dict], campaign: dict) -> Path:

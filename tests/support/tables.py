@@ -9,6 +9,7 @@ from harness.report import (
     markup,
     page,
 )
+from support.campaigns import results_of
 
 
 def cells_of(table: markup.ReadableTable, method: str) -> dict[str, markup.Cell]:
@@ -43,11 +44,12 @@ class Page(HTMLParser):
         self.words += data
 
 
-def words_of(records, campaign, folder, asked=page.UNPAIRED):
+def words_of(records, campaign, folder, question=page.UNPAIRED):
     """The page's text; its plots, which take seconds, are one empty drawing."""
     (folder / "plot.svg").write_text("<svg/>")
-    tables = markup.frames_of(records, campaign, asked)
-    table = markup.readable_table(records, campaign, asked=asked, frames=tables)
-    more = (frames.ranks_table(records, campaign), frames.diagnostics(records, campaign))
+    results = results_of(records, campaign)
+    tables = markup.frames_of(results, question)
+    table = markup.readable_table(results, question=question, frames=tables)
+    more = (frames.ranks_table(results), frames.diagnostics(results))
     plots = dict.fromkeys(page.PLOTS, folder / "plot.svg")
-    return Page(page.to_html(records, campaign, asked, table, tables, *more, plots)).words
+    return Page(page.to_html(results, question, table, tables, *more, plots)).words

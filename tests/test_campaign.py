@@ -26,69 +26,121 @@ from harness.specs import parse_specs
 HERE = Path(__file__).parent
 DIGITS = ["--benchmark", "digits201"]
 
+# ------------------------------------------------------------------------------- what a campaign leaves, file by file
 
-@pytest.mark.case(3, 4)
-def test_a_campaign_leaves_what_the_contract_says(harness, table, tmp_path):
-    out = tmp_path / "with space and ü"
-    code, stdout, _ = harness(
-        "run", "--searchers", "random,evolution", "--seeds", 3, "--table", table, "--data", tmp_path, "--out", out
-    )
-    assert code == 0
-    assert stdout.startswith("benchmark nb201")
-    assert "cannot reach 0.05" in stdout
-    found = records(out)
-    assert set(found) == {(s, n) for s in ("random", "evolution") for n in range(3)}
+contract = pytest.mark.xdist_group("contract")  # in one process: they share a campaign
+PUBLISHED = {
+    ("cifar10", "valid"): "c10valid_val_acc",
+    ("cifar10", "test"): "c10_test_acc",
+    ("cifar100", "valid"): "c100_val_acc",
+    ("cifar100", "test"): "c100_test_acc",
+    ("ImageNet16-120", "valid"): "in16_val_acc",
+    ("ImageNet16-120", "test"): "in16_test_acc",
+}
+
+
+@pytest.fixture(scope="module")
+def finished(table, tmp_path_factory):
+    """A campaign of two searchers at three seeds: its folder, and what the command said."""
+    out = tmp_path_factory.mktemp("campaign") / "with space and ü"
+    options = ["--searchers", "random,evolution", "--seeds", 3, "--table", table, "--data", out.parent, "--out", out]
+    command = [sys.executable, "-m", "harness", "run", *map(str, options)]
+    return out, subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def rows(table):
+    """The published rows, a dict each."""
     with gzip.open(table, "rt") as file:
-        rows = list(csv.DictReader(file))
-    columns = {
-        ("cifar10", "valid"): "c10valid_val_acc",
-        ("cifar10", "test"): "c10_test_acc",
-        ("cifar100", "valid"): "c100_val_acc",
-        ("cifar100", "test"): "c100_test_acc",
-        ("ImageNet16-120", "valid"): "in16_val_acc",
-        ("ImageNet16-120", "test"): "in16_test_acc",
-    }
-    for record in found.values():
+        return list(csv.DictReader(file))
+
+
+def traces(out):
+    """Each run's record with the lines of its trace."""
+    for record in records(out).values():
+        folder = out / "runs" / record["label"] / f"seed-{record['seed']}"
+        yield record, [json.loads(line) for line in (folder / "trace.jsonl").read_text().splitlines()]
+
+
+@contract
+def test_a_campaign_says_what_it_can_show_and_makes_every_run(finished):
+    out, stdout = finished
+    assert stdout.startswith("benchmark nb201")
+    assert "n = 3 cannot reach 0.05 after Holm over 3 comparisons (smallest p 0.3)" in stdout
+    assert set(records(out)) == {(s, n) for s in ("random", "evolution") for n in range(3)}
+
+
+@contract
+@pytest.mark.case(3, 4)
+def test_a_record_has_the_published_scores_of_its_cell(finished, rows):
+    for record in records(finished[0]).values():
         row = rows[record["index"]]
         assert record["cell"] == row["arch_str"]
         assert len(record["scores"]) == 12
         for score in record["scores"]:
-            assert score["value"] == float(row[columns[score["dataset"], score["split"]]])
-            assert score["trials"] == int(row["n_seeds"])
-            assert score["epochs"] == 200
-        folder = out / "runs" / record["label"] / f"seed-{record['seed']}"
-        trace = [json.loads(line) for line in (folder / "trace.jsonl").read_text().splitlines()]
+            assert score["value"] == float(row[PUBLISHED[score["dataset"], score["split"]]])
+            assert (score["trials"], score["epochs"]) == (int(row["n_seeds"]), 200)
+
+
+@contract
+def test_a_record_s_answer_is_the_best_that_its_trace_queried(finished, rows):
+    """Worked out again: the highest mean of two 12-epoch trainings."""
+    for record, trace in traces(finished[0]):
         assert len(trace) == record["steps"] == record["evaluations"]
-        # the searcher's answer, worked out again from what it queried: the best mean of two 12-epoch trainings
         best = max(trace, key=lambda line: line["accuracy"])
         assert record["index"] == best["queried"]
         assert best["accuracy"] == float(rows[best["queried"]]["c10valid_val_acc_12ep"])
+
+
+@contract
+def test_a_record_s_simulated_time_is_what_its_queries_cost(finished, rows):
+    for record, trace in traces(finished[0]):
         paid = sum(12 * float(rows[line["queried"]]["c10valid_epoch_time_s"]) for line in trace)
         assert record["simulated_seconds"] == pytest.approx(paid)
         assert paid <= 12_000
+
+
+@contract
+def test_a_record_s_trajectory_has_the_steps_at_which_its_answer_changed(finished):
+    for record, trace in traces(finished[0]):
         changes = [line["index"] for k, line in enumerate(trace) if k == 0 or line["index"] != trace[k - 1]["index"]]
         assert [point["index"] for point in record["trajectory"]] == changes
-    head = (out / "report" / "table.csv").read_text().splitlines()[0]
-    assert head == (
+
+
+@contract
+def test_the_report_has_the_contract_s_files_and_columns(finished):
+    report = finished[0] / "report"
+    assert (report / "table.csv").read_text().splitlines()[0] == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
         "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
         "iqm,iqm_low,iqm_high,relative_improvement,beaten,benchmark,table_sha256,table_cells"
     )
-    assert "query: 12 x epoch time, evaluation time is not recorded." in (out / "report" / "table.md").read_text()
+    assert "query: 12 x epoch time, evaluation time is not recorded." in (report / "table.md").read_text()
     names = {"table.csv", "table.md", "table.tex", "comparisons.csv", "report.html", "convergence.png", "accuracy.svg"}
-    assert names <= {p.name for p in (out / "report").iterdir()}
-    saved = json.loads((out / "campaign.json").read_text())
-    assert saved["space"]["cifar10"]["test"]["optimum"]["index"] == 6111
-    assert saved["space"]["ImageNet16-120"]["test"]["optimum"]["value"] == pytest.approx(47.3111, abs=1e-4)
-    values = {split: np.array([float(row[columns["cifar10", split]]) for row in rows]) for split in ("valid", "test")}
-    about = saved["space"]["cifar10"]["test"]
-    assert about["mean"] == pytest.approx(values["test"].mean())
-    assert about["quantiles"][500] == pytest.approx(np.median(values["test"]), abs=1e-4)
-    bins = np.array(saved["cloud"]["bins"]["cifar10"])
+    assert names <= {path.name for path in report.iterdir()}
+
+
+@contract
+def test_campaign_json_has_the_space_s_optima_means_and_quantiles(finished, rows):
+    space = json.loads((finished[0] / "campaign.json").read_text())["space"]
+    assert space["cifar10"]["test"]["optimum"]["index"] == 6111
+    assert space["ImageNet16-120"]["test"]["optimum"]["value"] == pytest.approx(47.3111, abs=1e-4)
+    values = np.array([float(row[PUBLISHED["cifar10", "test"]]) for row in rows])
+    assert space["cifar10"]["test"]["mean"] == pytest.approx(values.mean())
+    assert space["cifar10"]["test"]["quantiles"][500] == pytest.approx(np.median(values), abs=1e-4)
+
+
+@contract
+def test_campaign_json_counts_all_cells_in_bins_of_half_a_point(finished, rows):
+    bins = np.array(json.loads((finished[0] / "campaign.json").read_text())["cloud"]["bins"]["cifar10"])
     assert bins[:, 2].sum() == 15_625
-    for axis, split in enumerate(("valid", "test")):  # half a point wide
-        expected = np.bincount((2 * values[split]).astype(int), minlength=201)
+    for axis, split in enumerate(("valid", "test")):
+        values = np.array([float(row[PUBLISHED["cifar10", split]]) for row in rows])
+        expected = np.bincount((2 * values).astype(int), minlength=201)
         np.testing.assert_array_equal(np.bincount(bins[:, axis], bins[:, 2], minlength=201), expected)
+
+
+# -------------------------------------------------------------------------------------------------- what is kept
 
 
 @pytest.mark.case(26, 66, 76)

@@ -1,10 +1,10 @@
 """What the commands say, also of bad input: one line and exit code 2."""
 
-import json
-
 import pytest
+from support.campaigns import two_searchers, write_campaign
 
 from benchmarks.errors import UserError
+from harness import provenance
 
 
 @pytest.mark.parametrize("command", [("report",), ("compare", "no-such-folder")])
@@ -15,33 +15,51 @@ def test_a_margin_is_checked_before_any_work(harness, tmp_path, command, margin)
     assert err == f"error: --margin {margin}: accuracy points above 0 and below 100, e.g. 0.5\n"
 
 
-def test_list_and_report_and_table(harness, table, tmp_path):
-    listed = harness("list", "searchers")[1]
-    assert all(name in listed for name in ("gicso", "darts", "cso", "random", "evolution"))
-    assert "population=24               ≥ 6, a multiple of 3\n" in listed
-    assert "fitness=error               error or loss or mixture\n" in listed
-    assert "ablation: no warm-up, explores instead [warmup=0.0,exploration=0.8]" in listed
-    assert "paper" in harness("list", "presets")[1]
-    assert "15,625" in harness("list", "benchmarks")[1]
-    out = tmp_path / "out"
-    arguments = ["--searchers", "random,evolution", "--seeds", 2, "--table", table, "--data", tmp_path, "--out", out]
-    assert harness("run", *arguments)[0] == 0
-    made_by = json.loads((out / "runs/random/seed-0/record.json").read_text())["environment"]
-    assert harness("--version")[1].endswith(f", source {made_by['source']}\n")
-    code, text, _ = harness("table", out, "--published")
+@pytest.fixture
+def campaign(tmp_path):
+    return write_campaign(tmp_path / "c", *two_searchers())
+
+
+def test_the_version_names_the_source_as_records_do(harness):
+    source = provenance.environment("cpu", uses_torch=False)["source"]
+    assert harness("--version")[1].endswith(f", source {source}\n")
+
+
+def test_a_table_may_have_published_rows(harness, campaign):
+    code, text, _ = harness("table", campaign, "--published")
     assert code == 0
-    assert "REA" in text
-    assert "published" in text
-    assert harness("table", out, "--format", "csv")[1] == (out / "report/table.csv").read_text()
-    code, _, err = harness("table", out, "--format", "csv", "--published")
-    assert code == 2
+    (row,) = (line for line in text.splitlines() if line.startswith("| REA "))
+    assert "| 45.15 ± 0.89 |" in row
+    assert "REA" not in harness("table", campaign)[1]
+
+
+def test_a_table_as_csv_is_the_report_s(harness, campaign):
+    assert harness("report", campaign)[0] == 0
+    assert harness("table", campaign, "--format", "csv")[1] == (campaign / "report/table.csv").read_text()
+
+
+def test_a_csv_has_no_published_rows(harness, campaign):
+    code, out, err = harness("table", campaign, "--format", "csv", "--published")
+    assert (code, out) == (2, "")
     assert "take --format md or tex" in err
-    assert r"\toprule" in harness("table", out, "--format", "tex")[1]
-    code, text, _ = harness("report", out, "--out", tmp_path / "elsewhere")
+
+
+def test_a_table_in_latex_is_the_report_s(harness, campaign):
+    assert harness("report", campaign)[0] == 0
+    assert harness("table", campaign, "--format", "tex")[1] == (campaign / "report/table.tex").read_text()
+
+
+def test_a_report_goes_where_it_is_asked_to(harness, campaign, tmp_path):
+    code, _, err = harness("report", campaign, "--out", tmp_path / "elsewhere")
     assert code == 0
+    assert err.endswith(f"report: {tmp_path / 'elsewhere/report.html'}\n")
     assert (tmp_path / "elsewhere/report.html").is_file()
-    code, _, err = harness("report", tmp_path / "nothing")
-    assert code == 2
+    assert not (campaign / "report").exists()
+
+
+def test_a_folder_without_a_campaign_has_no_report(harness, tmp_path):
+    code, out, err = harness("report", tmp_path / "nothing")
+    assert (code, out) == (2, "")
     assert "no campaign here" in err
 
 

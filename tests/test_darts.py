@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from support.searching import build, resting
+from support.searching import build, choice_of, resting
+from support.spy import spy
 
 from searchers import darts
 
@@ -106,8 +107,7 @@ def test_steps_go_through_the_softmax_of_the_alphas_there_are(name, monkeypatch)
     _, searcher = build(name, alpha_init=1.0)
     of_w, of_alpha, _ = resting(searcher, monkeypatch)
     if name == "darts[order=2]":  # its own passes, not through `loss_for_alphas`
-        real = searcher.training.loss
-        monkeypatch.setattr(searcher.training, "loss", lambda x, y, c, **k: (of_alpha.append(c), real(x, y, c, **k))[1])
+        of_alpha = spy(monkeypatch, searcher.training, "loss", choice_of)
     searcher.step()
     e = np.exp(searcher.alpha.values())
     for choice in [*of_w, *of_alpha]:

@@ -94,8 +94,13 @@ def test_enas_answers_the_best_of_its_candidates(monkeypatch):
     monkeypatch.setattr(
         searcher.training, "accuracies", lambda drawn, x, y: np.array([float(C.index(c)) for c in drawn])
     )
-    drawn, draw = [], searcher.draw
-    monkeypatch.setattr(searcher, "draw", lambda count: (drawn.append(draw(count)), drawn[-1].copy())[1])
+    draws, draw = [], searcher.draw
+
+    def watched(count):
+        draws.append(draw(count))
+        return draws[-1].copy()
+
+    monkeypatch.setattr(searcher, "draw", watched)
     step = searcher.step()
-    assert len(set(drawn[-1])) > 5
-    assert C.index(step.cell) == max(C.index(c) for c in drawn[-1])
+    assert len(set(draws[-1])) > 5
+    assert C.index(step.cell) == max(C.index(cell) for cell in draws[-1])

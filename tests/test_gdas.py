@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from support.searching import build, resting
+from support.searching import build, prefer, resting
 
 from benchmarks.base import Sampled
 from benchmarks.nb201 import cell as C
@@ -20,30 +20,6 @@ def test_gdas_draws_operations_in_the_softmax_s_shares_at_any_temperature():
     assert [searcher.tau() for searcher.epoch in (0, 9)] == pytest.approx([10.0, 0.1])
 
 
-def test_gdas_trains_on_paths_and_drnas_on_draws(monkeypatch):
-    """Each from the α that there is: one operation far above the others on each edge, that of cell 284."""
-    alphas = np.zeros((6, 5))
-    alphas[np.arange(6), list(C.from_index(284))] = 30.0
-    _, searcher = build("gdas")
-    of_w, of_alpha, _ = resting(searcher, monkeypatch)
-    with torch.no_grad():
-        searcher.alpha.alphas.copy_(torch.tensor(alphas))
-    searcher.epoch = 9  # the lowest temperature
-    searcher.step()
-    assert of_w == [C.from_index(284)] * 4
-    assert [(type(c), c.cell) for c in of_alpha] == [(Sampled, C.from_index(284))] * 4
-    _, searcher = build("drnas")
-    of_w, of_alpha, _ = resting(searcher, monkeypatch)
-    with torch.no_grad():
-        searcher.alpha.alphas.copy_(torch.tensor(alphas))
-    searcher.step()
-    draws = torch.stack([c.detach() for c in [*of_w, *of_alpha]])  # concentrations 31, 1, 1, 1, 1: mean 31 / 35
-    torch.testing.assert_close(draws.sum(2), torch.ones(8, 6))
-    assert len({tuple(d.flatten().tolist()) for d in draws}) == 8
-    kept = draws[:, torch.arange(6), list(C.from_index(284))]
-    assert kept.mean().item() == pytest.approx(31 / 35, abs=0.03)
-
-
 def test_gdas_temperature_divides_the_gradient(monkeypatch):
     """Equal α and equal noise: every soft weight is 1/5, d s₀/d α₀ = 0.2 · 0.8 / τ and the others' −0.2 · 0.2 / τ."""
     _, searcher = build("gdas")
@@ -53,3 +29,13 @@ def test_gdas_temperature_divides_the_gradient(monkeypatch):
         searcher.relax(alphas).weights[:, 0].sum().backward()
         np.testing.assert_allclose(alphas.grad[:, 0], 0.16 / tau, rtol=1e-4)
         np.testing.assert_allclose(alphas.grad[:, 1:], -0.04 / tau, rtol=1e-4)
+
+
+def test_it_trains_on_paths_of_the_alphas_there_are(monkeypatch):
+    _, searcher = build("gdas")
+    of_w, of_alpha, _ = resting(searcher, monkeypatch)
+    prefer(searcher, 284)
+    searcher.epoch = 9  # the lowest temperature
+    searcher.step()
+    assert of_w == [C.from_index(284)] * 4
+    assert [(type(c), c.cell) for c in of_alpha] == [(Sampled, C.from_index(284))] * 4

@@ -5,7 +5,8 @@ The rules by which particles move are in test_swarm, distances between particles
 import numpy as np
 import pytest
 import torch
-from support.searching import SPECS, build, make_task
+from support.searching import SPECS, build, choice_of, make_task
+from support.spy import spy
 
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
@@ -42,15 +43,14 @@ def test_phases_that_add_up_to_one_take_all_epochs(epochs):
 
 def test_warm_up_trains_weights_with_equal_mixture_first_then_single_paths(monkeypatch):
     _, searcher = build("gicso")
-    seen = []
-    original = searcher.training.weight_step
-    monkeypatch.setattr(searcher.training, "weight_step", lambda x, y, c: (seen.append(c), original(x, y, c))[1])
+    choices = spy(monkeypatch, searcher.training, "weight_step", choice_of)
     for _ in range(3):
         searcher.step()
-    assert all(torch.allclose(c, torch.full((6, 5), 0.2)) for c in seen[:4])
-    assert all(isinstance(c, tuple) for c in seen[4:])
-    assert len(seen) == 4 + 2 * 4 * 3
-    assert len(set(seen[4:])) > 5
+    mixtures, paths = choices[:4], choices[4:]
+    assert all(torch.allclose(mixture, torch.full((6, 5), 0.2)) for mixture in mixtures)
+    assert all(isinstance(path, tuple) for path in paths)
+    assert len(paths) == 2 * 4 * 3
+    assert len(set(paths)) > 5
 
 
 def test_the_random_control_makes_the_same_number_of_evaluations_on_the_same_supernet():
@@ -151,12 +151,13 @@ def test_the_default_fitness_is_the_error(monkeypatch):
 
 def test_the_literal_reading_scores_softmax_mixtures(monkeypatch):
     _, searcher = build("gicso", fitness="mixture", diversity=0.0)
-    swarm, seen = searcher.swarm, []
-    monkeypatch.setattr(swarm, "score", lambda choices, x, y: (seen.extend(choices), np.arange(6.0))[1])
+    swarm = searcher.swarm
+    assert swarm.score != searcher.training.errors
+    scored = spy(monkeypatch, swarm, "score", lambda choices, x, y: choices, lambda choices, x, y: np.arange(6.0))
     swarm.generation()
     e = np.exp(swarm.swarm.x.reshape(6, 6, 5))
-    np.testing.assert_allclose(torch.stack(seen), e / e.sum(2, keepdims=True), rtol=1e-5)
-    assert swarm.score is not searcher.training.errors
+    (mixtures,) = scored
+    np.testing.assert_allclose(torch.stack(list(mixtures)), e / e.sum(2, keepdims=True), rtol=1e-5)
 
 
 def test_a_swarm_has_its_settings():
@@ -164,7 +165,6 @@ def test_a_swarm_has_its_settings():
     swarm = searcher.swarm.swarm
     assert (swarm.phi, swarm.low, swarm.high, swarm.rule) == (0.7, -0.5, 0.5, "icso")
     assert (swarm.x - searcher.answer.reshape(-1)).std() == pytest.approx(0.2, rel=0.03)
-    assert build("cso")[1].alphas.swarm.rule == "cso"
     assert build("gicso", swarm="random")[1].swarm.swarm.rule == "random"
 
 
@@ -180,24 +180,6 @@ def test_equal_scores_change_nothing(monkeypatch):
     monkeypatch.setattr(searcher.swarm, "score", lambda choices, x, y: np.array([0.5, 0.5]))
     old, new = np.eye(6, 5), np.eye(6, 5, 1)
     assert searcher.better(old, new) is old
-
-
-def test_an_exploring_swarm_answers_g():
-    _, searcher = build("gicso")
-    answers = []
-    while searcher.phase != "stability":
-        step, g = searcher.step(), searcher.swarm.best().copy()
-        if step.metrics["phase"] == "exploration" and searcher.phase == "exploration":
-            np.testing.assert_array_equal(step.alphas, g)
-            answers.append(step.cell)
-    assert len(answers) == 4
-    _, searcher = build("cso")
-    swarm, leaders = searcher.alphas, set()
-    for _ in range(10):
-        step = searcher.step()
-        np.testing.assert_array_equal(step.alphas, swarm.best())
-        leaders |= {k for k, x in enumerate(swarm.swarm.x) if np.array_equal(x, step.alphas.reshape(-1))}
-    assert len(leaders) > 1  # not always the same particle
 
 
 def position_of(index: int) -> np.ndarray:
@@ -292,11 +274,10 @@ def test_scored_anew_everybody_and_g_have_the_new_images_scores(monkeypatch):
 def test_the_diversity_weight_reaches_each_generation_and_the_re_scoring(monkeypatch, changes, expected):
     """Five epochs of exploration, in each of them two generations and the scoring anew."""
     _, searcher = build("gicso", **{"diversity": 0.2} | changes)
-    told, tell = [], searcher.swarm._tell
-    monkeypatch.setattr(searcher.swarm, "_tell", lambda weight: (told.append(weight), tell(weight)))
+    weights = spy(monkeypatch, searcher.swarm, "_tell", lambda weight: weight)
     while searcher.phase != "stability":
         searcher.step()
-    np.testing.assert_allclose(told, np.repeat(expected, 3))
+    np.testing.assert_allclose(weights, np.repeat(expected, 3))
 
 
 @pytest.mark.parametrize(("cells", "epochs"), [([5, 5, 5, 5], 2), ([6, 6, 6, 6], 3), ([6, 7, 7, 8, 8, 8], 6)])
@@ -335,3 +316,14 @@ def test_a_swarm_tells_its_diversity_after_every_generation(monkeypatch):
     told = [searcher.step().metrics.get("swarm_diversity") for _ in range(5)]  # 3 epochs of warm-up
     assert told == [None, None, None, seen[:2], seen[2:]]
     assert len(set(seen)) == 4
+
+
+def test_an_exploring_swarm_answers_g():
+    _, searcher = build("gicso")
+    answers = []
+    while searcher.phase != "stability":
+        step, g = searcher.step(), searcher.swarm.best().copy()
+        if step.metrics["phase"] == "exploration" and searcher.phase == "exploration":
+            np.testing.assert_array_equal(step.alphas, g)
+            answers.append(step.cell)
+    assert len(answers) == 4

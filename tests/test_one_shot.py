@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from support.searching import EPOCHS, SPECS, build, configured, kind, make_task
+from support.spy import spy
 
 from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as C
@@ -82,9 +83,13 @@ def test_paths_of_a_batch(name, none, per_batch, monkeypatch):
     inner = getattr(searcher, "search", searcher)
     for _ in range(4):  # gicso: warm-up and an epoch of exploration
         searcher.step()
-    steps, scorings, step, scores = [], [], inner.training.weight_step, inner.training.errors
-    monkeypatch.setattr(inner.training, "weight_step", lambda x, y, c: (steps.append((x, c)), step(x, y, c))[1])
-    watched = lambda *given: (scorings.append(len(steps)), scores(*given))[1]  # noqa: E731
+    steps = spy(monkeypatch, inner.training, "weight_step", lambda x, y, choice: (x, choice))
+    scorings, scores = [], inner.training.errors
+
+    def watched(*arguments):
+        scorings.append(len(steps))
+        return scores(*arguments)
+
     monkeypatch.setattr(inner.training, "errors", watched)
     for holder in ("swarm", "alphas"):
         if hasattr(getattr(inner, holder, None), "score"):

@@ -6,7 +6,9 @@ from multiprocessing import get_context
 
 import pytest
 import torch
+from support.plain_weights import copy_weights
 
+from benchmarks.layers import cross_entropy
 from harness import perf
 
 
@@ -59,14 +61,6 @@ def test_a_measurement_of_the_small_network(tmp_path):
     assert "- table: look-up, µs 0.5" in (folder / "perf.md").read_text()
 
 
-def test_both_sides_train_the_same_networks():
-    space, resolution = perf.NETWORKS["small"]
-    for side in (perf.plain(space, resolution, "cpu"), perf.ours(space, resolution, "cpu", "bf16")):
-        assert set(side) == set(perf.CASES)
-        for run in side.values():
-            run()
-
-
 def test_a_child_s_peak_has_nothing_of_its_parent_in_it():
     held = torch.ones(400 * 2**18)  # 400 MB
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
@@ -79,3 +73,49 @@ def test_perf_names_it():
     for has, text in ((True, "X (bf16 instructions), cpu"), (False, "X (no bf16 instructions), cpu"), (None, "X, cpu")):
         assert perf.to_text(result | {"bf16 instructions": has}).startswith(text)
     assert perf.to_text(result).startswith("X, cpu")  # an older perf.json
+
+
+@pytest.fixture
+def sides(monkeypatch):
+    """Both sides of the small network: their runs, the plain supernet and our training."""
+    nets, trainings = [], []
+
+    class Watched(perf.WeightTraining):
+        def __init__(self, *arguments, **more):
+            super().__init__(*arguments, **more)
+            trainings.append(self)
+
+    def plain_supernet(size, ours=perf.SPACE.plain_supernet):
+        nets.append(ours(size))
+        return nets[-1]
+
+    monkeypatch.setattr(perf.SPACE, "plain_supernet", plain_supernet)
+    monkeypatch.setattr(perf, "WeightTraining", Watched)
+    size, resolution = perf.NETWORKS["small"]
+    runs = perf.plain(size, resolution, "cpu"), perf.ours(size, resolution, "cpu", "fp32")
+    return runs, nets[0], trainings[0]
+
+
+def test_both_sides_are_the_same_network(sides):
+    """With the same weights the candidates have the same losses on the same batch."""
+    _, plain, training = sides
+    copy_weights(training.net, plain)
+    x, y = training.fitness.next()
+    assert len(x) == perf.BATCH == 64
+    assert x.shape[1:] == (3, 16, 16)
+    with torch.no_grad():
+        expected = [cross_entropy(plain(x, cell), y).item() for cell in perf.candidates()]
+    assert len(expected) == 24
+    assert training.losses(perf.candidates(), x, y) == pytest.approx(expected, rel=1e-3)
+
+
+def test_both_sides_make_the_steps_that_their_cases_are_called_after(sides):
+    """The pair and the one-hot step move weights of w, scoring moves none."""
+    runs, *nets = sides[0], sides[1], sides[2].net
+    for side, net in zip(runs, nets, strict=True):
+        assert list(side) == ["DARTS step pair", "one-hot w step", "swarm of 24"]
+        for (case, run), moves in zip(side.items(), (True, True, False), strict=True):
+            before = [parameter.detach().clone() for parameter in net.parameters()]
+            run()
+            same = all(torch.equal(p, b) for p, b in zip(net.parameters(), before, strict=True))
+            assert same is not moves, case

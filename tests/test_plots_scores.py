@@ -84,3 +84,18 @@ def test_a_stretched_scale_gives_little_room_to_what_nobody_reached_and_its_tick
     assert (right - best) / (right - left) == pytest.approx(np.log10(2) / np.log10((94.37 + 2.37 - 8) / 2.37), abs=1e-3)
     places = ax.transData.transform([(x, 0) for x in ax.get_xticks()])[:, 0]
     assert (np.diff(sorted(places)) > 0.07 * (right - left)).all()
+
+
+def test_regret_over_time_by_hand():
+    """Answers of 90 to 94, 10 lower until half; the optimum is 94.37."""
+    records, campaign = two_searchers()
+    line = plots_scores.regret(results_of(records, campaign)).axes[0].lines[0]
+    assert line.get_ydata()[[0, -1]] == pytest.approx([94.37 - 82, 94.37 - 92])
+    assert line.get_xdata()[-1] == pytest.approx(304.0)  # the longest search
+
+
+def test_phases_change_where_the_searches_changed_them_on_average():
+    records, _ = two_searchers()
+    for record, begins in zip(records[:2], (15, 25), strict=True):  # of 50 steps
+        record["phases"] = [{"phase": "warm-up", "step": 0}, {"phase": "exploration", "step": begins}]
+    assert plots_scores.phase_changes(typed(records)) == [pytest.approx(0.4)]

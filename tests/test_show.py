@@ -2,6 +2,8 @@
 
 import pytest
 
+from searchers import base, catalogue
+
 
 @pytest.mark.case(82)
 @pytest.mark.parametrize(
@@ -33,3 +35,30 @@ def test_show(harness, table, tmp_path):
     code, _, err = harness("show", "|nope~0|", "--table", table)
     assert code == 2
     assert "error: cell" in err
+
+
+def test_searchers_are_listed_with_their_settings_and_ablations(harness):
+    lines = harness("list", "searchers")[1].splitlines()
+    heads = [line.partition(")")[0] for line in lines if not line.startswith(" ")]
+    assert heads == [f"{name}  ({catalogue.find(name).kind}" for name in base.SEARCHERS]
+    assert "    population=24               ≥ 6, a multiple of 3" in lines
+    assert "    fitness=error               error or loss or mixture" in lines
+    assert "    ablation: no warm-up, explores instead [warmup=0.0,exploration=0.8]" in lines
+
+
+def test_presets_are_listed_with_their_networks(harness):
+    lines = harness("list", "presets")[1].splitlines()
+    assert [line.split()[:2] for line in lines] == [
+        *(["nb201", name] for name in ("smoke", "small", "paper")),
+        *(["digits201", name] for name in ("smoke", "small")),
+    ]
+    assert (
+        "nb201     small  C=8, N=1, 16×16, 6,400 + 6,400 images, 50 epochs, batch 64; "
+        "multi-trial: 12,000 simulated seconds" in lines
+    )
+
+
+def test_benchmarks_are_listed(harness):
+    lines = harness("list", "benchmarks")[1].splitlines()
+    assert lines[0].startswith("nb201      NAS-Bench-201: 15,625 cells; search on cifar10, cifar100, ImageNet16-120; ")
+    assert [line.split()[0] for line in lines] == ["nb201", "digits201"]

@@ -81,8 +81,8 @@ def test_no_module_imports_one_that_imports_it():
         for target in sorted(arrows[path[-1]]):
             if target in path:
                 return [*path[path.index(target) :], target]
-            if target not in over and (found := circle([*path, target])):
-                return found
+            if target not in over and (ring := circle([*path, target])):
+                return ring
         over.add(path[-1])
         return None
 
@@ -99,6 +99,32 @@ def test_no_test_module_imports_another():
         (path.name, name) for path in modules for name in imported(path) if name.rpartition(".")[2].startswith("test_")
     ]
     assert others == []
+
+
+RULES = {  # of tests that are about no single module
+    "cases": "every case of the collected public reports has its test",
+    "contract": "all searchers of ours keep to searchers/testing.py, and say what they do",
+    "fuzz": "mutated and hostile input, whichever reader it is for",
+    "leaks": "no test column and no test image is reachable from a search",
+    "memory": "searches and runs that are over leave nothing behind",
+    "readme": "what the READMEs name, show and have run",
+    "second_space": "nothing assumes NAS-Bench-201: a toy space from search to page",
+    "shadowed": "folders of other people that are called like our packages",
+    "signals": "signals stop a command, whatever it is doing",
+    "structure": "which module imports which, and where tests are",
+    "studies": "scripts under results/ that a figure comes from",
+}
+
+
+def test_tests_are_found_by_the_name_of_what_they_test():
+    """test_<module>.py, for a module or a package by the last part of its name, or one of a few rules."""
+    paths = [path for package in (*FORBIDDEN, "harness") for path in (ROOT / package).rglob("*.py")]
+    names = {path.parent.name if path.stem == "__init__" else path.stem for path in paths}
+    tests = {path.stem.removeprefix("test_") for path in (ROOT / "tests").rglob("test_*.py")}
+    assert sorted(tests - names) == list(RULES)
+    assert not RULES.keys() & names
+    listed = dict(re.findall(r"^\| `test_(\w+)` \| (.*) \|$", (ROOT / "tests/README.md").read_text(), re.MULTILINE))
+    assert listed == RULES
 
 
 def test_help_imports_neither_torch_nor_pandas_nor_scipy():

@@ -15,6 +15,7 @@ from benchmarks.nb201 import space
 from benchmarks.nb201.benchmark import low_fidelity
 from searchers import base, catalogue
 from searchers.base import Budget, SearchTask
+from support.spy import spy
 
 SPECS = {
     "random": {},
@@ -86,15 +87,13 @@ def searching(name, task, **settings):
 
 
 def play(name, seed=0, steps=100):
+    """A search: what each step says and has cost."""
     torch.set_num_threads(1)
     task, searcher = build(name, seed)
-    told = []
-    for _ in range(steps):
-        step = searcher.step()
-        if step is None:
-            break
-        told.append(line(step, task))
-    return told
+    lines = []
+    while len(lines) < steps and (step := searcher.step()) is not None:
+        lines.append(line(step, task))
+    return lines
 
 
 played = lru_cache(play)  # a whole search of seed 0, for the tests that compare with it
@@ -102,16 +101,37 @@ played = lru_cache(play)  # a whole search of seed 0, for the tests that compare
 
 def line(step, task):
     alphas = None if step.alphas is None else np.asarray(step.alphas).tolist()
-    return json.loads(
-        json.dumps([list(step.cell), alphas, dict(step.metrics), task.simulated_seconds, task.evaluations])
-    )
+    spent = [task.simulated_seconds, task.evaluations, task.train_images, task.eval_images]
+    return json.loads(json.dumps([list(step.cell), alphas, dict(step.metrics), *spent]))
 
 
 def resting(searcher, monkeypatch):
     """Neither w nor α moves; the choices of w steps and of α steps, and the gradients of α."""
-    of_w, of_alpha, gradients = [], [], []
-    real = searcher.training.loss_for_alphas
-    monkeypatch.setattr(searcher.training, "weight_step", lambda x, y, c: (of_w.append(c), torch.tensor(0.0))[1])
-    monkeypatch.setattr(searcher.training, "loss_for_alphas", lambda x, y, c: (of_alpha.append(c), real(x, y, c))[1])
-    monkeypatch.setattr(searcher.alpha, "descend", lambda g: gradients.append(g.clone()))
+    training = searcher.training
+    of_w = spy(monkeypatch, training, "weight_step", choice_of, lambda x, y, choice: torch.tensor(0.0))
+    of_alpha = spy(monkeypatch, training, "loss_for_alphas", choice_of)
+    gradients = spy(monkeypatch, searcher.alpha, "descend", torch.clone, lambda gradient: None)
     return of_w, of_alpha, gradients
+
+
+def choice_of(x, y, choice):
+    """Of a step's or a loss's arguments the path or mixture."""
+    return choice
+
+
+def evaluations_an_epoch(name, epochs):
+    """How many candidates a search scores in each of its first epochs."""
+    task, searcher = build(name)
+    totals = [0]
+    for _ in range(epochs):
+        searcher.step()
+        totals.append(task.evaluations)
+    return np.diff(totals).tolist()
+
+
+def prefer(searcher, index):
+    """One operation far above the others on each edge: those of a cell."""
+    alphas = torch.zeros(6, 5)
+    alphas[torch.arange(6), list(C.from_index(index))] = 30.0
+    with torch.no_grad():
+        searcher.alpha.alphas.copy_(alphas)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from harness import results, scoring, store
+from harness import locks, results, scoring, store
 from harness.options import Setting
 from harness.report.notes import power
 from harness.runner import Plan, other_code
@@ -104,7 +104,7 @@ def left_to_do(folder: Path, planned: Sequence[Plan], say: Callable[[str], None]
         left.append(plan)
         if not (where / "record.json").exists():
             continue
-        with store.claim(where) as mine:  # otherwise somebody is making it anew
+        with locks.claim(where) as mine:  # otherwise somebody is making it anew
             if mine and not _finished(where, plan):
                 _clear(where, plan, say)
     return left
@@ -114,7 +114,7 @@ def _finished(where: Path, plan: Plan) -> bool:
     record = store.record_of(where, plan.key)
     if record is None or record["status"] != "done":
         return False
-    return store.trace_is(where / "trace.jsonl", record.get("trace"))
+    return store.is_trace_intact(where / "trace.jsonl", record.get("trace"))
 
 
 def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:
@@ -153,7 +153,7 @@ def prepare(
     `about` is what campaign.json says besides the runs. A damaged campaign.json is set aside and written anew.
     UserError where the folder holds another campaign, or `fresh` would take a running one away.
     """
-    with store.campaign_lock(folder):
+    with locks.campaign_lock(folder):
         if order.fresh and folder.exists():
             _move_aside(folder, order.say)
         old = None
@@ -171,17 +171,17 @@ def prepare(
                 campaign |= {name: old[name] for name in ("chosen", "device", "versions") if name in old}
         campaign["power_note"] = power([], campaign)
         folder.mkdir(parents=True, exist_ok=True)
-        held.enter_context(store.in_use(folder))
-        if not store.has_locks(folder):
+        held.enter_context(locks.in_use(folder))
+        if not locks.has_locks(folder):
             order.say(f"{folder}: its file system has no locks, so another command there may make the same runs")
         store.write_sealed(folder / "campaign.json", campaign)
     return campaign
 
 
 def _move_aside(folder: Path, say: Callable[[str], None]) -> None:
-    for run, who in store.running(folder).items():
+    for run, who in locks.running(folder).items():
         raise UserError(f"--fresh: {run} is being made by {who}; stop that command first")
-    if store.is_in_use(folder):
+    if locks.is_in_use(folder):
         raise UserError(f"--fresh: another command works on {folder}; stop it first")
     folder, number = folder.resolve(), 1
     while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():

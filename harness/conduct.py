@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import interrupt, on_stop
-from harness import executors, results, store
+from harness import executors, locks, results, store
 from harness.arguments import AblateOptions, RunOptions
 from harness.campaign import Order, left_to_do, plans, prepare, shard
 from harness.executors.base import Execution
@@ -82,7 +82,7 @@ def _made(
         from harness.report import page  # and matplotlib
 
         with Waiting("drawing the report"):
-            with store.campaign_lock(folder):
+            with locks.campaign_lock(folder):
                 whole, records = results.load([folder])  # other commands may have extended the campaign
                 page.write_files(records, whole, folder / "report")
             page.show(records, whole, folder / "report")

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import registry
 from benchmarks.base import Benchmark
 from benchmarks.errors import UserError, out_of_memory
-from harness import diagnostics, scoring, store
+from harness import diagnostics, locks, scoring, store
 from harness.cells import identified, named
 from harness.provenance import environment
 from harness.state import plain, restored
@@ -89,7 +89,7 @@ def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> di
     boundary has been saved.
     """
     try:
-        with store.claim(folder) as mine:
+        with locks.claim(folder) as mine:
             if not mine:
                 return None
             found = store.load_record(folder)
@@ -212,7 +212,7 @@ def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any
             "step, give it more"
         )
     began = None if state.begun_in == made_in else state.begun_in  # a run resumed elsewhere, or by another revision
-    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.known, "begun_in": began}
+    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.fingerprint, "begun_in": began}
 
 
 def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]:

@@ -20,7 +20,7 @@ from support.records import records, timeless
 from benchmarks.digits201 import benchmark
 from benchmarks.errors import UserError
 from benchmarks.nb201.benchmark import open_nb201
-from harness import campaign, conduct, options, runner, store
+from harness import campaign, conduct, locks, options, runner, store
 from harness.executors import local, slurm
 from harness.report import page
 from harness.specs import parse_specs
@@ -296,7 +296,7 @@ def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
     jobs = [(plan, store.run_folder(tmp_path, plan.label, plan.seed)) for plan in planned]
     assert runner.run(*jobs[1])["status"] == "done"
     events = []
-    with store.claim(jobs[0][1]) as mine:
+    with locks.claim(jobs[0][1]) as mine:
         assert mine
         local.here(jobs, lambda number, event: events.append((number, *event)), patient=False)
     assert events == [(0, "elsewhere"), (1, "elsewhere"), (2, "started"), (2, "record")]
@@ -352,7 +352,7 @@ def test_fresh_leaves_a_folder_in_which_a_command_begins(harness, tmp_path):
     out = tmp_path / "out"
     common = ["run", "--searchers", "random", "--seeds", 1, *DIGITS, "--out", out]
     assert harness(*common)[0] == 0
-    with store.in_use(out):  # as a command has it whose first run is not claimed yet
+    with locks.in_use(out):  # as a command has it whose first run is not claimed yet
         code, _, err = harness(*common, "--fresh")
     assert code == 2
     assert "another command works on" in err
@@ -409,7 +409,7 @@ def test_fresh_does_not_take_a_running_campaign_away(harness, tmp_path):
     out = tmp_path / "out"
     common = ["run", "--searchers", "random", "--seeds", 1, *DIGITS, "--out", out]
     assert harness(*common)[0] == 0
-    with store.claim(store.run_folder(out, "random", 0)) as mine:
+    with locks.claim(store.run_folder(out, "random", 0)) as mine:
         assert mine
         code, _, err = harness(*common, "--fresh")
     assert code == 2

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from harness import provenance, runner, store
+from harness import locks, provenance, runner, store
 from harness.runner import Plan
 
 Job = tuple[Plan, Path]
@@ -49,7 +49,7 @@ def made(plan: Plan, folder: Path, progress: runner.Progress, patient: bool = Tr
         return {"record": record}
     if patient:
         time.sleep(ELSEWHERE_SECONDS)
-    return {"elsewhere": store.holder(store.claim_path(folder)) or "somebody"}
+    return {"elsewhere": locks.claimant(folder)}
 
 
 def unseen(event: dict[str, Any]) -> None:
@@ -62,7 +62,7 @@ def campaign_folder(jobs: Sequence[Job]) -> Path:
 
 def look(jobs: Sequence[Job], numbers: Sequence[int], report: Report) -> None:
     """Report how far runs on other machines are: those of these numbers that are claimed."""
-    running = store.running(campaign_folder(jobs))
+    running = locks.running(campaign_folder(jobs))
     for number in numbers:
         if jobs[number][1] in running:
             line = store.last_line(jobs[number][1] / "trace.jsonl")
@@ -78,9 +78,9 @@ def lost(job: Job, why: str) -> dict[str, Any]:
     record = runner.failure(plan, why)
     record["environment"] = provenance.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
     try:
-        with store.claim(folder) as mine:
+        with locks.claim(folder) as mine:
             if not mine:  # somebody has taken it over
-                return {"elsewhere": store.holder(store.claim_path(folder)) or "somebody"}
+                return {"elsewhere": locks.claimant(folder)}
             begun = set(os.listdir(folder)) if folder.is_dir() else set()
             if "record.json" in begun:  # it ended in the very last moment
                 return {"record": store.load_record(folder) or record}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import interrupt, start_worker, uninterrupted
-from harness import store
+from harness import locks, store
 from harness.executors.base import STOP_SECONDS, Execution, Job, Report, lost, made
 from harness.output import open_streams
 from harness.runner import Plan
@@ -47,7 +47,7 @@ def _elsewhere(plan: Plan, folder: Path) -> str | None:
     """Who has made or is making a run: a look, where claiming what a thousand others hold would take minutes."""
     if store.record_of(folder, plan.key) is not None:
         return "another, who has finished it"
-    return store.holder(store.claim_path(folder))
+    return locks.holder(locks.claim_path(folder))
 
 
 def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:

@@ -38,7 +38,7 @@ def make(options: RunOptions | AblateOptions) -> int:
                     ablations = {"of": specs[0].label, "rows": rows}
                 else:
                     specs = parse_specs(options.searchers, overrides)
-                for name, text in plugins.overruled().items():
+                for name, text in plugins.name_conflicts().items():
                     if name in {spec.name for spec in specs}:
                         tell(text)
                 setting, how = setting_of(options, specs)

@@ -35,10 +35,7 @@ def lock(path: Path, wait: bool = False) -> Iterator[bool]:
             yield False
             return
         except OSError as error:
-            if error.errno not in (
-                *NO_LOCKS,
-                errno.ESTALE,
-            ):  # ESTALE: another machine has removed the file; tried again
+            if error.errno not in (*NO_LOCKS, errno.ESTALE):  # ESTALE: another machine removed the file; once more
                 file.close()
                 raise
         if _is_file_of(path, file.fileno()):

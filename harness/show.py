@@ -89,8 +89,8 @@ def _parsed(spelling: str, spaces: Sequence[SearchSpace]) -> tuple[Cell, SearchS
 def searchers() -> str:
     """Every registered searcher, its kind, and its settings with their defaults and what else they may be."""
     lines = []
-    usable, wrong = catalogue.usable()
-    for name, searcher in usable.items():
+    classes, faults = catalogue.load_all()
+    for name, searcher in classes.items():
         module = sys.modules[searcher.__module__].__doc__ or ""
         lines.append(f"{name}  ({searcher.kind}) {module.strip().splitlines()[0] if module.strip() else ''}")
         if searcher.reference_epochs:
@@ -101,7 +101,7 @@ def searchers() -> str:
             lines.append(f"    {setting:<28}{allowed(field)}".rstrip())
         for what, settings in searcher.ablations.items():
             lines.append(f"    ablation: {what} [{show_settings(settings)}]")
-    lines += [f"not usable: {line}" for line in wrong] + list(plugins.overruled().values())
+    lines += [f"not usable: {line}" for line in faults] + list(plugins.name_conflicts().values())
     return "\n".join(lines)
 
 

@@ -145,8 +145,8 @@ def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec
     default = specs[0]
     searcher = catalogue.find(default.name)
     if not searcher.ablations:
-        able = [name for name, found in catalogue.usable()[0].items() if found.ablations]
-        raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(able)})")
+        names = [name for name, other in catalogue.load_all()[0].items() if other.ablations]
+        raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(names)})")
     rows: dict[str, str] = {}
     for what, settings in searcher.ablations.items():
         spec = resolve(default.name, {**default.config, **settings})

@@ -35,7 +35,7 @@ def handing_over(monkeypatch):
     swarm = searcher.swarm
     swarm.swarm.x = np.stack([position_of(i) for i in (10, 20, 30, 40, 50, 60)])
     swarm.archive = {C.from_index(i): (0.1, position_of(i).tolist()) for i in (70, 80)}
-    swarm.swarm.best, swarm.swarm.told = position_of(90), True
+    swarm.swarm.best, swarm.swarm.has_fitness = position_of(90), True
     return searcher
 
 
@@ -85,7 +85,7 @@ def test_scored_anew_everybody_and_g_have_the_new_images_scores(monkeypatch):
     swarm.rescore(0.3)
     assert [indices for indices, _ in calls] == [[*cells, 90]]
     found = np.array([scores[i] for i in cells])
-    np.testing.assert_allclose(swarm.scored, found)
+    np.testing.assert_allclose(swarm.particle_scores, found)
     np.testing.assert_allclose(swarm.swarm.fitness, found - 0.3 * alpha_swarm.relative_distances(swarm.particles))
     assert (C.index(space.derive(swarm.best())), swarm.swarm.best_value) == (20, 0.4)
 

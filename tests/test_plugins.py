@@ -201,7 +201,7 @@ def test_a_broken_package_costs_one_line(harness, site, what):
     _, line = err.splitlines()  # the first says that the program is loading
     assert line.startswith("error: searcher 'mine' of mine-plugin 1.0: ")
     assert said in line
-    found, wrong = catalogue.usable()
+    found, wrong = catalogue.load_all()
     assert list(found) == list(base.SEARCHERS)
     assert wrong == [line.removeprefix("error: ")]
 

@@ -143,7 +143,7 @@ def test_scores_and_losses_that_are_not_finite_are_refused(value):
     said = "NaN" if np.isnan(value) else "infinite"
     with pytest.raises(UserError, match=f"^training losses are {said} in epoch 5 of 10: diverged"):
         training.mean_loss("training losses", [torch.tensor(1.0), torch.tensor(value)])
-    cells, (x, y) = [C.from_index(k) for k in (284, 11)], training.stored(32)
+    cells, (x, y) = [C.from_index(k) for k in (284, 11)], training.first_images(32)
     healthy = training.accuracies(cells, x, y)
     assert np.isfinite(healthy).all()
     with torch.no_grad():
@@ -156,7 +156,7 @@ def test_scores_and_losses_that_are_not_finite_are_refused(value):
 def test_one_broken_candidate_is_the_one_without_an_accuracy():
     """Convolutions of edge 0→1 alone are broken: cell 284 begins with one, six skip connections have none."""
     _, searcher = build("rsws")
-    net, (x, y) = searcher.training.net, searcher.training.stored(32)
+    net, (x, y) = searcher.training.net, searcher.training.first_images(32)
     with torch.no_grad():
         for stage in net.stages:
             for part in stage:
@@ -355,11 +355,11 @@ def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
     entropy = torch.nn.functional.cross_entropy
     with torch.no_grad():
         losses = [np.mean([entropy(swarm.training.net(x, cell), y).item() for x, y in batches]) for cell in cells]
-    np.testing.assert_allclose(swarm.scored, losses, rtol=1e-5)
+    np.testing.assert_allclose(swarm.particle_scores, losses, rtol=1e-5)
     np.testing.assert_allclose(
         swarm.swarm.fitness, np.array(losses) - 0.5 * alpha_swarm.relative_distances(swarm.particles)
     )
-    assert swarm.swarm.best_value == swarm.scored.min()
+    assert swarm.swarm.best_value == swarm.particle_scores.min()
     assert task.evaluations == 6
 
 
@@ -456,8 +456,8 @@ def test_literal_reading_trains_the_best_mixture(monkeypatch):
 
     def watched(x, y, choice):
         swarm = searcher.swarm.swarm
-        alphas = searcher.swarm.best() if swarm.told else searcher.answer
-        seen.append(bool(swarm.told))
+        alphas = searcher.swarm.best() if swarm.has_fitness else searcher.answer
+        seen.append(bool(swarm.has_fitness))
         torch.testing.assert_close(choice, searcher.training.mixture(alphas))
         return original(x, y, choice)
 
@@ -547,7 +547,7 @@ def test_steps_through_a_mixture_are_those_of_autograd(device, precision):
 
 def test_local_search_ends_when_every_cell_is_known():
     _, searcher = build("local")
-    searcher.known = {tuple(c): 1.0 for c in C.all_cells().tolist()}
+    searcher.accuracies = {tuple(c): 1.0 for c in C.all_cells().tolist()}
     assert searcher.step() is None
 
 

@@ -159,7 +159,7 @@ def test_the_default_fitness_is_the_error(monkeypatch):
     with torch.no_grad():  # statistics of 16 images each
         wrong = [sum((searcher.training.net(x[s], c).argmax(1) != y[s]).sum().item() for s in halves) / 32
                  for c in cells for halves in [(slice(16), slice(16, 32))]]  # fmt: skip
-    assert swarm.scored.tolist() == pytest.approx(wrong)
+    assert swarm.particle_scores.tolist() == pytest.approx(wrong)
     assert swarm.swarm.fitness.tolist() == pytest.approx(wrong)
 
 

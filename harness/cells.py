@@ -1,4 +1,4 @@
-"""How cells stand in traces and records, and how they are read from there."""
+"""How cells are written to traces and records, and read from them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def identified(space: SearchSpace, cell: Cell, suffix: str = "") -> dict[str, An
 
 
 def named(space: SearchSpace, entry: Mapping[str, Any], suffix: str = "") -> Cell | None:
-    """The cell of a trace's line, a record or a point of its trajectory; older ones have the index alone.
+    """The cell of a trace line, a record or a point of its trajectory; older files have its index alone.
 
-    None where there is none, or what stands there is no cell of the space: records may come from other people.
+    None where the entry has no cell, or one that the space does not have: records may come from other people.
     """
     for name in (f"cell{suffix}", f"index{suffix}"):
         if entry.get(name) is not None:

@@ -177,7 +177,7 @@ def records_of(name: str, rows: list[dict[str, Any]], campaign: dict[str, Any], 
                 **{"scores": scores + unchanged, "trajectory": [], "steps": 0},
                 **{"search_seconds": row["search_seconds"], "simulated_seconds": None, "evaluations": None},
                 **{"train_images": None, "eval_images": None, "collapsed": space.is_collapsed(cell)},
-                **{"disconnected": not space.is_connected(cell), **diagnostics.Watch().summary()},
+                **{"disconnected": not space.is_connected(cell), **diagnostics.TraceSummary().fields()},
                 **{"one_shot": None, "status": "done", "error": None, "environment": {}},
             }
         )

@@ -166,7 +166,8 @@ FAILED: dict[str, Any] = {
     **dict.fromkeys(("cell", "index", "cell_without_none", "index_without_none")),
     **{"scores": [], "trajectory": [], "steps": 0, "search_seconds": 0.0, "simulated_seconds": 0.0},
     **{"evaluations": 0, "train_images": 0, "eval_images": 0, "collapsed": False},
-    **{"disconnected": False, "at_chance": False, **diagnostics.Watch().summary(), "one_shot": None, "trace": None},
+    **{"disconnected": False, "at_chance": False, **diagnostics.TraceSummary().fields()},
+    **{"one_shot": None, "trace": None},
 }
 
 
@@ -284,7 +285,7 @@ def _loop(
                     store.write_bytes(folder / "checkpoint.pt", snapshot)
                 return state._replace(search_seconds=state.search_seconds + seconds)
             state = state._replace(steps=state.steps + 1, search_seconds=state.search_seconds + seconds)
-            limit.made(state.steps)
+            limit.check(state.steps)
             step = checked(step, task.space)
             refuse_divergence(step, plan.kind, state.steps, getattr(searcher, "config", None))
             line = trace_line(state, step, task)
@@ -334,11 +335,11 @@ def _answer(
     """What the trace says, scored: the last line is the answer, each change of it a point of the trajectory."""
     space = benchmark.space
     trajectory: list[dict[str, Any]] = []
-    watch = diagnostics.Watch()
+    summary = diagnostics.TraceSummary()
     last: dict[str, Any] = {}
     cell = without = None
     for last in store.read_trace(folder / "trace.jsonl"):
-        watch.see(last)
+        summary.add(last)
         answer = named(space, last)
         assert answer is not None
         if answer != cell:
@@ -361,7 +362,7 @@ def _answer(
         **spent,
         "collapsed": space.is_collapsed(cell),
         "disconnected": not space.is_connected(cell),
-        **watch.summary(space),
+        **summary.fields(space),
         "at_chance": chance,
         "one_shot": supernet,
     }

@@ -18,7 +18,7 @@ from harness.specs import show_settings, show_value
 from searchers import catalogue, plugins
 
 
-def opened(table: Path | None, data: Path | None) -> list[tuple[Entry, Benchmark]]:
+def open_benchmarks(table: Path | None, data: Path | None) -> list[tuple[Entry, Benchmark]]:
     """The benchmarks whose tables are embedded or found here; `--table` and `--data` say where to look."""
     places, pairs = options.places_for(data), []
     for entry in map(registry.find, registry.names()):
@@ -32,7 +32,7 @@ def opened(table: Path | None, data: Path | None) -> list[tuple[Entry, Benchmark
 
 def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -> tuple[str, str]:
     """`harness best`: the optimum in a line, and in another which accuracy it is."""
-    bench = next((b for _, b in opened(table, data) if dataset in b.datasets), None)
+    bench = next((b for _, b in open_benchmarks(table, data) if dataset in b.datasets), None)
     if bench is None:
         entries = [registry.find(name) for name in registry.names()]
         for entry in entries:
@@ -57,13 +57,13 @@ def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -
 
 
 def _identity(bench: Benchmark) -> dict[str, str]:
-    """What `scored_by` names, under a campaign's keys."""
+    """A benchmark's name and table under the keys of campaign.json, as `scored_by` takes them."""
     return {"benchmark": bench.name, "table_source": bench.source, "table_sha256": bench.version}
 
 
 def describe_cell(spelling: str, table: Path | None, data: Path | None) -> str:
     """Every notation of a cell, its edges, its cost and every stored accuracy, in the first space that reads it."""
-    pairs = opened(table, data)
+    pairs = open_benchmarks(table, data)
     cell, space = _parsed(spelling, [entry.space for entry, _ in pairs])
     own = [(entry, benchmark) for entry, benchmark in pairs if entry.space is space]
     number = space.index(cell)
@@ -107,8 +107,8 @@ def searchers() -> str:
 
 def allowed(field: FieldInfo) -> str:
     """What a setting may be, in words; nothing where any value of its default's type is good."""
-    named = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    choices = ["false", "true"] if field.annotation is bool else [show_value(v) for v in named]
+    values = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    choices = ["false", "true"] if field.annotation is bool else [show_value(v) for v in values]
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "a multiple of"}
     bounds = [
         f"{sign} {getattr(m, name):g}" for m in field.metadata for name, sign in signs.items() if hasattr(m, name)

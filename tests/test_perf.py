@@ -61,7 +61,7 @@ def test_a_measurement_of_the_small_network(tmp_path):
 
 def test_both_sides_train_the_same_networks():
     space, resolution = perf.NETWORKS["small"]
-    for side in (perf.plain(space, resolution, "cpu"), perf.ours(space, resolution, "cpu", "bf16")):
+    for side in (perf.plain_steps(space, resolution, "cpu"), perf.our_steps(space, resolution, "cpu", "bf16")):
         assert set(side) == set(perf.CASES)
         for run in side.values():
             run()

@@ -22,7 +22,7 @@ from benchmarks.errors import UserError
 from benchmarks.nb201 import space
 from harness import campaign, options, runner, show, state, steps, store
 from harness.executors import local
-from harness.executors.base import unseen
+from harness.executors.base import ignore
 from harness.report import notes, page
 from harness.specs import parse_specs
 from searchers import base, catalogue, plugins
@@ -437,9 +437,9 @@ def test_a_step_that_asks_the_proxy_for_ever_is_ended(monkeypatch):
 def test_a_one_shot_search_makes_a_step_an_epoch():
     limit = steps.Limit("one-shot", SearchTask(0, "d", space, NetworkSize(2, 1, 1, 10), Budget(3)))
     for number in (1, 2, 3):
-        limit.made(number)
+        limit.check(number)
     with pytest.raises(UserError, match="must give None after 3 steps: a step is an epoch"):
-        limit.made(4)
+        limit.check(4)
 
 
 def test_a_query_now_and_then_is_enough():
@@ -447,7 +447,7 @@ def test_a_query_now_and_then_is_enough():
     limit = steps.Limit("multi-trial", task)
     for number in range(1, 4 * steps.IDLE):
         task.simulated_seconds += number % (steps.IDLE - 1) == 0
-        limit.made(number)
+        limit.check(number)
 
 
 def test_a_one_shot_searcher_without_reference_epochs_cannot_have_the_preset_paper(site):
@@ -632,7 +632,7 @@ def test_a_run_that_begins_anew_says_so_also_in_its_record(site, tmp_path):
     folder.mkdir(parents=True)
     older = {"plugin": "mine-plugin 0.9", "plugin_source": "0" * 12}
     (folder / "checkpoint.pt").write_bytes(store.checkpoint_bytes({"key": "older", "environment": older}))
-    record = runner.run(plan, folder, unseen)
+    record = runner.run(plan, folder, ignore)
     (note,) = record["notes"]
     assert "checkpoint.pt: made with other code of mine: mine-plugin 0.9 (source 000000000000), now mine-plug" in note
     assert note.endswith("; set aside, the run begins anew")

@@ -1,1 +1,1 @@
-"""What is searched, on which data, and the truth about it."""
+"""Benchmarks: search spaces, the images to search on, and the accuracies of cells."""

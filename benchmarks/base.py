@@ -88,8 +88,8 @@ def identifier(space: SearchSpace, cell: Cell) -> int | str:
 class Supernet(Protocol):
     """The network of all cells of a space with shared weights: a torch module whose parameters are w alone.
 
-    Built for partial channels, a mixture has one column more: the weight β of each edge, by which its operations'
-    weights are multiplied already.
+    For partial channels (`mixed_share` above 1) a mixture has one more column: the weight β of each edge, by which the
+    weights of its operations have been multiplied already.
     """
 
     def __call__(self, x: Tensor, choice: Choice) -> Tensor:
@@ -111,17 +111,17 @@ class Supernet(Protocol):
 
 
 class SearchSpace(Protocol):
-    """The cells among which is searched, and the networks that they make. Stateless; it knows no accuracy.
+    """The cells that a search chooses from, and their networks. Stateless; it knows no accuracy.
 
-    Architecture parameters are one array, (edges, operations), in the orders given here. A module with these names
-    is one: `benchmarks/nb201/space.py`.
+    Architecture parameters are one array, (edges, operations), in the orders given here. A module that defines these
+    names is a search space: `benchmarks/nb201/space.py`.
     """
 
     name: str
     operations: tuple[str, ...]
     none: int  # the operation that leaves an edge out
     edges: tuple[Edge, ...]
-    incoming: tuple[slice, ...]  # rows of architecture parameters that enter one node, for each node that is computed
+    incoming: tuple[slice, ...]  # for each computed node, the rows (edges) that enter it
     size: int | None  # number of cells; None where they cannot be enumerated
 
     def derive(self, alphas: Any, keep_none: bool = True, edge_weights: np.ndarray | None = None) -> Cell:
@@ -131,7 +131,7 @@ class SearchSpace(Protocol):
         """
 
     def sample(self, rng: np.random.Generator, none: bool = True) -> Cell:
-        """A cell drawn uniformly; with `none` False one that leaves out no edge which could stay."""
+        """A cell drawn uniformly; with `none` False, from the cells that leave no edge out."""
 
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """A neighbour drawn uniformly."""
@@ -181,14 +181,14 @@ class Summary(NamedTuple):
 
     epochs: int  # length of the training schedule
     cells: int  # that the table holds
-    optimum: Cell  # of equals the one with the lowest index
+    optimum: Cell  # the lowest index where several are equal
     value: float  # its accuracy, percent
     mean: float
     quantiles: list[float]  # 1,001, in steps of 0.1 %
 
 
 class Benchmark(Protocol):
-    """What is searched and on which data, and what is known of the cells afterwards."""
+    """A search space, the images to search on, and the scores of cells after a search."""
 
     @property
     def name(self) -> str: ...
@@ -199,14 +199,14 @@ class Benchmark(Protocol):
 
     @property
     def source(self) -> str:
-        """Where that comes from, in words."""
+        """Where the scores come from, in words."""
 
     @property
     def space(self) -> SearchSpace: ...
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """That are scored; the first is searched on by default."""
+        """The data sets on which cells are scored; the first is searched on by default."""
 
     @property
     def splits(self) -> tuple[str, ...]: ...
@@ -220,15 +220,15 @@ class Benchmark(Protocol):
         """The budget of multi-trial searchers."""
 
     def size(self, dataset: str, preset: Preset) -> NetworkSize:
-        """The size of the networks in which is searched."""
+        """The size of the supernet for a search on this data set."""
 
     def search_data(self, dataset: str, preset: Preset) -> tuple[Images, Images]:
         """Training and validation images of a search, disjoint; nothing in them leads to a test image."""
 
     def low_fidelity(self, dataset: str) -> LowFidelity | None:
-        """What multi-trial searchers may query, made of copies; None where the benchmark has no such thing.
+        """The function that multi-trial searchers query, made of copies; None where the benchmark has none.
 
-        UserError where it lacks cells.
+        UserError where some cell has no value.
         """
 
     def low_fidelity_cost(self, dataset: str) -> str:
@@ -241,7 +241,7 @@ class Benchmark(Protocol):
         """The final accuracy of a cell; None where its network must be trained first."""
 
     def summary(self, dataset: str, split: str) -> Summary | None:
-        """None without a table of cells."""
+        """Optimum, mean and quantiles of all cells in the table; None without a table."""
 
     def histogram(self, dataset: str, width: float) -> list[list[int]] | None:
         """Counts [validation bin, test bin, cells] of a table's cells in bins of `width` points; None without one."""

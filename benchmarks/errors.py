@@ -19,7 +19,7 @@ class UserError(Exception):
 
 
 def quoted(value: Any) -> str:
-    """Something found in a file, for a message: a few bytes can describe a value whose text has no end."""
+    """A value read from a file, shortened for a message: a few bytes can describe a value of endless text."""
     if isinstance(value, (str, bytes)):
         return repr(value[:200])
     if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 10**30):
@@ -40,12 +40,12 @@ LABEL = "[A-Za-z0-9][A-Za-z0-9._+-]{0,63}"  # what is a folder's name on every s
 def label(text: str, what: str, room: int = 0) -> str:
     """A name that rows, files and folders of results have; UserError that begins with `what`.
 
-    `room`: of the 64 characters so many are kept for what may be added to it.
+    `room` is how many of the 64 characters are reserved for a suffix.
     """
     if not re.fullmatch(LABEL, text) or len(text) > 64 - room:
-        kept = f", with room for {room} more" if room else ""
+        rest = f", with room for {room} more" if room else ""
         raise UserError(
-            f"{what} {text!r}: as it names a folder, it has at most {64 - room} letters, digits and . _ + -{kept}, the "
+            f"{what} {text!r}: as it names a folder, it has at most {64 - room} letters, digits and . _ + -{rest}, the "
             "first a letter or digit"
         )
     return text

@@ -23,14 +23,15 @@ import torch
 from benchmarks.files import written_whole
 from benchmarks.images import CropAndFlip, Images, checksum
 
-FORMAT = 2  # to be raised whenever what is made of the same files changes
+FORMAT = 2  # raise it whenever the same source files give other images
 Parts = tuple[Images, Images]
 
 
 def cached(name: str, sources: Sequence[Path], make: Callable[[], Parts]) -> Parts:
-    """What `make` makes of the source files, from this machine's cache; without a cache where none can be kept.
+    """The result of `make`, from this machine's cache as long as the source files are unchanged.
 
-    `name` says what is made (cifar10-16-6400), for people who look into the folder.
+    Where no cache can be kept, `make` is called every time. `name` (cifar10-16-6400) begins the name of the cache's
+    file, for people who look into the folder.
     """
     states = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
     key = hashlib.sha256(json.dumps([FORMAT, name, states]).encode()).hexdigest()[:16]
@@ -38,33 +39,33 @@ def cached(name: str, sources: Sequence[Path], make: Callable[[], Parts]) -> Par
     if folder is None:
         return make()
     path = folder / f"{name}-{key}.pt"
-    found = _open(path)
-    if found is not None:
-        return found
+    parts = _open(path)
+    if parts is not None:
+        return parts
     with _alone(folder / f"{name}.lock"):  # the others wait for the first
-        found = _open(path)
-        if found is not None:
-            return found
-        made = make()
+        parts = _open(path)
+        if parts is not None:
+            return parts
+        parts = make()
         try:
-            _write(path, made)
+            _write(path, parts)
         except (OSError, RuntimeError):  # torch's own, on a full disk
-            return made
-    return _open(path) or made
+            return parts
+    return _open(path) or parts
 
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """One process of this machine at a time; without locks, or without room for one, everybody at once."""
-    with ExitStack() as held:
+    """Let one process of this machine in at a time; all at once where no lock file can be made."""
+    with ExitStack() as stack:
         with suppress(OSError):
-            file = held.enter_context(open(path, "a", encoding="utf-8"))
+            file = stack.enter_context(open(path, "a", encoding="utf-8"))
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def _own_folder() -> Path | None:
-    """A folder that nobody else can write to or read; None where there is none to be had."""
+    """A folder that only this user can read and write; None where it cannot be had."""
     folder = Path(tempfile.gettempdir()) / f"harness-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -90,10 +91,10 @@ def _write(path: Path, parts: Parts) -> None:
         torch.save(content, file)
     for old in path.parent.glob(f"{path.stem.rpartition('-')[0]}-*.pt"):
         if old != path:
-            old.unlink(missing_ok=True)  # of other source files; who has it mapped keeps it
-    for left in path.parent.glob("*.tmp"):
-        if time.time() - left.stat().st_mtime > 3600:
-            left.unlink(missing_ok=True)  # of a killed process
+            old.unlink(missing_ok=True)  # of older source files; processes that have it mapped keep it
+    for temporary in path.parent.glob("*.tmp"):
+        if time.time() - temporary.stat().st_mtime > 3600:
+            temporary.unlink(missing_ok=True)  # of a killed process
 
 
 def _open(path: Path) -> Parts | None:
@@ -107,7 +108,7 @@ def _open(path: Path) -> Parts | None:
 def _images(entry: dict) -> Images:
     mean, std = entry["about"]
     crop = None if entry["pad"] is None else CropAndFlip(entry["pad"])
-    found = Images(entry["pixels"], entry["labels"], tuple(mean), tuple(std), crop)
-    if checksum(found) != entry["sha256"]:
+    images = Images(entry["pixels"], entry["labels"], tuple(mean), tuple(std), crop)
+    if checksum(images) != entry["sha256"]:
         raise ValueError("damaged")
-    return found
+    return images

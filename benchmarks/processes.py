@@ -42,9 +42,9 @@ def uninterrupted() -> Iterator[None]:
     A process that is started inside has SIGINT and SIGHUP blocked from its first moment on: the terminal sends both to
     parent and child, and the parent decides. SIGTERM, by which the parent ends it, is not blocked there.
     """
-    came: list[int] = []
+    signals: list[int] = []
     before = {number: signal.getsignal(number) for number in STOPPING}
-    on_stop(lambda signum, frame: came.append(signum))
+    on_stop(lambda signum, frame: signals.append(signum))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)
     resource_tracker.ensure_running()  # itself a process, which must outlive SIGHUP
     signal.pthread_sigmask(signal.SIG_BLOCK, TERMINAL)  # again: Python 3.11 unblocks SIGINT when it starts that one
@@ -54,7 +54,7 @@ def uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came:
+    if signals:
         raise KeyboardInterrupt
 
 
@@ -74,7 +74,7 @@ def process_pool(workers: int, initializer: Callable[[], None]) -> Iterator[Proc
         yield pool
         pool.shutdown()
     except BaseException:
-        for process in multiprocessing.active_children():  # or Python would wait for what they are at
+        for process in multiprocessing.active_children():  # or Python would wait for them to finish
             process.terminate()
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -82,14 +82,14 @@ def process_pool(workers: int, initializer: Callable[[], None]) -> Iterator[Proc
 
 
 def start_worker() -> None:
-    """Called first by a worker process: what the terminal sends to all is its parent's to decide."""
+    """Call first in a worker process: it ignores the terminal's signals, which its parent handles for all."""
     for number in TERMINAL:
         signal.signal(number, signal.SIG_IGN)
     end_with_parent()
 
 
 def end_with_parent() -> None:
-    """Called by a worker process: it ends when its parent does, however that ends, and never works for nobody."""
+    """Call in a worker process: it then ends when its parent ends, for whatever reason."""
 
     def watch(parent: Any) -> None:
         wait([parent.sentinel])

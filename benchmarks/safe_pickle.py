@@ -26,8 +26,8 @@ class _Call:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
 
-    def __call__(self, *given: Any) -> Any:
-        return self._function(*given)
+    def __call__(self, *arguments: Any) -> Any:
+        return self._function(*arguments)
 
     def __setstate__(self, state: Any) -> None:
         raise ValueError("a function with attributes")
@@ -81,8 +81,8 @@ class _Array(np.ndarray):
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, fortran, data = state
-        checked: Any = (1, shape, _real(dtype), bool(fortran), _bytes(data))
-        super().__setstate__(checked)
+        safe_state: Any = (1, shape, _real(dtype), bool(fortran), _bytes(data))
+        super().__setstate__(safe_state)
 
 
 _NDARRAY = "numpy.ndarray"  # only named, never called: `_reconstruct` is given it

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from harness import results, scoring, store
+from harness import locks, results, scoring, store
 from harness.options import Setting
 from harness.report.notes import power
 from harness.runner import Plan, other_code
@@ -108,7 +108,7 @@ def left_to_do(folder: Path, planned: Sequence[Plan], say: Callable[[str], None]
         left.append(plan)
         if not (where / "record.json").exists():
             continue
-        with store.claim(where) as free:  # otherwise somebody is making it anew
+        with locks.claim(where) as free:  # otherwise somebody is making it anew
             if free and not _finished(where, plan):
                 _clear(where, plan, say)
     return left
@@ -118,7 +118,7 @@ def _finished(where: Path, plan: Plan) -> bool:
     record = store.record_of(where, plan.key)
     if record is None or not record.finished:
         return False
-    return store.trace_is(where / "trace.jsonl", record.trace)
+    return store.is_trace_intact(where / "trace.jsonl", record.trace)
 
 
 def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:
@@ -148,17 +148,17 @@ def prepare(
     seeds: Sequence[int],
     about: dict[str, Any],
     order: Order,
-    locks: ExitStack,
+    stack: ExitStack,
 ) -> Campaign:
     """Make or extend the campaign in a folder, under a lock; returns what its campaign.json holds.
 
-    The folder is in use as long as `locks` lasts.
+    The folder is in use as long as `stack` lasts.
 
     `about` are the campaign's fields besides its runs and settings. A damaged campaign.json is set aside and written
     anew.
     UserError where the folder holds another campaign, or `fresh` would take a running one away.
     """
-    with store.campaign_lock(folder):
+    with locks.campaign_lock(folder):
         if order.fresh and folder.exists():
             _move_aside(folder, order.say)
         old = None
@@ -177,17 +177,17 @@ def prepare(
             campaign = campaign.model_copy(update=history)
         campaign = campaign.model_copy(update={"power_note": power(results.Results(campaign, []))})
         folder.mkdir(parents=True, exist_ok=True)
-        locks.enter_context(store.in_use(folder))
-        if not store.has_locks(folder):
+        stack.enter_context(locks.in_use(folder))
+        if not locks.has_locks(folder):
             order.say(f"{folder}: its file system has no locks, so another command there may make the same runs")
         store.save(folder, campaign)
     return campaign
 
 
 def _move_aside(folder: Path, say: Callable[[str], None]) -> None:
-    for run, who in store.running(folder).items():
+    for run, who in locks.running(folder).items():
         raise UserError(f"--fresh: {run} is being made by {who}; stop that command first")
-    if store.is_in_use(folder):
+    if locks.is_in_use(folder):
         raise UserError(f"--fresh: another command works on {folder}; stop it first")
     folder, number = folder.resolve(), 1
     while (target := folder.with_name(f"{folder.name}.old-{number}")).exists():

@@ -1,4 +1,4 @@
-"""How cells stand in traces and records, and how they are read from there."""
+"""How cells are written to traces and records, and read from them."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import interrupt, on_stop
-from harness import executors, results, store
+from harness import executors, locks, results, store
 from harness.arguments import AblateOptions, RunOptions
 from harness.campaign import Order, left_to_do, plans, prepare, shard
 from harness.executors.base import Execution
@@ -32,14 +32,14 @@ def make(options: RunOptions | AblateOptions) -> int:
     tell("loading libraries, table and images")
     ablations = None
     try:
-        with ExitStack() as locks:
+        with ExitStack() as stack:
             with Waiting("still loading"):
                 if isinstance(options, AblateOptions):
                     specs, rows = parse_ablations(options.searcher, overrides)
                     ablations = Ablations(of=specs[0].label, rows=rows)
                 else:
                     specs = parse_specs(options.searchers, overrides)
-                for name, text in plugins.overruled().items():
+                for name, text in plugins.name_conflicts().items():
                     if name in {spec.name for spec in specs}:
                         tell(text)
                 setting, how = setting_of(options, specs)
@@ -54,7 +54,7 @@ def make(options: RunOptions | AblateOptions) -> int:
                 about = origin(how, setting)
                 on_stop(interrupt)  # till now there was nothing to save
                 order = Order(tell, options.fresh, ablations)
-                campaign = prepare(folder, setting, specs, seeds, about, order, locks)
+                campaign = prepare(folder, setting, specs, seeds, about, order, stack)
                 left = left_to_do(folder, planned, tell)
             return _finish(folder, campaign, planned, left, execution)
     except KeyboardInterrupt:
@@ -83,7 +83,7 @@ def _finish(
         from harness.report import page  # and matplotlib
 
         with Waiting("drawing the report"):
-            with store.campaign_lock(folder):
+            with locks.campaign_lock(folder):
                 whole = results.load([folder])  # other commands may have extended the campaign
                 page.write_files(whole, folder / "report")
             page.show(whole, folder / "report")

@@ -1,6 +1,6 @@
-"""What goes on inside a search: operations, architecture parameters, phases, and what the supernet knew.
+"""What happens inside a search: architecture parameters, phases, queries, and how well the supernet ranks cells.
 
-The runner asks for these at every step and after the search; `report.frames.diagnostics` sums them up over seeds.
+The runner computes these at every step and after the search; `report.frames.diagnostics` sums them up over seeds.
 """
 
 from __future__ import annotations
@@ -32,18 +32,19 @@ def entropy(alphas: np.ndarray) -> float:
     return float(-(np.exp(logs) * logs).sum(axis=1).mean() / math.log(logs.shape[1]))
 
 
-class Watch:
-    """Reads a trace line by line and keeps what the record says of it."""
+class TraceSummary:
+    """What a record says about its trace, collected line by line."""
 
     def __init__(self) -> None:
         self.first: np.ndarray | None = None
         self.change: float | None = None  # largest distance of any alpha from where it was after the first step
         self.entropy: float | None = None
         self.phases: list[dict[str, Any]] = []
-        self.diversity: list[list[float]] = []  # of a swarm: steps done, mean distance, a generation each
+        self.diversity: list[list[float]] = []  # (steps so far, mean distance) after each generation
         self.queried: set[int | str] = set()
 
-    def see(self, line: dict[str, Any]) -> None:
+    def add(self, line: dict[str, Any]) -> None:
+        """Take in the next line of the trace."""
         phase = line.get("phase")
         if phase is not None and (not self.phases or phase != self.phases[-1]["phase"]):
             self.phases.append({"phase": phase, "step": line["step"]})
@@ -58,8 +59,8 @@ class Watch:
             self.change = max(self.change or 0.0, float(np.abs(alphas - self.first).max()))
             self.entropy = line["alpha_entropy"]
 
-    def summary(self, space: SearchSpace | None = None) -> dict[str, Any]:
-        """The fields of a record; without a space nothing can have been queried."""
+    def fields(self, space: SearchSpace | None = None) -> dict[str, Any]:
+        """The fields of a record. `space` is needed only where the trace has queried cells."""
         names = {space.canonical(space.parse(name)) for name in self.queried} if space else set()
         return {
             "phases": self.phases,
@@ -74,21 +75,22 @@ class Watch:
 def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot | None:
     """Spearman correlation of one-shot validation loss (negated) with the table's validation accuracy.
 
-    Over a fixed sample of cells, and over its better half by the table; `seconds` is what asking took. None without a
-    supernet. UserError where a loss is not finite: the last weight step may be the one that diverged.
+    The correlation is over a fixed sample of cells, and over the half of it that is best in the table; `seconds` is the
+    time of scoring it. None without a supernet or a table. UserError where a loss is not finite, since the last weight
+    step may have diverged.
     """
-    sampled = benchmark.sample(dataset, SAMPLE)
-    if sampled is None:
+    pair = benchmark.sample(dataset, SAMPLE)
+    if pair is None:
         return None
-    sample, accuracy = sampled
+    sample, accuracy = pair
     start = time.perf_counter()
     losses = searcher.one_shot_losses(sample, IMAGES)
     seconds = time.perf_counter() - start
     if losses is None:
         return None
-    if broken := int((~np.isfinite(losses)).sum()):
+    if count := int((~np.isfinite(losses)).sum()):
         raise UserError(
-            f"one-shot losses of {broken} in {len(losses)} cells are not finite after the last epoch: "
+            f"one-shot losses of {count} in {len(losses)} cells are not finite after the last epoch: "
             + diverged(getattr(searcher, "config", None))
         )
     good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
@@ -103,10 +105,10 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot 
 
 
 def at_chance(searcher: Searcher, supernet: OneShot | None, train_loss: Any, task: SearchTask) -> bool:
-    """Whether a supernet knows no more than a guess after the search: a finite sign of divergence, or of no training.
+    """Whether the supernet is no better than guessing after the search: it diverged, or was not trained.
 
-    `supernet` is what `one_shot` returned. By its losses and accuracies no cell of the sample does better than chance,
-    nor does what the last epoch trained, by its `train_loss` where the trace has one; or that is worse than a guess's.
+    `supernet` is what `one_shot` returned. True where no cell of its sample is better than chance by loss and accuracy,
+    and the last epoch's `train_loss`, where the trace has one, is not either; and where that loss is above a guess's.
     """
     guess, chance = math.log(task.size.num_classes), 1 / task.size.num_classes
     if isinstance(train_loss, float):

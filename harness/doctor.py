@@ -11,9 +11,9 @@ from harness.provenance import version
 
 
 def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
-    """`harness doctor`: one line a check, and whether all that was found is sound.
+    """`harness doctor`: one line a check, and whether no check failed.
 
-    That a benchmark's files are not there is no fault, unless --table or --data asked for them.
+    Missing files of a benchmark are no fault, unless --table or --data asked for them.
     """
     import torch
 

@@ -16,7 +16,7 @@ from typing import Any
 from benchmarks.base import Benchmark, Preset, SearchSpace, identifier
 from benchmarks.errors import UserError, suggestion
 from benchmarks.files import read_at_most
-from harness import options, quantities, scoring, store
+from harness import locks, options, quantities, scoring, store
 from harness.campaign import campaign_of
 from harness.cells import identified
 from harness.options import Setting
@@ -67,7 +67,7 @@ def import_cells(
         raise UserError(f"{folder} is scored from another table (sha256 {campaign.table_sha256[:12]})")
     check_name(name, campaign)
     records = records_of(name, rows, campaign, bench)
-    with store.campaign_lock(folder):
+    with locks.campaign_lock(folder):
         if (folder / "campaign.json").exists() != exists:
             raise UserError(f"{folder}: another command made a campaign of it meanwhile; give this one again")
         folder.mkdir(parents=True, exist_ok=True)

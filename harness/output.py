@@ -1,4 +1,4 @@
-"""stdout and stderr that never end a campaign: what they cannot show is replaced, what nobody reads is dropped."""
+"""stdout and stderr that never end a campaign: characters that they cannot encode are replaced, unread text dropped."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class Unread(io.FileIO):
 
 
 def open_streams() -> None:
-    """Put such streams in the place of sys.stdout and sys.stderr; one that was closed at the start leads nowhere.
+    """Replace sys.stdout and sys.stderr by streams on `Unread`; one that was closed at the start discards its text.
 
-    All that is printed goes through them, also by libraries. Streams without a descriptor, as tests have, stay.
+    Libraries print through them too. Streams without a file descriptor, as tests have, stay.
     """
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)

@@ -1,9 +1,9 @@
-"""`harness perf`: how fast the supernet is here, as ratios to the plain one measured in the same run.
+"""`harness perf`: how fast the supernet is here, as ratios to a plain supernet measured in the same run.
 
 Each case is run in turn by the plain supernet (one module per edge and operation, NCHW, eager, fp32, trained as
 AutoDL-Projects' scripts do it) and by ours in fp32 and bf16; ratios are taken round by round and their median is
-given, so that a machine whose speed drifts does not favour anyone. Beside them stands what the hardware allows: the
-convolution throughput and memory bandwidth measured in the same run. Then the rest of the program: the peak memory of
+given, so that a drift of the machine's speed favours neither. The hardware's limits are measured beside them:
+convolution throughput and memory bandwidth. Then follows the rest of the program: the peak memory of
 a run, table look-ups, multi-trial runs a second, and what a one-shot run costs beside its search.
 """
 
@@ -72,7 +72,7 @@ def synthetic_task(
     return SearchTask(0, "synthetic", SPACE, size, Budget(50), BATCH, images, images, device, precision)
 
 
-def ours(size: NetworkSize, resolution: int, device: str, precision: str) -> dict[str, Run]:
+def our_steps(size: NetworkSize, resolution: int, device: str, precision: str) -> dict[str, Run]:
     """The steps as our searchers make them, batches and augmentation included."""
     settings = AlphaSettings()
     task = synthetic_task(size, resolution, device, precision)
@@ -93,7 +93,7 @@ def ours(size: NetworkSize, resolution: int, device: str, precision: str) -> dic
     return dict(zip(CASES, (pair, one_hot, evaluate), strict=True))
 
 
-def plain(size: NetworkSize, resolution: int, device: str) -> dict[str, Run]:
+def plain_steps(size: NetworkSize, resolution: int, device: str) -> dict[str, Run]:
     """The same steps through the plain supernet, with the reference's training loop: alphas are in the graph of
     the weight step, weights in that of the alpha step, since `loss.backward()` is all that the scripts call."""
     settings = AlphaSettings()
@@ -174,16 +174,16 @@ class Work(TorchDispatchMode):
 
 
 def work(run: Run, rounds: int = 1) -> tuple[float, float]:
-    """(FLOPs, bytes) of a call, means over `rounds`."""
-    with Work() as done:
+    """(FLOPs, bytes) of one call: means over `rounds` calls."""
+    with Work() as total:
         for _ in range(rounds):
             run()
-    return done.flops / rounds, done.bytes / rounds
+    return total.flops / rounds, total.bytes / rounds
 
 
 def ceilings(device: str) -> dict[str, float]:
-    """What the hardware gives: the fastest 3×3 convolution of the paper network, and a large addition."""
-    found: dict[str, float] = {}
+    """The limits of the hardware: the fastest 3×3 convolution of the paper network, and a large addition."""
+    limits: dict[str, float] = {}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         rates = []
         for c, size in ((16, 32), (32, 16), (64, 8)):
@@ -191,46 +191,46 @@ def ceilings(device: str) -> dict[str, float]:
             w = torch.randn(3 * c, c, 3, 3, device=device).to(dtype, memory_format=torch.channels_last)
             flops = 2 * BATCH * size * size * 9 * c * 3 * c
             rates.append(flops / best(lambda x=x, w=w: torch.conv2d(x, w, padding=1), device))  # type: ignore[misc]
-        found[f"convolution {name}, GFLOP/s"] = max(rates) / 1e9
+        limits[f"convolution {name}, GFLOP/s"] = max(rates) / 1e9
     a, b = (torch.randn(2**24, device=device) for _ in range(2))
     out = torch.empty_like(a)
-    found["bandwidth, GB/s"] = 3 * a.numel() * 4 / best(lambda: torch.add(a, b, out=out), device) / 1e9
-    return found
+    limits["bandwidth, GB/s"] = 3 * a.numel() * 4 / best(lambda: torch.add(a, b, out=out), device) / 1e9
+    return limits
 
 
 def measure_network(name: str, device: str, rounds: int) -> list[dict[str, Any]]:
     """One row per case and precision of one network."""
-    space, resolution = NETWORKS[name]
-    sides = {"plain": plain(space, resolution, device)}
-    sides |= {precision: ours(space, resolution, device, precision) for precision in ("fp32", "bf16")}
+    size, resolution = NETWORKS[name]
+    sides = {"plain": plain_steps(size, resolution, device)}
+    sides |= {precision: our_steps(size, resolution, device, precision) for precision in ("fp32", "bf16")}
     # What a step computes is counted on the CPU, since inside a replayed graph nothing can be seen. (There pooling is a
     # convolution and a product: some 1 % more FLOPs and 4 % more bytes than on a GPU.)
-    counted = {precision: ours(space, resolution, "cpu", precision) for precision in ("fp32", "bf16")}
+    on_cpu = {precision: our_steps(size, resolution, "cpu", precision) for precision in ("fp32", "bf16")}
     rows = []
     for case in CASES:
         times: dict[str, list[float]] = {side: [] for side in sides}
         for k in range(rounds + 1):  # the first round warms up
             for side, runs in sides.items():
-                spent = seconds(runs[case], device)
+                time_of_run = seconds(runs[case], device)
                 if k:
-                    times[side].append(spent)
+                    times[side].append(time_of_run)
         for precision in ("fp32", "bf16"):
             ratios = [a / b for a, b in zip(times["plain"], times[precision], strict=True)]
-            counted[precision][case]()  # as above: one-hot steps are through other cells each round
-            flops, moved = work(counted[precision][case], rounds)
-            middle = statistics.median(times[precision])
+            on_cpu[precision][case]()  # warms up too: every one-hot step runs through another cell
+            flops, traffic = work(on_cpu[precision][case], rounds)
+            median = statistics.median(times[precision])
             rows.append(
                 {
                     "network": name,
                     "case": case,
                     "precision": precision,
                     "plain_ms": statistics.median(times["plain"]) * 1e3,
-                    "ours_ms": middle * 1e3,
+                    "ours_ms": median * 1e3,
                     "ratio": statistics.median(ratios),
                     "ratio_min": min(ratios),
                     "ratio_max": max(ratios),
-                    "gflops_per_second": flops / middle / 1e9,
-                    "gbytes_per_second": moved / middle / 1e9,
+                    "gflops_per_second": flops / median / 1e9,
+                    "gbytes_per_second": traffic / median / 1e9,
                 }
             )
     return rows
@@ -239,13 +239,13 @@ def measure_network(name: str, device: str, rounds: int) -> list[dict[str, Any]]
 def measure_table(table: Path | None) -> dict[str, float]:
     """Opening a table (None: the embedded one), in a process that has not opened it, and one look-up."""
     with process_pool(1, start_worker) as pool:
-        opened = pool.submit(_open_seconds, table).result()
+        open_seconds = pool.submit(_open_seconds, table).result()
     bench = SUPERNET.open(table, ())
     rng, dataset = np.random.default_rng(0), bench.datasets[0]
-    few = [SPACE.sample(rng) for _ in range(10_000)]
+    cells = [SPACE.sample(rng) for _ in range(10_000)]
     return {
-        "open, s": opened,
-        "look-up, µs": best(lambda: [bench.score(cell, dataset, "test") for cell in few], "cpu") / len(few) * 1e6,
+        "open, s": open_seconds,
+        "look-up, µs": best(lambda: [bench.score(cell, dataset, "test") for cell in cells], "cpu") / len(cells) * 1e6,
     }
 
 
@@ -261,44 +261,44 @@ def timed_runs(
     """Records of runs of the small preset in this process, and the seconds that they took, records written and all."""
     preset = options.resolve_preset(bench, "small")
     setting = options.Setting(bench, table, (), bench.datasets[0], preset, "fp32", device, torch.get_num_threads())
-    planned = campaign.plans(setting, parse_specs(text), seeds)
+    plans = campaign.plans(setting, parse_specs(text), seeds)
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        made = [runner.run(plan, store.run_folder(Path(folder), plan.label, plan.seed)) for plan in planned]
-        spent = time.perf_counter() - start
-    records = [record for record in made if record is not None]
+        results = [runner.run(plan, store.run_folder(Path(folder), plan.label, plan.seed)) for plan in plans]
+        total = time.perf_counter() - start
+    records = [record for record in results if record is not None]
     for record in records:
-        if record.status != "done":
+        if not record.finished:
             raise UserError(f"{record.spec} failed: {record.error}")
-    return records, spent
+    return records, total
 
 
 def measure_campaign(bench: Benchmark, table: Path | None, seeds: int = 20) -> dict[str, float]:
     """Multi-trial runs a second."""
-    records, spent = timed_runs(bench, table, "random,evolution", range(seeds), "cpu")
-    searching = sum(record.search_seconds or 0.0 for record in records)
-    return {"runs a second": len(records) / spent, "of it inside the searcher, %": 100 * searching / spent}
+    records, total = timed_runs(bench, table, "random,evolution", range(seeds), "cpu")
+    search_seconds = sum(record.search_seconds or 0.0 for record in records)
+    return {"runs a second": len(records) / total, "of it inside the searcher, %": 100 * search_seconds / total}
 
 
 def measure_search(device: str) -> dict[str, float]:
     """One G-ICSO-NAS search on an embedded benchmark: what it costs beside the searcher's own steps."""
     embedded = next(entry for entry in map(registry.find, registry.names()) if not entry.takes_table)
-    (record,), spent = timed_runs(embedded.open(None, ()), None, "gicso", range(1), device)
-    searching, asking = record.search_seconds, record.one_shot and record.one_shot.seconds
-    assert searching
-    assert asking
+    (record,), total = timed_runs(embedded.open(None, ()), None, "gicso", range(1), device)
+    search_seconds, query_seconds = record.search_seconds, record.one_shot and record.one_shot.seconds
+    assert search_seconds
+    assert query_seconds
     return {
-        "inside the searcher, s": searching,
-        "supernet-table correlation afterwards, s": asking,
-        "all else, % of the search": 100 * (spent - searching - asking) / searching,
+        "inside the searcher, s": search_seconds,
+        "supernet-table correlation afterwards, s": query_seconds,
+        "all else, % of the search": 100 * (total - search_seconds - query_seconds) / search_seconds,
     }
 
 
 def peak_memory(name: str, searcher: str, device: str, threads: int) -> dict[str, float]:
-    """Peak memory in MB of the process that calls it, which has done what a run at this preset needs most for.
+    """Peak memory in MB of this process after the parts of a run at this preset that need the most memory.
 
-    That is: hold the preset's images, train on two batches in one step of the search, and score cells with all that
-    they can share on the images of the comparison with the table, which ends every run.
+    These are: holding the preset's images, a step of the search that trains on two batches, and scoring cells on the
+    images of the comparison with the table, which ends every run.
     """
     torch.set_num_threads(threads)
     size, resolution = NETWORKS[name]
@@ -306,14 +306,14 @@ def peak_memory(name: str, searcher: str, device: str, threads: int) -> dict[str
     assert task.train is not None
     task.valid = task.train.clone()
     images, task.train = task.train, task.train.subset(range(2 * BATCH))
-    made = catalogue.find(searcher)
-    search = made(task, base.configure(made, RUNS[searcher]))
+    searcher_class = catalogue.find(searcher)
+    search = searcher_class(task, base.configure(searcher_class, RUNS[searcher]))
     search.step()
-    # Cells that share as much of the first cell as they can, and have all of its operations with weights.
+    # Sorted cells share as much of the supernet's first cell as they can.
     rng = np.random.default_rng(0)
-    drawn = sorted({SPACE.sample(rng, none=False) for _ in range(400)})
-    search.one_shot_losses(drawn[: diagnostics.SAMPLE], diagnostics.IMAGES)
-    del images  # until now: a run has all of them
+    cells = sorted({SPACE.sample(rng, none=False) for _ in range(400)})
+    search.one_shot_losses(cells[: diagnostics.SAMPLE], diagnostics.IMAGES)
+    del images  # kept until here, since a run holds them all
     peak = {"peak_mb": own_peak()}
     if device.startswith("cuda"):
         peak["peak_device_mb"] = torch.cuda.max_memory_allocated(device) / 2**20
@@ -323,7 +323,7 @@ def peak_memory(name: str, searcher: str, device: str, threads: int) -> dict[str
 def own_peak() -> float:
     """Largest resident memory of this process so far, MB."""
     status = Path("/proc/self/status")
-    if status.is_file():  # rusage has the parent's in it, from before this process became another program
+    if status.is_file():  # rusage includes the parent's peak from before exec
         return int(status.read_text().partition("VmHWM:")[2].split()[0]) / 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 1024)

@@ -15,7 +15,7 @@ from harness.runner import Plan
 from harness.schema import Record
 
 PLAIN_SECONDS = 20.0  # at most one plain line about running searches in this time
-WAITING_SECONDS = 5.0  # between two lines while nothing else is to be told
+WAITING_SECONDS = 5.0  # between two lines that say what is being waited for
 
 
 def duration(seconds: float) -> str:
@@ -100,29 +100,31 @@ def fraction(plan: Plan, line: dict[str, Any]) -> float:
 
 
 def describe(plan: Plan, line: dict[str, Any], since: float, base: float = 0.0) -> str:
-    """What a running search is at: epoch or query, loss, cell, time left of this run.
+    """The state of a running search in a line: epoch or query, loss, cell, time left.
 
-    `base` is the share that had been done at `since`, before the run was resumed.
+    `base` is the share of the budget that had been spent at `since`, when the run was resumed.
     """
-    done = fraction(plan, line)
-    where = f"query {line['step'] + 1}"
+    share = fraction(plan, line)
+    position = f"query {line['step'] + 1}"
     if plan.kind == "one-shot":
-        where = f"epoch {line['step'] + 1}/{plan.preset.epochs}"
+        position = f"epoch {line['step'] + 1}/{plan.preset.epochs}"
     phase = f" {line['phase']}," if "phase" in line else ""
     loss = f" loss {line['train_loss']:.3f}," if "train_loss" in line else ""
-    left = f", {duration((time.monotonic() - since) * (1 - done) / (done - base))} left" if base < done < 1 else ""
-    return f"{plan.spec} seed {plan.seed}:{phase} {where},{loss} cell {line['index']}{left}"
+    remaining = (
+        f", {duration((time.monotonic() - since) * (1 - share) / (share - base))} left" if base < share < 1 else ""
+    )
+    return f"{plan.spec} seed {plan.seed}:{phase} {position},{loss} cell {line['index']}{remaining}"
 
 
 class Progress(AbstractContextManager["Progress"]):
-    """Shows the events of an executor for a list of plans; call `report` with them."""
+    """Shows the progress of a list of plans; an executor calls `report(number, event)`."""
 
     def __init__(self, plans: Sequence[Plan]):
         self.plans = plans
         self.begin, self.printed = time.monotonic(), -math.inf
         self.started: dict[int, float] = {}
         self.shares: dict[int, float] = {}
-        self.bases: dict[int, float] = {}  # shares that were done before: a resumed run's
+        self.bases: dict[int, float] = {}  # shares of resumed runs that were spent before this command
         self.done = self.failed = 0
         self.elsewhere: set[int] = set()
         self.notes: set[tuple[int, str]] = set()
@@ -167,17 +169,18 @@ class Progress(AbstractContextManager["Progress"]):
         elif "line" in event:
             self.shares[number] = share = fraction(plan, event["line"])
             step = event["line"]["step"]
-            self.bases.setdefault(number, share * step / (step + 1))  # its first line here is of the step after them
+            self.bases.setdefault(number, share * step / (step + 1))  # its first line is a step later
             self._running(number, plan, event["line"])
         else:
             self.started.setdefault(number, time.monotonic())
 
-    def left(self) -> str:
-        known = self.done + sum(self.shares.values())
-        work = known - sum(self.bases.values())  # of this command
+    def time_left(self) -> str:
+        """An estimate from the work of this command so far; empty where there is none."""
+        total = self.done + sum(self.shares.values())
+        work = total - sum(self.bases.values())  # of this command alone
         if work <= 0 or self.done == len(self.plans):
             return ""
-        seconds = (time.monotonic() - self.begin) / work * (len(self.plans) - known)
+        seconds = (time.monotonic() - self.begin) / work * (len(self.plans) - total)
         return f"about {duration(seconds)} left"
 
     def _running(self, number: int, plan: Plan, line: dict[str, Any]) -> None:
@@ -187,7 +190,7 @@ class Progress(AbstractContextManager["Progress"]):
             if number not in self.tasks:
                 self.tasks[number] = self.bars.add_task(text, total=total)
             self.bars.update(self.tasks[number], description=text, completed=line["step"] + 1)
-            self.bars.update(self.total, description=self.left())
+            self.bars.update(self.total, description=self.time_left())
         elif time.monotonic() - self.printed > PLAIN_SECONDS:
             self._print(text)
 
@@ -196,15 +199,15 @@ class Progress(AbstractContextManager["Progress"]):
         self.shares.pop(number, None)
         for note in record.notes:
             self._note(number, plan, note)
-        good = record.status == "done"
+        good = record.finished
         self.failed += not good
-        took = duration(time.monotonic() - self.started.get(number, self.begin))
+        run_time = duration(time.monotonic() - self.started.get(number, self.begin))
         what = f"cell {record.index}" if good else f"FAILED: {record.error}"
-        text = f"[{self.done}/{len(self.plans)}] {plan.spec} seed {plan.seed}: {what}, {took}; {self.left()}"
+        text = f"[{self.done}/{len(self.plans)}] {plan.spec} seed {plan.seed}: {what}, {run_time}; {self.time_left()}"
         if self.bars is not None:
             if number in self.tasks:
                 self.bars.remove_task(self.tasks.pop(number))
-            self.bars.update(self.total, completed=self.done, description=self.left())
+            self.bars.update(self.total, completed=self.done, description=self.time_left())
             if not good:
                 self._say(text.rstrip("; "))
         # Hundreds of short runs would drown what matters: a line a second, failures and the last one always.
@@ -212,13 +215,13 @@ class Progress(AbstractContextManager["Progress"]):
             self._print(text.rstrip("; "))
 
     def _note(self, number: int, plan: Plan, note: str) -> None:
-        """Once: of a run elsewhere it comes with the record alone."""
+        """Print a note once: it may come as an event and again with the record."""
         if (number, note) not in self.notes:
             self.notes.add((number, note))
             self._say(f"{plan.spec} seed {plan.seed}: {note}")
 
     def _say(self, text: str) -> None:
-        """What must be seen, bars or not."""
+        """Print a line in any case, above the bars where there are bars."""
         if self.bars is not None:
             self.bars.console.print(text, markup=False)
         else:

@@ -31,7 +31,7 @@ def environment(device: str, uses_torch: bool) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _environment() -> dict[str, Any]:
-    def installed(name: str) -> str:
+    def package_version(name: str) -> str:
         try:
             return metadata.version(name)
         except metadata.PackageNotFoundError:
@@ -43,9 +43,9 @@ def _environment() -> dict[str, Any]:
         **processor.family_and_model(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "torch": installed("torch"),
-        "numpy": installed("numpy"),
-        "harness": installed("gicso-nas-harness"),
+        "torch": package_version("torch"),
+        "numpy": package_version("numpy"),
+        "harness": package_version("gicso-nas-harness"),
         "git": _revision(),
         "source": source_digest(),
         "platform": sys.platform,
@@ -55,13 +55,14 @@ def _environment() -> dict[str, Any]:
 def _revision() -> str:
     """Git revision of the checkout that this code is in, `-dirty` with changes; empty for an installed copy.
 
-    A copy may lie in somebody else's checkout (site-packages in a virtual environment there): that one is not ours.
+    An installed copy may lie in another project's checkout (site-packages of a virtual environment there), whose
+    revision is not this program's.
     """
     root = Path(__file__).parents[1]
     if not (root / ".git").exists():
         return ""
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             cwd=root,
             capture_output=True,
@@ -70,7 +71,7 @@ def _revision() -> str:
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 def source_digest() -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks import registry
 from benchmarks.base import Benchmark, Preset
 from benchmarks.errors import UserError, out_of_memory
-from harness import diagnostics, scoring, store
+from harness import diagnostics, locks, scoring, store
 from harness.cells import identified, named
 from harness.provenance import environment
 from harness.schema import Point, Record
@@ -90,7 +90,7 @@ def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> Re
     boundary has been saved.
     """
     try:
-        with store.claim(folder) as free:
+        with locks.claim(folder) as free:
             if not free:
                 return None
             record = store.load_record(folder)
@@ -203,7 +203,7 @@ def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any
             "step, give it more"
         )
     began = None if state.begun_in == made_in else state.begun_in  # a run resumed elsewhere, or by another revision
-    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.checksum, "begun_in": began}
+    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.fingerprint, "begun_in": began}
 
 
 def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]:
@@ -275,7 +275,7 @@ def _loop(
                     store.write_bytes(folder / "checkpoint.pt", snapshot)
                 return state._replace(search_seconds=state.search_seconds + seconds)
             state = state._replace(steps=state.steps + 1, search_seconds=state.search_seconds + seconds)
-            limit.made(state.steps)
+            limit.check(state.steps)
             step = checked(step, task.space)
             refuse_divergence(step, plan.kind, state.steps, getattr(searcher, "config", None))
             line = trace_line(state, step, task)
@@ -325,11 +325,11 @@ def _answer(
     """A record's fields from the trace: its last line has the answer, and each change of the answer is a point."""
     space = benchmark.space
     trajectory: list[Point] = []
-    watch = diagnostics.Watch()
+    summary = diagnostics.TraceSummary()
     last: dict[str, Any] = {}
     cell = without = None
     for last in store.read_trace(folder / "trace.jsonl"):
-        watch.see(last)
+        summary.add(last)
         answer = named(space, last.get("cell"), last["index"])
         assert answer is not None
         if answer != cell:
@@ -353,7 +353,7 @@ def _answer(
         **spent,
         "collapsed": space.is_collapsed(cell),
         "disconnected": not space.is_connected(cell),
-        **watch.summary(space),
+        **summary.fields(space),
         "at_chance": chance,
         "one_shot": supernet,
     }

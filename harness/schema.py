@@ -71,7 +71,7 @@ class OneShot(Checked):
     losses: list[Annotated[float, Field(allow_inf_nan=True)]] = []  # of a supernet that diverged, nan
 
 
-class TraceSum(Checked):
+class Fingerprint(Checked):
     """Length and checksum of a finished run's trace."""
 
     bytes: Count
@@ -119,7 +119,7 @@ class Record(Checked):
     queried_canonical: Count | None = None
     at_chance: bool = False
     one_shot: OneShot | None = None
-    trace: TraceSum | None = None
+    trace: Fingerprint | None = None
     begun_in: Environment | None = None  # environment, where another one finished it
     status: Name
     error: Text | None = None

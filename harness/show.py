@@ -18,7 +18,7 @@ from harness.specs import show_settings, show_value
 from searchers import catalogue, plugins
 
 
-def opened(table: Path | None, data: Path | None) -> list[tuple[Entry, Benchmark]]:
+def open_benchmarks(table: Path | None, data: Path | None) -> list[tuple[Entry, Benchmark]]:
     """All benchmarks; `--table` names another table of those that take one."""
     places = options.places_for(data)
     entries = map(registry.find, registry.names())
@@ -27,7 +27,7 @@ def opened(table: Path | None, data: Path | None) -> list[tuple[Entry, Benchmark
 
 def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -> tuple[str, str]:
     """`harness best`: the optimum in a line, and in another which accuracy it is."""
-    benchmarks = [bench for _, bench in opened(table, data)]
+    benchmarks = [bench for _, bench in open_benchmarks(table, data)]
     bench = next((bench for bench in benchmarks if dataset in bench.datasets), None)
     if bench is None:
         names = dict.fromkeys(name for bench in benchmarks for name in bench.datasets)
@@ -54,7 +54,7 @@ def _origin(bench: Benchmark) -> str:
 
 def describe_cell(spelling: str, table: Path | None, data: Path | None) -> str:
     """Every notation of a cell, its edges, its cost and every stored accuracy, in the first space that reads it."""
-    pairs = opened(table, data)
+    pairs = open_benchmarks(table, data)
     cell, space = _parsed(spelling, [entry.space for entry, _ in pairs])
     own = [(entry, benchmark) for entry, benchmark in pairs if entry.space is space]
     number = space.index(cell)
@@ -80,8 +80,8 @@ def _parsed(spelling: str, spaces: Sequence[SearchSpace]) -> tuple[Cell, SearchS
 def searchers() -> str:
     """Every registered searcher, its kind, and its settings with their defaults and what else they may be."""
     lines = []
-    usable, wrong = catalogue.usable()
-    for name, searcher in usable.items():
+    classes, faults = catalogue.load_all()
+    for name, searcher in classes.items():
         module = sys.modules[searcher.__module__].__doc__ or ""
         lines.append(f"{name}  ({searcher.kind}) {module.strip().splitlines()[0] if module.strip() else ''}")
         if searcher.reference_epochs:
@@ -92,14 +92,14 @@ def searchers() -> str:
             lines.append(f"    {setting:<28}{allowed(field)}".rstrip())
         for what, settings in searcher.ablations.items():
             lines.append(f"    ablation: {what} [{show_settings(settings)}]")
-    lines += [f"not usable: {line}" for line in wrong] + list(plugins.overruled().values())
+    lines += [f"not usable: {line}" for line in faults] + list(plugins.name_conflicts().values())
     return "\n".join(lines)
 
 
 def allowed(field: FieldInfo) -> str:
     """What a setting may be, in words; nothing where any value of its default's type is good."""
-    named = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    choices = ["false", "true"] if field.annotation is bool else [show_value(v) for v in named]
+    values = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    choices = ["false", "true"] if field.annotation is bool else [show_value(v) for v in values]
     signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "multiple_of": "a multiple of"}
     bounds = [
         f"{sign} {getattr(m, name):g}" for m in field.metadata for name, sign in signs.items() if hasattr(m, name)

@@ -1,4 +1,4 @@
-"""What a command asks for, read: searcher specs, settings, seeds.
+"""Parsing of what a command names: searcher specs, settings, seeds.
 
 A spec is a name with optional settings, `darts[order=2]`, `gicso[diversity=0,population=18]`; a list in braces
 expands, `gicso[population={12,24}]`. Commas inside brackets do not split.
@@ -35,7 +35,7 @@ class Spec:
 
 
 def train_supernets(specs: Iterable[Spec]) -> bool:
-    """Whether any searcher of these trains a supernet and so needs images; the others only query a table."""
+    """Whether any of the searchers trains a supernet and so needs images; all others only query."""
     return any(spec.kind == "one-shot" for spec in specs)
 
 
@@ -95,7 +95,7 @@ def parse_specs(text: str, overrides: Sequence[str] = ()) -> list[Spec]:
 
 def _expand(name: str, inside: str, extra: Mapping[str, Any]) -> list[Spec]:
     options: list[list[tuple[str, Any]]] = []
-    given = set(extra)
+    keys = set(extra)
     for item in split_outside(inside) if inside.strip() else []:
         key, mark, value = item.partition("=")
         if not mark or not key.strip() or not value.strip():
@@ -103,9 +103,9 @@ def _expand(name: str, inside: str, extra: Mapping[str, Any]) -> list[Spec]:
         value = value.strip()
         values = split_outside(value[1:-1]) if value.startswith("{") and value.endswith("}") else [value]
         key = key.strip()
-        if key in given:
+        if key in keys:
             raise UserError(f"searcher {name}[{inside}]: {key} is given twice (--set counts)")
-        given.add(key)
+        keys.add(key)
         options.append([(key, parse_value(v)) for v in values])
     return [resolve(name, {**extra, **dict(choice)}) for choice in itertools.product(*options)]
 
@@ -145,8 +145,8 @@ def parse_ablations(text: str, overrides: Sequence[str] = ()) -> tuple[list[Spec
     default = specs[0]
     searcher = catalogue.find(default.name)
     if not searcher.ablations:
-        able = [name for name, searcher in catalogue.usable()[0].items() if searcher.ablations]
-        raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(able)})")
+        names = [name for name, other in catalogue.load_all()[0].items() if other.ablations]
+        raise UserError(f"searcher {default.text!r} declares no ablations (those that do: {', '.join(names)})")
     rows: dict[str, str] = {}
     for what, settings in searcher.ablations.items():
         spec = resolve(default.name, {**default.config, **settings})

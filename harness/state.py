@@ -1,7 +1,7 @@
 """A searcher's state as a checkpoint can hold it, and back.
 
-A checkpoint is read with torch.load(weights_only=True), which executes nothing and knows few types. Others that are
-simple are written as those, and the paths to them kept beside, so that a searcher gets back what it gave.
+A checkpoint is read with torch.load(weights_only=True), which executes nothing and knows few types. Other simple types
+are converted to these. Their paths and types are stored too, so that a searcher gets back what it gave.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Path = tuple[Any, ...]  # the keys and positions that lead to a value
 Types = dict[Path, tuple[Any, ...]]  # what a value was: its kind, and what else is needed to make it again
 PLAIN = (type(None), bool, int, float, complex, str)
 NUMPY = "biufcSUmM"  # kinds of dtype that bytes hold wholly: no objects, no records
-TAKEN = "tensors, numpy's arrays and numbers, numbers, strings, None, and lists, tuples, sets, deques, dicts of these"
+ALLOWED = "tensors, numpy's arrays and numbers, numbers, strings, None, and lists, tuples, sets, deques, dicts of these"
 
 
 def plain(value: Any) -> tuple[Any, Types]:
-    """A searcher's `state_dict()` in types that a checkpoint has, for `restored`.
+    """A searcher's `state_dict()` in types that a checkpoint can hold, and what `restored` needs to undo that.
 
     UserError naming the key of what cannot be kept.
     """
@@ -43,7 +43,7 @@ def _plain(value: Any, path: Path, types: Types) -> Any:
         return value
     if kind is bytes:
         types[path] = ("bytes",)
-        return value.decode("latin-1")  # not all that hold bytes are read, the empty ones are not
+        return value.decode("latin-1")  # torch.load does not read empty bytes
     if kind is np.ndarray and value.dtype.kind in NUMPY:
         types[path] = ("array", value.dtype.str, value.shape)
         return value.tobytes().decode("latin-1")
@@ -65,11 +65,11 @@ def _plain(value: Any, path: Path, types: Types) -> Any:
         entries = {key: _plain(value[old], (*path, key), types) for key, old in keys.items()}
         if all(key is old and entries[key] is value[old] for key, old in keys.items()):
             return value
-        changed = copy(value)  # with what a module's state_dict has besides its entries
-        changed.clear()
-        changed.update(entries)
-        return changed
-    raise UserError(f"{_where(path)} is {_named(value)}, which a checkpoint cannot hold; it holds {TAKEN}")
+        new_dict = copy(value)  # keeps attributes, which a module's state_dict has
+        new_dict.clear()
+        new_dict.update(entries)
+        return new_dict
+    raise UserError(f"{_where(path)} is {_named(value)}, which a checkpoint cannot hold; it holds {ALLOWED}")
 
 
 def _key(value: Any, path: Path) -> Any:
@@ -86,7 +86,7 @@ def _key(value: Any, path: Path) -> Any:
 
 
 def _is_tensor(value: Any) -> bool:
-    torch = sys.modules.get("torch")  # without it nothing is one
+    torch = sys.modules.get("torch")  # if torch is not loaded, there is no tensor
     return torch is not None and type(value) in (torch.Tensor, torch.nn.Parameter)
 
 
@@ -101,7 +101,7 @@ def _named(value: Any) -> str:
 
 
 def restored(value: Any, types: Types, path: Path = ()) -> Any:
-    """What `plain` was given, from both that it gave."""
+    """The value that was given to `plain`, from the two that it returned; changes `value` in place."""
     if not types:
         return value
     if type(value) in (dict, OrderedDict):
@@ -116,7 +116,7 @@ def restored(value: Any, types: Types, path: Path = ()) -> Any:
 
 
 def _array(text: str, dtype: str) -> np.ndarray:
-    """One-dimensional, and of its own memory."""
+    """A one-dimensional array with memory of its own."""
     return np.frombuffer(bytearray(text, "latin-1"), dtype)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.errors import UserError
-from harness import store
+from harness import locks, store
 from harness.results import Results, scored_by
 
 
@@ -16,7 +16,7 @@ def status(folder: Path) -> str:
     left to do; one whose record cannot be read has failed.
     """
     campaign = store.load_campaign(folder)
-    running = store.running(folder)
+    running = locks.running(folder)
     records, left_out = store.load_records(folder)
     results = Results(campaign, records)
     record_of = {(r.label, r.seed): r for r in records}

@@ -1,4 +1,4 @@
-"""What a searcher's step gave, checked where it is given; and how many steps a search may make."""
+"""Checks of what a searcher's step returns, and of how many steps a search makes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from benchmarks.errors import UserError, quoted
 from searchers.base import SearchTask, Step, diverged
 
 IDLE = 1000  # steps in a row that query nothing
-OURS = (  # names of a trace line
+RESERVED = (  # names that every trace line has, so that no metric may have them
     *("step", "cell", "index", "search_seconds", "simulated_seconds", "evaluations", "train_images", "operations"),
     *("alphas", "alpha_entropy", "cell_without_none", "index_without_none"),
 )
@@ -52,14 +52,14 @@ def _alphas(value: Any, space: SearchSpace) -> np.ndarray | None:
         return None
     try:
         alphas = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError, RuntimeError):  # the last of a tensor with a gradient
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor with a gradient
         alphas = np.empty(0)
-    wanted = len(space.edges), len(space.operations)
-    if alphas.shape != wanted:
+    expected = len(space.edges), len(space.operations)
+    if alphas.shape != expected:
         shape = getattr(value, "shape", None)
-        found = _shown(value) if shape is None else f"a {type(value).__name__} of shape {tuple(shape)}"
+        text = _shown(value) if shape is None else f"a {type(value).__name__} of shape {tuple(shape)}"
         raise UserError(
-            f"Step.alphas is {found}; it must be None or an array of {wanted[0]} edges × {wanted[1]} operations"
+            f"Step.alphas is {text}; it must be None or an array of {expected[0]} edges × {expected[1]} operations"
         )
     return alphas
 
@@ -68,13 +68,13 @@ def _metric(name: Any, value: Any, space: SearchSpace) -> Any:
     where = f"Step.metrics[{name!r}]"
     if not isinstance(name, str):
         raise UserError(f"{where}: the name of a metric must be a string")
-    if name in OURS:
+    if name in RESERVED:
         raise UserError(f"{where}: each line of the trace has a {name!r} of its own; give the metric another name")
     if isinstance(value, (np.generic, np.ndarray)):
         value = value.tolist()
     if isinstance(value, (list, tuple)):
         value = [item.item() if isinstance(item, np.generic) else item for item in value]
-    fits, needed = READ.get(name, (lambda v: _is_text(v) or _is_number(v) or _are_numbers(v),
+    fits, needed = METRIC_TYPES.get(name, (lambda v: _is_text(v) or _is_number(v) or _are_numbers(v),
                                    "a number, a string or a list of numbers, as JSON has them"))  # fmt: skip
     if name == "queried" and not _is_cell(value, space):
         raise UserError(f"{where} is {_shown(value)}; it must be the index or string of the cell that was queried")
@@ -106,7 +106,7 @@ def _is_cell(value: Any, space: SearchSpace) -> bool:
 
 
 # Metrics that have a meaning to progress, records and plots.
-READ: dict[str, tuple[Callable[[Any], bool], str]] = {
+METRIC_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "phase": (_is_text, "a string, the name of a phase of the search"),
     "swarm_diversity": (_are_numbers, "a list of numbers, one a generation"),
     "train_loss": (_is_number, "a number"),
@@ -147,14 +147,14 @@ def refuse_divergence(step: Step, kind: str, number: int, settings: Any = None) 
 
 
 class Limit:
-    """How many steps a search may make; `made` raises UserError after one too many."""
+    """How many steps a search may make; `check` raises UserError after one too many."""
 
     def __init__(self, kind: str, task: SearchTask):
         self.kind, self.task = kind, task
         self.idle, self.clock = 0, task.simulated_seconds
 
-    def made(self, steps: int) -> None:
-        """After a step; `steps` is the number of all so far."""
+    def check(self, steps: int) -> None:
+        """Call after each step with the number of steps so far."""
         epochs = self.task.budget.epochs
         if self.kind == "one-shot" and steps > epochs:
             raise UserError(f"step() must give None after {epochs} steps: a step is an epoch, task.budget.epochs many")

@@ -1,7 +1,7 @@
-"""The one interface of all searchers: what they get (SearchTask), what they are, what they answer (Step).
+"""The interface of all searchers: a Searcher is given a SearchTask, and each of its steps returns a Step.
 
-A searcher never scores itself. The runner builds the task from copies, calls `step()` until it returns None, which
-it does when its budget is spent, and looks the answers up in the benchmark afterwards.
+A searcher never scores itself. The runner builds the task from copies of the benchmark's data, calls `step()` until it
+returns None because the budget is spent, and then looks up the cells in the benchmark.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # multi-trial searches never import torch
 
     from benchmarks.images import Images
 
-# A class is imported only when its searcher is asked for: most import torch.
+# name -> "module:class". A class is imported only when its searcher is used, since most import torch.
 SEARCHERS: dict[str, str] = {
     "random": "searchers.random_search:RandomSearch",
     "evolution": "searchers.evolution:Evolution",
@@ -46,11 +46,11 @@ SEARCHERS: dict[str, str] = {
 }
 
 KINDS = ("one-shot", "multi-trial")  # trains a supernet, queries the proxy
-REFUSALS = 100_000  # of queries in a row: more than there are cells, so a search that looks for one that it can afford
+REFUSALS = 100_000  # queries refused in a row before an error; a search may first try all cells for an affordable one
 
 
 class Settings(BaseModel):
-    """Base of a searcher's validated hyper-parameters: unknown names are errors, values cannot change."""
+    """Base class of a searcher's validated hyper-parameters: unknown names are errors, and values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -65,13 +65,13 @@ class Budget:
 
 @dataclass(frozen=True)
 class Step:
-    """The answer if the search stopped now.
+    """What a step returns: the cell that is the search's answer if it stops now.
 
-    `cell` is a tuple with the number of an operation for each edge of the space (a list or numpy's integers are taken
-    too). `alphas` is (edges, operations) or None. `metrics` go to the trace: numbers, strings, lists of numbers.
+    `cell` is a tuple with the number of an operation for each edge of the space; lists and numpy integers are accepted.
+    `alphas` is (edges, operations) or None. `metrics` are written to the trace: numbers, strings, lists of numbers.
 
     A run fails as diverged where alphas, or metrics named as a loss, score, accuracy, error, reward or fitness, are not
-    finite. Of a one-shot searcher `train_loss` is the mean cross-entropy of the epoch.
+    finite. A one-shot searcher's `train_loss` is the mean cross-entropy of the epoch.
     """
 
     cell: Cell
@@ -83,8 +83,8 @@ class Step:
 class SearchTask:
     """All that a searcher may know: copies of images and of the low-fidelity proxy, a budget, random streams.
 
-    `size` is that of the networks in which is searched. `low_fidelity` is None for searchers that train a supernet; it
-    is to be used through `proxy`, which keeps the clock.
+    `size` is the size of the supernet. `low_fidelity` is None for searchers that train a supernet; call it through
+    `proxy`, which advances the simulated clock.
     """
 
     seed: int
@@ -108,7 +108,7 @@ class SearchTask:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of architecture parameters: (edges, operations)."""
+        """Shape of the architecture parameters: (edges, operations)."""
         return len(self.space.edges), len(self.space.operations)
 
     def seed_of(self, purpose: str) -> int:
@@ -123,7 +123,7 @@ class SearchTask:
         return self._streams[purpose]
 
     def torch_stream(self, purpose: str) -> torch.Generator:
-        """The same for draws that are made on the device."""
+        """The torch generator of one purpose, on the task's device; its position is part of the task's state."""
         if purpose not in self._torch_streams:
             import torch
 
@@ -133,10 +133,10 @@ class SearchTask:
         return self._torch_streams[purpose]
 
     def proxy(self, cell: Cell) -> tuple[float, float] | None:
-        """Low-fidelity validation accuracy (percent) and its simulated seconds; advances the clock.
+        """Query a cell: low-fidelity validation accuracy (percent) and its simulated seconds; advances the clock.
 
-        None, and nothing is paid, where the query would overrun the budget. A repeated cell pays again. UserError
-        where a search would never end: a query that costs nothing, or queries after the budget without end.
+        None, at no cost, where the query would overrun the budget. A repeated cell costs its seconds again. UserError
+        where a search would never end: a query that costs no time, or too many refused queries in a row.
         """
         if self.low_fidelity is None:
             raise UserError("this task has no low-fidelity proxy; run a one-shot searcher instead")
@@ -158,9 +158,10 @@ class SearchTask:
         return accuracy, seconds
 
     def count(self, evaluations: int = 0, train_images: int = 0, eval_images: int = 0) -> None:
-        """Report work done: candidates scored, images trained on, images on which they were scored.
+        """Count work: candidates scored, images trained on, images on which candidates were scored.
 
-        Candidates of one scoring count each, also where two have the same cell; what a searcher remembers does not.
+        Every candidate that is scored counts, also one whose cell is scored twice; a score that a searcher remembers
+        does not.
         """
         self.evaluations += evaluations
         self.train_images += train_images
@@ -187,16 +188,16 @@ class SearchTask:
 class Searcher(ABC):
     """Base class of all searchers.
 
-    The life of one: constructed with a fresh task; `step()` is called until it returns None; at any step boundary
-    `state_dict()` may be taken, and a new object that loads it goes on exactly as this one would have.
+    It is constructed with a fresh task, and `step()` is called until it returns None. Between two steps `state_dict()`
+    may be taken; a new searcher that loads it continues exactly as this one would have.
     """
 
     name: ClassVar[str]
     kind: ClassVar[str]  # one of KINDS
     Config: ClassVar[type[Settings]] = Settings
-    ablations: ClassVar[dict[str, dict[str, Any]]] = {}  # what is taken away -> changed settings
-    reference_epochs: ClassVar[int] = 0  # one-shot: epochs of the method's own protocol, for the paper preset
-    answer_rule: ClassVar[str] = "that of the last step"  # how it is chosen, for the report's footnote
+    ablations: ClassVar[dict[str, dict[str, Any]]] = {}  # what an ablation removes -> changed settings
+    reference_epochs: ClassVar[int] = 0  # epochs of a one-shot method's own protocol, for the preset paper
+    answer_rule: ClassVar[str] = "that of the last step"  # which cell is the answer, for the report's footnote
 
     def __init__(self, task: SearchTask, config: Any):
         self.task = task
@@ -204,46 +205,48 @@ class Searcher(ABC):
 
     @classmethod
     def key_settings(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Name and settings that a run's key is made of; what was renamed or split keeps those that it had."""
+        """Searcher name and settings for a run's key. Searchers renamed or split since then return their old ones."""
         return cls.name, config
 
     @abstractmethod
     def step(self) -> Step | None:
         """Advance by one epoch (one-shot) or one query (multi-trial); None when finished.
 
-        A one-shot searcher makes `task.budget.epochs` steps at most; a multi-trial one finishes when `task.proxy` gives
-        None, at the latest 1,000 steps after its last query. A run that goes on fails.
+        A one-shot searcher makes at most `task.budget.epochs` steps. A multi-trial one finishes when `task.proxy`
+        returns None, at the latest 1,000 steps after its last query. A run with more steps fails.
         """
 
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
-        """Validation loss of each cell in the trained supernet, (len(candidates),); None where there is none.
+        """Validation loss of each cell in the trained supernet, (len(candidates),); None without a supernet.
 
-        Asked after the search, to compare with the benchmark's table; no part of the search. The run fails as diverged
-        where one is not finite.
+        Called once after the search, to compare the supernet with the benchmark's table. The run fails as diverged
+        where a loss is not finite.
         """
         return None
 
     def one_shot_accuracies(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
-        """Percent of the images of `one_shot_losses` that each cell classifies rightly; None where that is not known.
+        """Accuracy in percent of each cell on the images of `one_shot_losses`; None where it is not known.
 
-        Asked only where no loss is below that of a guess.
+        Called only where no loss is better than that of guessing.
         """
         return None
 
     @abstractmethod
     def state_dict(self) -> dict[str, Any]:
-        """Everything of its own, by name: tensors, numpy's arrays and numbers, numbers, strings, None, and lists,
-        tuples, sets, deques and dicts of these. What `load_state_dict` gets is of the same types, but that numpy's
-        numbers as members of sets or keys of dicts come back as Python's, which are equal.
+        """The searcher's whole state by name, without the task's.
+
+        Values are tensors, numpy arrays and numbers, numbers, strings, None, and lists, tuples, sets, deques and dicts
+        of these. `load_state_dict` gets the same types back, except that numpy numbers in sets and as keys of dicts
+        become equal Python numbers.
         """
 
     @abstractmethod
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what `state_dict` gave."""
+        """Continue from a state that `state_dict` returned."""
 
 
 def diverged(settings: Any) -> str:
-    """The end of a message that a search with these settings diverged: which learning rates to lower, and from what."""
+    """The end of an error message about divergence: which learning rates to lower, with their present values."""
     values = {name: getattr(settings, name, None) for name in ("lr", "alpha_lr")}
     rates = [f"{name} ({value:g})" for name, value in values.items() if isinstance(value, int | float)]
     return f"diverged; try a lower {' or '.join(rates) or 'learning rate'}"

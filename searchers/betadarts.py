@@ -1,7 +1,7 @@
 """β-DARTS (Ye et al., CVPR 2022): DARTS with Beta-Decay, which holds the softmax's inputs together.
 
-An alpha step adds λ times the mean over edges of log Σ_o exp(α_o) (their smoothmax). Source of every default:
-the authors' code for NAS-Bench-201 (DOC): 100 epochs, λ = 50 · epoch / epochs, from 0 on. What it shares
+An alpha step adds λ times the mean over edges of log Σ_o exp(α_o) (their smoothmax). Source of every default: the
+authors' code for NAS-Bench-201 (DOC): 100 epochs, λ = 50 · epoch / epochs, with epochs counted from 0. What it shares
 with DARTS follows DARTS' NAS-Bench-201 script, so that rows differ in the method alone; the authors' own script steps
 alpha first and uses weight decay 3e-4 without Nesterov momentum.
 """

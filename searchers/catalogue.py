@@ -11,7 +11,7 @@ from searchers.base import SEARCHERS, Searcher
 
 def names() -> list[str]:
     """All registered searchers: ours, then those of other installed packages (group `harness.searchers`)."""
-    return [*SEARCHERS, *(name for name in plugins.registered() if name not in SEARCHERS)]
+    return [*SEARCHERS, *(name for name in plugins.points_by_name() if name not in SEARCHERS)]
 
 
 def find(name: str) -> type[Searcher]:
@@ -19,14 +19,14 @@ def find(name: str) -> type[Searcher]:
     if name in SEARCHERS:
         module, _, attribute = SEARCHERS[name].partition(":")
         return getattr(import_module(module), attribute)
-    points = plugins.registered().get(name)
+    points = plugins.points_by_name().get(name)
     if points is None:
         raise UserError(f"unknown searcher {name!r}{suggestion(name, names())}")
     return plugins.load(name, points)
 
 
-def usable() -> tuple[dict[str, type[Searcher]], list[str]]:
-    """The classes of all searchers by their names, and a line for each of a package that is broken."""
+def load_all() -> tuple[dict[str, type[Searcher]], list[str]]:
+    """The classes of all searchers by name, and an error line for each that cannot be loaded."""
     classes: dict[str, type[Searcher]] = {}
     broken = []
     for name in names():

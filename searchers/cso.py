@@ -2,7 +2,8 @@
 
 The baseline of G-ICSO-NAS without its gradient phases. The rule is DOC (PlatEMO's, φ = 0.1). How it
 meets a supernet is INFERRED, and the same as in `gicso`: w is trained on single paths (`PathSettings`), two
-generations an epoch, the arg-max path's validation error as fitness, everyone scored anew at its end since w moves.
+generations an epoch, the arg-max path's validation error as fitness, and all particles scored again at the epoch's end,
+since w moves.
 
 `cso-table` needs no supernet: fitness is the benchmark's low-fidelity proxy in simulated seconds, and the
 searcher is multi-trial, a query a step.
@@ -66,7 +67,7 @@ class TableSettings(ParticleSettings):
 
 
 class TableSwarm(Searcher):
-    """A query a step: the moved particles of a generation are queried one by one, then the swarm is told."""
+    """A step is a query. When all particles that moved have been queried, the swarm is told their errors."""
 
     name = "cso-table"
     kind = "multi-trial"
@@ -82,36 +83,36 @@ class TableSwarm(Searcher):
         rng, box = task.stream("swarm"), config.box
         self.swarm = Swarm(config.population, "cso", rng, -box, box, config.phi, draw)
         self.errors = np.full(config.population, np.inf)  # 100 − accuracy
-        self.waiting: list[int] = []
+        self.queue: list[int] = []  # particles to query
         self.best = BestSeen(task)
 
     def step(self) -> Step | None:
-        if not self.waiting:
+        if not self.queue:
             if np.isfinite(self.errors).all():
                 self.swarm.tell(self.errors)
-            self.waiting = self.swarm.ask().tolist()
-        particle = self.waiting[0]
+            self.queue = self.swarm.ask().tolist()
+        particle = self.queue[0]
         alphas = self.swarm.x[particle].reshape(self.task.shape)
         cell = self.task.space.derive(alphas)
-        answer = self.task.proxy(cell)
-        if answer is None:
+        result = self.task.proxy(cell)
+        if result is None:
             return None
-        self.waiting.pop(0)
-        self.errors[particle] = 100 - answer[0]
-        return self.best.step(cell, answer[0], alphas)
+        self.queue.pop(0)
+        self.errors[particle] = 100 - result[0]
+        return self.best.step(cell, result[0], alphas)
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "swarm": self.swarm.state_dict(),
             "errors": self.errors.tolist(),
-            "waiting": list(self.waiting),
+            "waiting": list(self.queue),
             "best": self.best.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.swarm.load_state_dict(state["swarm"])
         self.errors = np.array(state["errors"])
-        self.waiting = list(state["waiting"])
+        self.queue = list(state["waiting"])
         self.best.load_state_dict(state["best"])
 
     @classmethod

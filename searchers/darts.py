@@ -1,8 +1,8 @@
 """DARTS (Liu, Simonyan and Yang, ICLR 2019), first and second order, in NAS-Bench-201's protocol.
 
 Source of every default: AutoDL-Projects' NAS-Bench-201 scripts (DOC): 50 epochs; Adam 3e-4 with betas (0.5, 0.999) and
-weight decay 1e-3; alphas start at 1e-3·N(0, 1); the answer is the last epoch's arg-max over all five operations. In a
-step, first order moves first w, then alpha; second order first alpha, then w (DOC).
+weight decay 1e-3; alphas start at 1e-3·N(0, 1); the answer is the last epoch's arg-max over all five operations. First
+order steps w, then alpha; second order alpha, then w (DOC).
 
 Methods that change an equation of DARTS are in files of their own; what they share with it is `GradientSearcher`.
 """
@@ -39,34 +39,34 @@ class GradientSearcher(OneShotSearcher):
     answer_rule = ARG_MAX
     Config: ClassVar[type[AlphaSettings]] = AlphaSettings
     state = ("training", "alpha")
-    mixed_share: ClassVar[int] = 1  # of a mixture's channels one in so many is mixed
+    mixed_share: ClassVar[int] = 1  # of a mixture's channels 1 in `mixed_share` is mixed
 
     def __init__(self, task: SearchTask, config: Any):
         super().__init__(task, config)
         self.training = WeightTraining(task, config, mixed_share=self.mixed_share)
-        own = weakref.proxy(self)  # self.relax would hold self, which holds alpha: a cycle that keeps the network alive
-        self.alpha = AlphaDescent(self.training, self.first_alphas(), config, lambda alphas: own.relax(alphas))
+        proxy = weakref.proxy(self)  # a reference to self.relax would be a cycle that keeps the network in memory
+        self.alpha = AlphaDescent(self.training, self.first_alphas(), config, lambda alphas: proxy.relax(alphas))
 
     def first_alphas(self) -> np.ndarray:
         return initial_alphas(self.task, self.config.alpha_init)
 
     def relax(self, alphas: Tensor) -> Choice:
-        """What the supernet runs through at these alphas."""
+        """The path or mixture for the supernet at these alphas."""
         return softmax_rows(alphas)
 
     def penalty(self, alphas: Tensor) -> Tensor | None:
-        """What an alpha step minimises besides the validation loss."""
+        """A term that alpha steps add to the validation loss, or None."""
         return None
 
     def frozen(self) -> bool:
-        """Whether alphas stay where they are in this epoch."""
+        """Whether alphas are not trained in this epoch."""
         return False
 
     def run_epoch(self, epoch: int) -> Step:
         return self.answer(self.train(epoch))
 
     def train(self, epoch: int) -> dict[str, float]:
-        """One epoch of steps on w and α; its metrics."""
+        """Train w and α for one epoch; returns its metrics."""
         return self.alpha.alternate(epoch, self.penalty, self.frozen())  # (7) with ξ = 0
 
     def answer(self, metrics: dict[str, float]) -> Step:
@@ -103,7 +103,7 @@ def unrolled_step(training: WeightTraining, alpha: AlphaDescent, x: Tensor, y: T
     difference.
     """
     weights = list(training.net.parameters())
-    kept = [w.detach().clone() for w in weights]
+    originals = [w.detach().clone() for w in weights]
     (group,) = training.sgd.param_groups
     xi = group["lr"]
     x_valid, y_valid = training.valid.next()
@@ -118,7 +118,7 @@ def unrolled_step(training: WeightTraining, alpha: AlphaDescent, x: Tensor, y: T
 
     gradients = torch.autograd.grad(loss(x, y), weights)
     ahead = []
-    for w, value, gradient in zip(weights, kept, gradients, strict=True):
+    for w, value, gradient in zip(weights, originals, gradients, strict=True):
         buffer = training.sgd.state[w].get("momentum_buffer") if w in training.sgd.state else None
         momentum = 0.0 if buffer is None else group["momentum"] * buffer
         ahead.append(value - xi * (momentum + gradient + group["weight_decay"] * value))
@@ -128,9 +128,9 @@ def unrolled_step(training: WeightTraining, alpha: AlphaDescent, x: Tensor, y: T
     epsilon = 0.01 / torch.sqrt(sum((g**2).sum() for g in at_weights))
     sides = []
     for sign in (1, -1):
-        place([w + sign * epsilon * g for w, g in zip(kept, at_weights, strict=True)])
+        place([w + sign * epsilon * g for w, g in zip(originals, at_weights, strict=True)])
         sides.append(torch.autograd.grad(loss(x, y), [alpha.alphas])[0])
-    place(kept)
+    place(originals)
     alpha.descend(at_alpha - xi * (sides[0] - sides[1]) / (2 * epsilon))  # (7), (8)
     training.task.count(train_images=len(y_valid) + 3 * len(y))
     return value.detach()

@@ -27,7 +27,7 @@ from searchers.one_shot import OneShotSearcher, WeightSettings, WeightTraining
 class ENASSettings(WeightSettings):
     lr: float = Field(0.05, gt=0)  # DOC
     lr_min: float = Field(5e-4, ge=0)  # DOC
-    lr_epochs: int = Field(10, ge=1)  # DOC, T_max: from lr to lr_min, about
+    lr_epochs: int = Field(10, ge=1)  # DOC, T_max: epochs from lr to lr_min, about
     weight_decay: float = Field(2.5e-4, ge=0)  # DOC
     updates: int = Field(50, ge=1)  # DOC: of the controller, an epoch
     cells_an_update: int = Field(20, ge=1)  # DOC
@@ -49,7 +49,7 @@ class ENASSettings(WeightSettings):
 
 
 class Controller(nn.Module):
-    """Draws the operations of a cell's edges one after the other; each sees those before it."""
+    """Draws the operations of a cell edge by edge, each conditioned on those before it."""
 
     def __init__(self, edges: int, operations: int, temperature: float, tanh: float, units: int = 32):
         super().__init__()
@@ -65,17 +65,17 @@ class Controller(nn.Module):
     def forward(self, count: int, generator: torch.Generator) -> tuple[list[Cell], Tensor, Tensor]:
         """`count` cells, their log-probabilities and entropies, (count,) each."""
         x, memory = self.start.expand(1, count, -1), None
-        chosen, log_p, entropy = [], [], []
+        operations, log_p, entropy = [], [], []
         for _ in range(self.edges):
             y, memory = self.lstm(x, memory)
             logs = (self.tanh * torch.tanh(self.head(y[0]) / self.temperature)).log_softmax(1)
-            drawn = torch.multinomial(logs.exp(), 1, generator=generator)
-            chosen.append(drawn[:, 0])
-            log_p.append(logs.gather(1, drawn)[:, 0])
+            choice = torch.multinomial(logs.exp(), 1, generator=generator)
+            operations.append(choice[:, 0])
+            log_p.append(logs.gather(1, choice)[:, 0])
             entropy.append(-(logs.exp() * logs).sum(1))
-            x = self.embedding(drawn[:, 0])[None]
-        found = [tuple(row) for row in torch.stack(chosen, 1).tolist()]
-        return found, torch.stack(log_p).sum(0), torch.stack(entropy).sum(0)
+            x = self.embedding(choice[:, 0])[None]
+        cells = [tuple(row) for row in torch.stack(operations, 1).tolist()]
+        return cells, torch.stack(log_p).sum(0), torch.stack(entropy).sum(0)
 
 
 class ENAS(OneShotSearcher):
@@ -100,20 +100,20 @@ class ENAS(OneShotSearcher):
         return self.controller(count, self.task.torch_stream("controller"))[0]
 
     def run_epoch(self, epoch: int) -> Step:
-        waiting = self.draw(len(self.training.train))
-        metrics = self.training.epoch(epoch, waiting.pop)
+        paths = self.draw(len(self.training.train))  # one a batch
+        metrics = self.training.epoch(epoch, paths.pop)
         rewards = [self.update() for _ in range(self.config.updates)]
-        drawn = self.draw(self.config.candidates)
-        accuracies = self.training.accuracies(drawn, *self.training.fitness.next())
-        best = drawn[int(np.argmax(accuracies))]
-        metrics |= {"reward": float(np.mean(rewards)), "controller_cells": len(set(drawn))}
+        cells = self.draw(self.config.candidates)
+        accuracies = self.training.accuracies(cells, *self.training.fitness.next())
+        best = cells[int(np.argmax(accuracies))]
+        metrics |= {"reward": float(np.mean(rewards)), "controller_cells": len(set(cells))}
         return Step(best, metrics={**metrics, "one_shot_accuracy": float(accuracies.max())})
 
     def update(self) -> float:
-        """One policy-gradient step of the controller; the mean reward, in accuracy points as a share."""
+        """One policy-gradient step of the controller; returns the mean reward, where accuracy is a share of 1."""
         generator, config = self.task.torch_stream("controller"), self.config
-        drawn, log_p, entropy = self.controller(config.cells_an_update, generator)
-        rewards = self.training.accuracies(drawn, *self.training.fitness.next()) / 100
+        cells, log_p, entropy = self.controller(config.cells_an_update, generator)
+        rewards = self.training.accuracies(cells, *self.training.fitness.next()) / 100
         rewards = rewards + config.entropy * entropy.detach().cpu().numpy()
         advantages = []
         for reward in rewards.tolist():

@@ -3,7 +3,7 @@
 Protocol: NAS-Bench-201's REA script (DOC): population 10, tournament of 3 drawn with replacement,
 one-edge mutation to another operation (the script draws a node, then one of its edges; here every edge is as likely,
 which changes nothing that 500 seeds show), the oldest member dies; a child that would overrun the budget is not
-made; the answer is the best 12-epoch validation accuracy ever seen.
+made; the answer is the best 12-epoch validation accuracy of all queries.
 """
 
 from __future__ import annotations
@@ -40,18 +40,18 @@ class Evolution(Searcher):
         full = len(self.population) >= self.config.population
         space = self.task.space
         child = space.mutate(self.tournament(), self.rng) if full else space.sample(self.rng)
-        answer = self.task.proxy(child)
-        if answer is None:
+        result = self.task.proxy(child)
+        if result is None:
             return None
         if full:
             self.population.popleft()
-        self.population.append((answer[0], child))
-        return self.best.step(child, answer[0])
+        self.population.append((result[0], child))
+        return self.best.step(child, result[0])
 
     def tournament(self) -> Cell:
         """The best of a few members drawn with replacement."""
-        drawn = self.rng.integers(len(self.population), size=self.config.tournament).tolist()
-        return max((self.population[k] for k in drawn), key=lambda member: member[0])[1]
+        members = self.rng.integers(len(self.population), size=self.config.tournament).tolist()
+        return max((self.population[k] for k in members), key=lambda member: member[0])[1]
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -50,12 +50,12 @@ class GICSOSettings(AlphaSettings, PathSettings, SwarmSettings):
     swarm: Literal["icso", "cso", "random"] = "icso"  # L-ICSO's triplets: rule DOC, use here INFERRED
     population: int = Field(24, ge=6, multiple_of=3)  # INFERRED
     phi: float = Field(0.15, ge=0)  # DOC, L-ICSO
-    diversity: float = Field(0.1, ge=0)  # that there is one: KNOWN; form and size INFERRED (λ at the start)
+    diversity: float = Field(0.1, ge=0)  # λ at the start; a diversity term is KNOWN, its form and size INFERRED
     diversity_schedule: Literal["linear", "constant"] = "linear"  # to 0 over the exploration: DFDBCSO's (DOC)
     weights: Literal["paths", "best"] = "paths"  # INFERRED: w on single paths, or on g's mixture, a step a batch
     switch_diversity: float = Field(0.0, ge=0, le=1)  # INFERRED: switch below this share of the first diversity
     rescore: bool = True  # INFERRED: at the hand-over the swarm and the archive are scored again
-    final_images: int = Field(5000, ge=2)  # INFERRED: for that, and for the guard
+    final_images: int = Field(5000, ge=2)  # INFERRED: on which the hand-over and the guard score
     archive: int = Field(50, ge=0)  # INFERRED: best cells kept for re-scoring
     # Phase 3. First-order DARTS from g.
     alpha_lr: float = Field(1e-3, ge=0)  # INFERRED; DARTS' 3e-4 barely moves a wide α in the epochs left
@@ -94,9 +94,9 @@ class GICSO(OneShotSearcher):
         # Ends are rounded, not lengths: fractions that add up to 1 take all epochs.
         self.warmup_end = round(config.warmup * epochs)
         self.mixture_end = round(config.mixture * self.warmup_end)
-        explored = round((config.warmup + config.exploration) * epochs)
-        self.exploration_end = min(epochs, explored)
-        self.stability_epochs = round((config.warmup + config.exploration + config.stability) * epochs) - explored
+        planned_end = round((config.warmup + config.exploration) * epochs)
+        self.exploration_end = min(epochs, planned_end)
+        self.stability_epochs = round((config.warmup + config.exploration + config.stability) * epochs) - planned_end
         self.paths = task.stream("paths")
         self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.answer = initial_alphas(task, config.alpha_init)  # α of the current answer
@@ -141,7 +141,7 @@ class GICSO(OneShotSearcher):
 
     def train_best(self, after_batch: Callable[[int], None]) -> dict[str, float]:
         def best() -> Tensor:
-            return self.training.mixture(self.swarm.best() if self.swarm.scored_once else self.answer)
+            return self.training.mixture(self.swarm.best() if self.swarm.has_scores else self.answer)
 
         return self.training.epoch(self.epoch, best, after_batch)
 
@@ -149,12 +149,12 @@ class GICSO(OneShotSearcher):
         """λ, linear from its start to 0 over the exploration (DFDBCSO's schedule, DOC; its use here INFERRED)."""
         if self.config.diversity_schedule == "constant":
             return self.config.diversity
-        done = (self.epoch - self.warmup_end) / max(self.exploration_end - self.warmup_end, 1)
-        return self.config.diversity * max(0.0, 1 - done)
+        progress = (self.epoch - self.warmup_end) / max(self.exploration_end - self.warmup_end, 1)
+        return self.config.diversity * max(0.0, 1 - progress)
 
     def choose_best(self) -> np.ndarray:
         """The best α of the final swarm, the archive and g, all scored once more on the same images."""
-        candidates = [*self.swarm.particles, *self.swarm.archived(), self.swarm.best()]
+        candidates = [*self.swarm.particles, *self.swarm.archive_positions(), self.swarm.best()]
         choices = [self.derive(alphas) for alphas in candidates]
         scores = self.swarm.score(choices, *self.training.images(self.config.final_images))
         return candidates[int(np.argmin(scores))]
@@ -182,26 +182,27 @@ class GICSO(OneShotSearcher):
     # Switching.
 
     def switch(self, epochs: int) -> None:
-        """Go to the next phase where this one's time is over after so many epochs; the hand-over's answer counts."""
+        """Enter the next phase if this one ends after so many epochs; entering stability may change the answer."""
         if self.phase == "warm-up" and epochs >= self.warmup_end:
             self.phase = "exploration"
         if self.phase == "exploration" and (epochs >= self.exploration_end or self.converged()):
-            if self.swarm.scored_once and self.config.rescore:
+            if self.swarm.has_scores and self.config.rescore:
                 self.answer = self.choose_best()
             self.descent = AlphaDescent(self.training, self.answer, self.config)
             self.phase, self.phase_start = "stability", epochs
 
     def converged(self) -> bool:
+        """Whether the swarm's diversity has fallen below its share `switch_diversity`."""
         share = self.swarm.diversity() / self.first_diversity
-        return self.swarm.scored_once and share < self.config.switch_diversity
+        return self.swarm.has_scores and share < self.config.switch_diversity
 
     def finished(self) -> bool:
         if super().finished():
             return True
         if self.phase != "stability":
             return False
-        over = self.epoch - self.phase_start >= self.stability_epochs
-        return over or 0 < self.config.patience <= self.unchanged
+        phase_over = self.epoch - self.phase_start >= self.stability_epochs
+        return phase_over or 0 < self.config.patience <= self.unchanged
 
     def state_dict(self) -> dict[str, Any]:
         return {

@@ -1,4 +1,4 @@
-"""What searchers that query the low-fidelity proxy share: the best cell ever seen is the answer."""
+"""What all multi-trial searchers share: the best cell queried so far is the answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BEST_QUERIED = "the one with the best proxy accuracy of all that were queried"  
 
 
 class BestSeen:
-    """The cell with the highest proxy accuracy so far, the earlier one of equals, and alphas that led to it."""
+    """The cell with the highest proxy accuracy so far (of equals the first), and the alphas that gave it, if any."""
 
     def __init__(self, task: SearchTask):
         self.space = task.space
@@ -22,7 +22,7 @@ class BestSeen:
         self.alphas: np.ndarray | None = None
 
     def step(self, queried: Cell, accuracy: float, alphas: np.ndarray | None = None) -> Step:
-        """Take in a query (accuracy in percent, alphas (edges, operations) or None); the step that it makes."""
+        """Record a query (accuracy in percent; alphas (edges, operations) or None); returns the search's step."""
         if self.cell is None or accuracy > self.accuracy:
             self.accuracy, self.cell = accuracy, queried
             self.alphas = None if alphas is None else alphas.copy()

@@ -2,7 +2,7 @@
 
 The protocol is the one of AutoDL-Projects' NAS-Bench-201 search scripts (DOC): SGD with Nesterov
 momentum and a cosine schedule per epoch, gradient clipping at 5, Adam for the architecture parameters, w before
-alpha in a step, search and validation batches both augmented while they train something.
+alpha in a step. Batches that train w or alpha are augmented, validation images for alpha included.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from benchmarks.layers import cross_entropy
 from searchers.base import Searcher, SearchTask, Settings, Step, diverged
 from searchers.replay import Replay
 
-Score: TypeAlias = Callable[[Sequence["Cell | Tensor"], Tensor, Tensor], list[float]]  # of candidates on images
+Score: TypeAlias = Callable[[Sequence["Cell | Tensor"], Tensor, Tensor], list[float]]  # choices, images, labels
 
 
 class WeightSettings(Settings):
@@ -35,7 +35,7 @@ class WeightSettings(Settings):
     lr_min: float = Field(0.001, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
-    clip: float = Field(5.0, gt=0)  # of the norm of w's gradient; the scripts' norm has alpha's in it
+    clip: float = Field(5.0, gt=0)  # of the norm of w's gradient; the scripts' norm includes alpha's gradient
 
     def lr_at(self, epoch: int, epochs: float) -> float:
         """Learning rate of an epoch: half a cosine over `epochs`, from lr towards lr_min."""
@@ -43,15 +43,15 @@ class WeightSettings(Settings):
 
 
 class PathSettings(Settings):
-    """How gicso, cso, cmaes and zero-order train w on single paths, drawn uniformly. Not DOC's protocol but INFERRED.
+    """How gicso, cso, cmaes and zero-order train w: on single paths, drawn uniformly. INFERRED, not the DOC protocol.
 
-    Without `none` answers kept their convolutions on digits201 (n = 5); three paths a batch raised the correlation of
-    one-shot and table accuracies on cifar10-valid from about 0.4 to 0.6 (n = 2 and 5), on digits201 not at every seed.
-    Source: results/gicso-study. Cells with `none` are scored all the same.
+    Searches that train no path with `none` kept the convolutions of their cells on digits201 (n = 5). Three paths a
+    batch raised the correlation of one-shot and table accuracies on cifar10-valid from about 0.4 to 0.6 (n = 2 and 5),
+    on digits201 not at every seed. Source: results/gicso-study. Cells with `none` are scored all the same.
     """
 
     none_in_paths: bool = False
-    paths_per_batch: int = Field(3, ge=1)  # a weight step through each
+    paths_per_batch: int = Field(3, ge=1)  # one weight step through each path
 
 
 ARG_MAX = "the arg-max of the last α over all operations of each edge, none included"
@@ -73,10 +73,10 @@ class AlphaSettings(WeightSettings):
 class WeightTraining:
     """A supernet, the optimiser of its weights, and the batches of one search.
 
-    `train` batches are the only ones that move w. `valid` gives augmented batches for alpha gradients; `fitness`
-    plain images, `fitness_images` at a time (by default one batch), on which candidates are compared;
-    `fitness_batch` of them share batch statistics. Every image used is counted on the task. Losses and scores that are
-    not finite end the search with a UserError: each epoch's mean loss and each scoring pass through `finite`.
+    `train` batches are the only ones that move w. `valid` draws augmented batches for alpha gradients. `fitness` draws
+    images without augmentation, on which candidates are compared: `fitness_images` at a time (by default one batch), of
+    which `fitness_batch` share batch statistics. Every image used is counted on the task. A mean loss of an epoch, or a
+    score, that is not finite ends the search with a UserError.
     """
 
     def __init__(
@@ -92,8 +92,8 @@ class WeightTraining:
         self.task, self.settings = task, settings
         self.net = task.space.supernet(task.size, task.seed_of("supernet") % 2**32, mixed_share).to(task.device)
         on_gpu = task.device.startswith("cuda")
-        # Gradients are always there, zeroed and never dropped: a path's step decays the weights that it does not
-        # use as well, as in the reference scripts, and a resumed search knows no weight that was not used yet.
+        # Gradients are zeroed, never set to None. A step through one path so decays the weights of all others too, as
+        # in the reference scripts, and a resumed search need not know which weights were used before.
         for parameter in self.net.parameters():
             parameter.grad = torch.zeros_like(parameter)
         self.sgd = torch.optim.SGD(
@@ -105,8 +105,8 @@ class WeightTraining:
             foreach=not on_gpu,
             fused=on_gpu,
         )
-        # A mixture's kernels are the same at every step; single paths differ and are launched one by one.
-        self.replay_gradients, self.replay_slope = Replay(), Replay()
+        # Steps through a mixture launch the same kernels every time, so they are recorded; single paths differ.
+        self.replay_gradients, self.replay_mixture_gradient = Replay(), Replay()
         self.train = self._batches("train", task.train, task.batch_size, augmented=True)
         self.valid = self._batches("valid", task.valid, task.batch_size, augmented=True)
         self.fitness = self._batches("fitness", task.valid, fitness_images or fitness_batch, augmented=False)
@@ -121,10 +121,11 @@ class WeightTraining:
         return torch.tensor(softmax(alphas, axis=-1), dtype=torch.float32, device=self.task.device)
 
     def equal_weights(self) -> Tensor:
+        """The mixture in which all operations of an edge weigh the same; (edges, operations)."""
         return self.mixture(np.zeros(self.task.shape))
 
     def batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """The training batches of one epoch, with the learning rate that it has."""
+        """The training batches of one epoch; sets the epoch's learning rate first."""
         self.current_epoch = epoch
         self.sgd.param_groups[0]["lr"] = self.settings.lr_at(epoch, self.task.budget.epochs)
         for _ in range(len(self.train)):
@@ -137,7 +138,7 @@ class WeightTraining:
         after_batch: Callable[[int], None] = lambda batch: None,
         steps_per_batch: int = 1,
     ) -> dict[str, float]:
-        """One epoch of weight steps, each through `choose()` and `after_batch(number)` after each batch; mean loss."""
+        """One epoch of weight steps, each through `choose()`; then `after_batch(number)`. Returns the mean loss."""
         losses = []
         for number, (x, y) in enumerate(self.batches(epoch)):
             losses += [self.weight_step(x, y, choose()) for _ in range(steps_per_batch)]
@@ -145,13 +146,13 @@ class WeightTraining:
         return {"train_loss": self.mean_loss("training losses", losses)}
 
     def mean_loss(self, what: str, losses: Sequence[Tensor]) -> float:
-        """Mean of an epoch's losses, kept on the device until now, so that no batch waits for it; must be `finite`."""
+        """Mean of an epoch's losses, kept on the device so that no batch waits for it; checked by `finite`."""
         value = float(torch.stack(list(losses)).mean())
         self.finite(what, np.array(value))
         return value
 
     def finite(self, what: str, values: np.ndarray) -> np.ndarray:
-        """The values as they are; UserError naming them, the epoch and what to change where one is not finite."""
+        """Return the values; UserError naming them, the epoch and what to change where one is not finite."""
         if np.isfinite(values).all():
             return values
         raise UserError(
@@ -166,7 +167,7 @@ class WeightTraining:
         settings: PathSettings,
         after_batch: Callable[[int], None] = lambda batch: None,
     ) -> dict[str, float]:
-        """`epoch` through single paths."""
+        """One epoch of weight steps through single paths, drawn uniformly; returns the mean loss."""
 
         def draw() -> Cell:
             return self.task.space.sample(rng, none=settings.none_in_paths)
@@ -178,13 +179,13 @@ class WeightTraining:
         return torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=enabled)
 
     def loss(self, x: Tensor, y: Tensor, choice: Choice, precise: bool = False) -> Tensor:
-        """Cross-entropy of a batch through one path or a mixture; `precise` keeps to float32 in a bf16 search."""
+        """Cross-entropy of a batch through one path or a mixture; with `precise` in float32 even in a bf16 search."""
         with self._autocast(x, precise):
             logits = self.net(x, choice)
         return cross_entropy(logits, y)
 
     def weight_step(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
-        """One gradient step on w; the batch's loss before it, still on the device."""
+        """One gradient step on w; returns the batch's loss before the step, on the device."""
         if isinstance(choice, Tensor):
             (loss,) = self.replay_gradients(self.gradients, x, y, choice)
         else:
@@ -194,39 +195,39 @@ class WeightTraining:
         return loss
 
     def gradients(self, x: Tensor, y: Tensor, choice: Choice) -> tuple[Tensor]:
-        """Leaves the clipped gradient of the batch's loss in w's `grad`; the loss."""
+        """Store the clipped gradient of the batch's loss in the `grad` of w; returns the loss."""
         self.sgd.zero_grad(set_to_none=False)
         loss = self.loss(x, y, choice)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), self.settings.clip, foreach=True)
         return (loss.detach(),)
 
-    def slope(self, x: Tensor, y: Tensor, mixture: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of a batch through a mixture, and its gradient at the mixture's weights."""
+    def mixture_gradient(self, x: Tensor, y: Tensor, mixture: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of a batch through a mixture, and its gradient with respect to the mixture's weights."""
         weights = mixture.detach().requires_grad_()
         loss = self.loss(x, y, weights)
         return loss.detach(), torch.autograd.grad(loss, weights)[0]
 
     def loss_for_alphas(self, x: Tensor, y: Tensor, choice: Choice) -> Tensor:
-        """`loss`, differentiable in what `choice` was made of, not in w."""
+        """`loss`, differentiable with respect to the alphas from which `choice` was computed, but not to w."""
         if not isinstance(choice, Tensor):
             return self.loss(x, y, choice)
-        value, slope = self.replay_slope(self.slope, x, y, choice.detach())
-        return value + ((choice - choice.detach()) * slope).sum()  # 0 is added, with the gradient that is known
+        value, gradient = self.replay_mixture_gradient(self.mixture_gradient, x, y, choice.detach())
+        return value + ((choice - choice.detach()) * gradient).sum()  # adds 0, whose gradient is the recorded one
 
     def losses(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
-        """Cross-entropy of every candidate on these images, with the statistics of fitness batches; (len(choices),)."""
-        return self._scored(self.net.losses, choices, x, y)
+        """Cross-entropy of every candidate on these images, with batch statistics; (len(choices),)."""
+        return self._score(self.net.losses, choices, x, y)
 
     def accuracies(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
-        """Percent of these images that every candidate classifies rightly, else as `losses`; (len(choices),)."""
-        return self._scored(self.net.accuracies, choices, x, y)
+        """Accuracy (percent) of every candidate on these images, with batch statistics; (len(choices),)."""
+        return self._score(self.net.accuracies, choices, x, y)
 
     def errors(self, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
         """Share of these images that every candidate classifies wrongly; (len(choices),)."""
         return 1 - self.accuracies(choices, x, y) / 100
 
-    def _scored(self, score: Score, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
+    def _score(self, score: Score, choices: Sequence[Cell | Tensor], x: Tensor, y: Tensor) -> np.ndarray:
         total = np.zeros(len(choices))
         with self._autocast(x):
             for images, labels in zip(x.split(self.fitness_batch), y.split(self.fitness_batch), strict=True):
@@ -235,28 +236,28 @@ class WeightTraining:
         return self.finite("one-shot scores", total / len(y))
 
     def images(self, count: int) -> tuple[Tensor, Tensor]:
-        """About `count` validation images, the next that fitness draws; where there are no more, all as stored."""
+        """About `count` validation images, the next that `fitness` draws; in stored order if `count` is all of them."""
         if count >= len(self.fitness.images):
-            return self.stored(count)
+            return self.first_images(count)
         draws = max(1, round(count / self.fitness.batch_size))
         x, y = zip(*(self.fitness.next() for _ in range(draws)), strict=True)
         return torch.cat(x), torch.cat(y)
 
-    def stored(self, count: int) -> tuple[Tensor, Tensor]:
-        """The first validation images; no generator moves."""
+    def first_images(self, count: int) -> tuple[Tensor, Tensor]:
+        """The first `count` validation images in stored order; draws from no generator."""
         images = self.fitness.images
         return normalise(images.pixels[:count], images.mean, images.std), images.labels[:count]
 
     def plain_losses(self, choices: Sequence[Cell], count: int) -> np.ndarray:
-        """Cross-entropy on the first images as one batch, the same for every searcher; (len(choices),)."""
-        return self._plain(self.net.losses, choices, count)
+        """Cross-entropy on the first validation images as one batch, the same for every searcher; (len(choices),)."""
+        return self._score_first_images(self.net.losses, choices, count)
 
     def plain_accuracies(self, choices: Sequence[Cell], count: int) -> np.ndarray:
-        """Percent of the same images that every candidate classifies rightly; (len(choices),)."""
-        return self._plain(self.net.accuracies, choices, count)
+        """Accuracy (percent) on the first validation images as one batch; (len(choices),)."""
+        return self._score_first_images(self.net.accuracies, choices, count)
 
-    def _plain(self, score: Score, choices: Sequence[Cell], count: int) -> np.ndarray:
-        x, y = self.stored(count)
+    def _score_first_images(self, score: Score, choices: Sequence[Cell], count: int) -> np.ndarray:
+        x, y = self.first_images(count)
         with self._autocast(x):
             return np.array(score(choices, x, y))
 
@@ -275,7 +276,7 @@ class WeightTraining:
 
 
 class OneShotSearcher(Searcher):
-    """A searcher whose `training` is a supernet in which every cell can be scored alone; a step is an epoch.
+    """A searcher that trains a supernet, in which every cell can be scored by itself; a step is an epoch.
 
     `state` names the attributes that have a `state_dict` of their own.
     """
@@ -297,7 +298,7 @@ class OneShotSearcher(Searcher):
 
     @abstractmethod
     def run_epoch(self, epoch: int) -> Step:
-        """Train for one epoch, the first is 0, and answer."""
+        """Train for one epoch, counted from 0; returns the step with the current answer."""
 
     def state_dict(self) -> dict[str, Any]:
         return {**{name: getattr(self, name).state_dict() for name in self.state}, "epoch": self.epoch}
@@ -322,8 +323,8 @@ def softmax_rows(alphas: Tensor) -> Tensor:
 class AlphaDescent:
     """Architecture parameters moved by first-order gradients of the validation loss (DARTS).
 
-    They are no parameters of the supernet: a weight step cannot touch them, nor an alpha step the weights.
-    `relax` turns them into what the supernet runs through; it is called afresh for every step.
+    Alphas are not parameters of the supernet: a weight step cannot change them, nor an alpha step the weights.
+    `relax` turns alphas into a path or a mixture for the supernet; it is called anew at every step.
     """
 
     def __init__(
@@ -346,11 +347,11 @@ class AlphaDescent:
 
     @torch.no_grad()
     def choice(self) -> Choice:
-        """What a weight step trains under, without gradient."""
+        """The path or mixture for a weight step, without gradient."""
         return self.relax(self.alphas)
 
     def step(self, penalty: Callable[[Tensor], Tensor | None] = lambda alphas: None) -> Tensor:
-        """One gradient step on alphas from a validation batch; the batch's loss before it, penalty left out."""
+        """One gradient step on alphas from a validation batch; returns the loss before it, without the penalty."""
         x, y = self.training.valid.next()
         loss = self.training.loss_for_alphas(x, y, self.relax(self.alphas))
         extra = penalty(self.alphas)
@@ -360,13 +361,14 @@ class AlphaDescent:
         return loss.detach()
 
     def descend(self, gradient: Tensor) -> None:
+        """One step of Adam along a gradient (edges, operations)."""
         self.alphas.grad = gradient
         self.adam.step()
 
     def alternate(
         self, epoch: int, penalty: Callable[[Tensor], Tensor | None] = lambda alphas: None, frozen: bool = False
     ) -> dict[str, float]:
-        """One epoch of first w, then alpha in each step (the reference's order); alphas stay where `frozen`."""
+        """One epoch of pairs of steps, first w, then alpha (the reference's order); no alpha steps where `frozen`."""
         valid: list[Tensor] = []
 
         def after_batch(_: int) -> None:
@@ -377,7 +379,7 @@ class AlphaDescent:
         return {**metrics, "valid_loss": self.training.mean_loss("validation losses", valid)} if valid else metrics
 
     def values(self) -> np.ndarray:
-        """The architecture parameters in float64; the runner refuses a step's that are not finite."""
+        """The architecture parameters in float64; they may be non-finite, which the runner refuses."""
         return self.alphas.detach().cpu().double().numpy()
 
     def state_dict(self) -> dict[str, Any]:
@@ -390,10 +392,10 @@ class AlphaDescent:
 
 
 def initial_alphas(task: SearchTask, spread: float) -> np.ndarray:
-    """Gaussian architecture parameters (edges, operations)."""
+    """Architecture parameters (edges, operations), drawn from N(0, spread²)."""
     return spread * task.stream("alphas").standard_normal(task.shape)
 
 
 def is_due(step: int, steps: int, times: int) -> bool:
-    """Whether what happens `times` in `steps` steps, evenly, the last time at their end, happens after this one."""
+    """Whether an event is due after this step, if it happens `times` in `steps` steps, evenly and once at the end."""
     return (step + 1) * times // steps > step * times // steps

@@ -28,7 +28,7 @@ K = 4  # DOC: one channel in K is mixed
 
 class PCDARTSSettings(AlphaSettings):
     alpha_lr: float = Field(6e-4, ge=0)  # DOC
-    warmup: float = Field(0.3, ge=0, le=1)  # DOC: alpha rests for 15 of 50 epochs
+    warmup: float = Field(0.3, ge=0, le=1)  # DOC: alpha is not trained in the first 15 of 50 epochs
     edge_normalisation: bool = True
 
 
@@ -68,4 +68,4 @@ class PCDARTS(GradientSearcher):
         """None: most channels pass by the operations, so that a cell alone says little."""
 
     def one_shot_accuracies(self, candidates: Sequence[Cell], images: int) -> None:
-        """None, as `one_shot_losses`."""
+        """None, for the reason of `one_shot_losses`."""

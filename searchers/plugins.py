@@ -19,7 +19,7 @@ from benchmarks.errors import UserError, label
 from searchers.base import KINDS, SEARCHERS, Searcher, Settings, configure
 
 GROUP = "harness.searchers"
-ROOM = len("-12345678")  # what settings add to a searcher's name in the label of its runs
+ROOM = len("-12345678")  # settings other than the defaults add this to a searcher's name in the label of its runs
 CODE = (*SOURCE_SUFFIXES, *EXTENSION_SUFFIXES)
 
 
@@ -30,7 +30,7 @@ class Origin(NamedTuple):
     source: str
 
 
-def registered() -> dict[str, list[EntryPoint]]:
+def points_by_name() -> dict[str, list[EntryPoint]]:
     """The entry points of all installed packages by searcher name; a name may be registered by several."""
     points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=GROUP):
@@ -38,12 +38,12 @@ def registered() -> dict[str, list[EntryPoint]]:
     return points
 
 
-def overruled() -> dict[str, str]:
-    """Names of this program's own searchers that packages register too, each with a line that says so."""
+def name_conflicts() -> dict[str, str]:
+    """Name of one of this program's searchers that packages register too -> a line that says so."""
     return {
         name: f"searcher {name!r}: this program's own is used; {_all_of(points)} registers that name too and has to "
         f"rename its entry point in group {GROUP}"
-        for name, points in registered().items()
+        for name, points in points_by_name().items()
         if name in SEARCHERS
     }
 
@@ -56,22 +56,22 @@ def load(name: str, points: list[EntryPoint]) -> type[Searcher]:
     searcher: Any = None
     try:
         searcher = point.load()
-        wrong = _wrong(name, searcher)
+        fault = _fault(name, searcher)
     except KeyboardInterrupt:
         raise
     except UserError as error:
-        wrong = str(error)
-    except BaseException as error:  # of somebody else's code, sys.exit() included
-        wrong = f"{point.value} cannot be used: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
-    if wrong is not None:
-        raise UserError(f"searcher {name!r} of {_distribution(point)}: {wrong}")
+        fault = str(error)
+    except BaseException as error:  # other people's code may raise anything, sys.exit() included
+        fault = f"{point.value} cannot be used: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
+    if fault is not None:
+        raise UserError(f"searcher {name!r} of {_distribution(point)}: {fault}")
     return searcher
 
 
-def _wrong(name: str, searcher: Any) -> str | None:
-    """What keeps a class from being a searcher that commands can list, configure and run; None where nothing does.
+def _fault(name: str, searcher: Any) -> str | None:
+    """Why commands cannot list, configure or run a class as a searcher; None where they can.
 
-    UserError in place of an answer where a rule of names says it.
+    UserError where the name itself breaks the rule of names.
     """
     label(name, "its name", ROOM)
     if not (isinstance(searcher, type) and issubclass(searcher, Searcher)):
@@ -109,14 +109,14 @@ def _all_of(points: list[EntryPoint]) -> str:
 
 @cache
 def origin(name: str) -> Origin:
-    """Where a searcher's code comes from, as it was when this process first asked; empty for one of this program.
+    """Where a searcher's code comes from, read once per process; both fields are empty for this program's searchers.
 
-    The digest is of all modules of the distribution, and the same for an editable installation. UserError where no
+    The digest covers all modules of the distribution and is the same for an editable installation. UserError where no
     file of its code is found.
     """
     if name in SEARCHERS:
         return Origin("", "")
-    (point,) = registered()[name]
+    (point,) = points_by_name()[name]
     files = _files(point)
     if not files:
         raise UserError(f"searcher {name!r} of {_distribution(point)}: no file of its code is found")
@@ -124,9 +124,10 @@ def origin(name: str) -> Origin:
 
 
 def digest(files: Mapping[str, Path]) -> str:
-    """12 hex digits of the SHA-256 of files with the names that they count under.
+    """12 hex digits of the SHA-256 of files, given as name -> path.
 
-    Of each file in the order of the names: its name, a zero byte, its text (lines ended by LF), a zero byte.
+    Hashed are, for each file in the order of the names: its name, a zero byte, its text (lines ended by LF), a zero
+    byte.
     """
     total = hashlib.sha256()
     for name in sorted(files):
@@ -138,7 +139,7 @@ def _files(point: EntryPoint) -> dict[str, Path]:
     """The modules of an entry point's distribution: the path under which each is imported -> its file.
 
     An editable installation does not list its modules, so the packages of its entry points are looked up as an import
-    would; of namespace packages, which others share, only the part below them.
+    would. Other distributions share a namespace package, so only the part below it counts.
     """
     dist, modules = point.dist, {point.module}
     files: dict[str, Path] = {}

@@ -1,7 +1,7 @@
 """Random search on the low-fidelity proxy: the smallest complete searcher, start here to write your own.
 
 Protocol: NAS-Bench-201's RS (Dong and Yang, ICLR 2020): uniform cells with repeats, each pays its
-12-epoch training time; the answer is the best 12-epoch validation accuracy ever seen.
+12-epoch training time; the answer is the best 12-epoch validation accuracy of all queries.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class RandomSearch(Searcher):
 
     def step(self) -> Step | None:
         cell = self.task.space.sample(self.rng)
-        answer = self.task.proxy(cell)
-        return None if answer is None else self.best.step(cell, answer[0])
+        result = self.task.proxy(cell)
+        return None if result is None else self.best.step(cell, result[0])
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best.state_dict()}

@@ -1,10 +1,11 @@
 """REINFORCE (Williams, 1992) on the low-fidelity proxy, with NATS-Bench's settings.
 
-A categorical distribution over the operations of each edge; one cell is drawn and queried a step, its proxy accuracy is
-the reward, and the logits follow the policy gradient by Adam. Source: AutoDL-Projects' scripts (DOC): learning
-rate 0.01 (NATS-Bench; NAS-Bench-201's example has 0.5), an exponential mean of rewards of decay 0.9 as baseline; logits
-start at 1e-3·N(0, 1); the baseline takes in a reward before it is subtracted, and is corrected for its start;
-the answer is the best proxy accuracy ever seen. A query that would overrun the budget is not made; NATS-Bench makes it.
+A categorical distribution over the operations of each edge; each step draws and queries one cell, its proxy accuracy is
+the reward, and the logits follow the policy gradient by Adam. Source: AutoDL-Projects' scripts (DOC): learning rate
+0.01 (NATS-Bench; NAS-Bench-201's example has 0.5), an exponential mean of rewards of decay 0.9 as baseline; logits
+start at 1e-3·N(0, 1); the baseline takes in a reward before it is subtracted, and is corrected for its start; the
+answer is the best proxy accuracy of all queries. A query that would overrun the budget is not made; NATS-Bench makes
+it.
 """
 
 from __future__ import annotations
@@ -42,21 +43,21 @@ class Reinforce(Searcher):
     def step(self) -> Step | None:
         p = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
-        drawn = (p.cumsum(axis=1) < self.rng.random((len(p), 1))).sum(axis=1).clip(max=p.shape[1] - 1)
-        cell = tuple(int(op) for op in drawn)
-        answer = self.task.proxy(cell)
-        if answer is None:
+        operations = (p.cumsum(axis=1) < self.rng.random((len(p), 1))).sum(axis=1).clip(max=p.shape[1] - 1)
+        cell = tuple(int(op) for op in operations)
+        result = self.task.proxy(cell)
+        if result is None:
             return None
-        self.learn(p, drawn, answer[0])
-        return self.best.step(cell, answer[0])
+        self.learn(p, operations, result[0])
+        return self.best.step(cell, result[0])
 
-    def learn(self, p: np.ndarray, drawn: np.ndarray, reward: float) -> None:
+    def learn(self, p: np.ndarray, operations: np.ndarray, reward: float) -> None:
         """One Adam step (betas 0.9 and 0.999) on −(reward − baseline)·log p(cell)."""
         decay = self.config.baseline_decay
         self.steps += 1
         self.mean_reward = decay * self.mean_reward + (1 - decay) * reward
         advantage = reward - self.mean_reward / (1 - decay**self.steps)
-        gradient = -advantage * (np.eye(p.shape[1])[drawn] - p)
+        gradient = -advantage * (np.eye(p.shape[1])[operations] - p)
         self.m = 0.9 * self.m + 0.1 * gradient
         self.v = 0.999 * self.v + 0.001 * gradient**2
         m, v = self.m / (1 - 0.9**self.steps), self.v / (1 - 0.999**self.steps)

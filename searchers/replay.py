@@ -1,7 +1,7 @@
 """CUDA graphs: a computation's kernels recorded once and launched together.
 
-At NAS-Bench-201's sizes a GPU is done with a kernel sooner than Python launches the next: eager, a step of DARTS at
-paper scale takes several times as long as its kernels do.
+At NAS-Bench-201's sizes a GPU finishes a kernel sooner than Python launches the next. Without recording, a step of
+DARTS at paper scale takes several times as long as its kernels.
 """
 
 from __future__ import annotations
@@ -14,48 +14,51 @@ import torch
 from torch import Tensor
 
 
-class Recorded(NamedTuple):
+class Recording(NamedTuple):
+    """A recorded computation and the memory that it reads and writes."""
+
     graph: torch.cuda.CUDAGraph
     inputs: list[Tensor]  # where the graph reads
-    outputs: tuple[Tensor, ...]  # and writes
+    outputs: tuple[Tensor, ...]  # where it writes
 
 
 class Replay:
-    """Calls one computation: on a GPU it is recorded with the first inputs of their shapes, and replayed from then on.
+    """Calls a computation; on a GPU it is recorded at the first call with inputs of some shape, and then replayed.
 
-    The computation takes and gives tensors. It may neither read a value back (`.item()`, a branch on data) nor draw
-    random numbers, and to make it twice must be the same as once. What it changes besides must stay where it is in
-    memory: gradients of parameters are zeroed in place, never set to None. While it is recorded, no other autograd
-    graph of those parameters may be alive: PyTorch ends the recording with an error. On a CPU it is just called.
+    The computation takes and returns tensors. It may neither read a value back (`.item()`, a branch on data) nor draw
+    random numbers, and running it twice must have the effect of once. Other tensors that it changes must stay at their
+    place in memory: gradients of parameters are zeroed in place, never set to None. While it is recorded, no other
+    autograd graph of those parameters may be alive: PyTorch ends the recording with an error. On a CPU it is simply
+    called.
     """
 
     def __init__(self) -> None:
-        self.recorded: dict[tuple[torch.Size, ...], Recorded] = {}
+        self.recordings: dict[tuple[torch.Size, ...], Recording] = {}
 
     def __call__(self, compute: Callable[..., tuple[Tensor, ...]], *inputs: Tensor) -> tuple[Tensor, ...]:
         if not inputs[0].is_cuda:
             return compute(*inputs)
         shapes = tuple(value.shape for value in inputs)
         with torch.cuda.device(inputs[0].device):
-            if shapes not in self.recorded:
-                self.recorded[shapes] = record(compute, inputs)
-            graph, places, outputs = self.recorded[shapes]
-            for place, value in zip(places, inputs, strict=True):
-                place.copy_(value.detach())
+            if shapes not in self.recordings:
+                self.recordings[shapes] = record(compute, inputs)
+            graph, buffers, outputs = self.recordings[shapes]
+            for buffer, value in zip(buffers, inputs, strict=True):
+                buffer.copy_(value.detach())
             graph.replay()
         return tuple(output.clone() for output in outputs)
 
 
-def record(compute: Callable[..., tuple[Tensor, ...]], inputs: tuple[Tensor, ...]) -> Recorded:
-    """A graph of the computation, which is made once before: libraries set themselves up at their first call."""
-    places = [value.detach().clone() for value in inputs]
-    gc.collect()  # an earlier search's graphs: they hold memory, and must not be freed in the middle of a recording
-    aside = torch.cuda.Stream()  # nothing is recorded on the default stream
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        compute(*places)
-    torch.cuda.current_stream().wait_stream(aside)
+def record(compute: Callable[..., tuple[Tensor, ...]], inputs: tuple[Tensor, ...]) -> Recording:
+    """Record a computation, after running it once so that libraries have set themselves up."""
+    buffers = [value.detach().clone() for value in inputs]
+    gc.collect()  # free graphs of earlier searches now: they hold memory, and must not be freed while recording
+    stream = torch.cuda.Stream()  # CUDA cannot record on the default stream
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        compute(*buffers)
+    torch.cuda.current_stream().wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, stream=aside):
-        outputs = compute(*places)
-    return Recorded(graph, places, outputs)
+    with torch.cuda.graph(graph, stream=stream):
+        outputs = compute(*buffers)
+    return Recording(graph, buffers, outputs)

@@ -36,11 +36,11 @@ class RandomSearchWithWeightSharing(OneShotSearcher):
     def run_epoch(self, epoch: int) -> Step:
         sample = partial(self.task.space.sample, self.paths)
         metrics = self.training.epoch(epoch, sample)
-        drawn = [sample() for _ in range(self.config.candidates)]
+        cells = [sample() for _ in range(self.config.candidates)]
         if epoch + 1 < self.task.budget.epochs:
-            accuracies = self.training.accuracies(drawn, *self.training.fitness.next())
+            accuracies = self.training.accuracies(cells, *self.training.fitness.next())
         else:
-            accuracies = self.training.accuracies(drawn, *self.training.images(len(self.training.fitness.images)))
+            accuracies = self.training.accuracies(cells, *self.training.images(len(self.training.fitness.images)))
         return Step(
-            drawn[int(np.argmax(accuracies))], metrics={**metrics, "one_shot_accuracy": float(accuracies.max())}
+            cells[int(np.argmax(accuracies))], metrics={**metrics, "one_shot_accuracy": float(accuracies.max())}
         )

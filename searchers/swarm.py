@@ -1,14 +1,14 @@
-"""Competitive swarms as plain optimisers on R^d: ask which particles moved, tell the fitness (minimised).
+"""Competitive swarms as plain optimisers on R^d: `ask` moves particles, `tell` takes their fitness (minimised).
 
-A rule decides who moves and where to; it is a pure function of the swarm's arrays, so that changing one equation
-is changing one function:
+A rule decides which particles move, and where to. It is a pure function of the swarm's arrays, so that another equation
+is another function:
 
 - `cso_pairs`: Cheng and Jin, "A Competitive Swarm Optimizer for Large Scale Optimization", IEEE T. Cybernetics
   45(2), 2015; as in PlatEMO's CSO (DOC).
 - `icso_triplets`: the improved CSO of L-ICSO (Zhong et al., IEEE CEC 2025; equations DOC; that
-  G-ICSO-NAS uses this very rule is INFERRED). Its code leaves velocities behind when it sorts the population, and
-  moves g within a generation; here a particle's velocity stays with it, and g is that of the generation's start.
-- `fresh_draws`: no swarm at all, new draws from the initial distribution: the control with the same evaluations.
+  G-ICSO-NAS uses this very rule is INFERRED). Its code does not sort velocities with the population, and updates g
+  within a generation; here a particle keeps its velocity, and g is the best at the start of the generation.
+- `fresh_draws`: no swarm but new draws from the initial distribution: a control with as many evaluations.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ Draw = Callable[[int, np.random.Generator], np.ndarray]  # (n, generator) -> n i
 
 
 class Scene(NamedTuple):
-    """What a rule may look at."""
+    """The state of a swarm that a rule may use."""
 
     x: np.ndarray  # positions (N, d)
     v: np.ndarray  # velocities (N, d)
     fitness: np.ndarray  # (N,), smaller is better
-    best: np.ndarray  # g, the best position ever told (d,)
+    best: np.ndarray  # g, the best position so far (d,)
     phi: float
     draw: Draw
 
@@ -67,17 +67,17 @@ def icso_triplets(scene: Scene, rng: np.random.Generator) -> Move:
     v_m = r1[:third] * v[m] + r2[:third] * (x[b] - x[m]) + scene.phi * (x.mean(axis=0) - x[m])
     v_l = r1[third:] * v[l] + r2[third:] * (x[b] - x[l]) + scene.phi * (scene.best - x[l])
     v_new = np.concatenate([v_m[moves], v_l])
-    who = np.concatenate([m[moves], l])
-    return Move(who, v_new, x[who] + v_new)
+    movers = np.concatenate([m[moves], l])
+    return Move(movers, v_new, x[movers] + v_new)
 
 
 def fresh_draws(scene: Scene, rng: np.random.Generator) -> Move:
-    """As many particles as `icso_triplets` moves are drawn anew; the swarm learns nothing."""
+    """Draws as many particles anew as `icso_triplets` moves, whatever their fitness."""
     third = len(scene.x) // 3
     order = rng.permutation(len(scene.x))
     count = third + int((rng.random(third) < 0.5).sum())
-    who = order[:count]
-    return Move(who, np.zeros((count, scene.x.shape[1])), scene.draw(count, rng))
+    movers = order[:count]
+    return Move(movers, np.zeros((count, scene.x.shape[1])), scene.draw(count, rng))
 
 
 RULES: dict[str, Callable[[Scene, np.random.Generator], Move]] = {
@@ -95,10 +95,10 @@ def reflect(x: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 class Swarm:
-    """Positions x (N, d) in the box [low, high]^d, moved by a rule; at first `population` draws of `draw`.
+    """Positions x (N, d) in the box [low, high]^d, moved by a rule; the first ones come from `draw(population, rng)`.
 
-    Loop: `moved = swarm.ask()` gives the indices whose position is new (all of them at first); score these;
-    `swarm.tell(fitness)` takes the fitness of all N particles.
+    Loop: `swarm.ask()` moves particles and returns their indices (at first all); score these; `swarm.tell(fitness)`
+    takes the fitness of all N particles.
     """
 
     def __init__(
@@ -117,23 +117,23 @@ class Swarm:
         self.fitness = np.full(population, np.inf)
         self.best = self.x[0].copy()  # g
         self.best_value = np.inf
-        self.told = False
+        self.has_fitness = False
 
     def ask(self) -> np.ndarray:
         """Move the swarm by one generation; indices (m,) of the particles to score."""
-        if not self.told:
+        if not self.has_fitness:
             return np.arange(len(self.x))
         scene = Scene(self.x, self.v, self.fitness, self.best, self.phi, self.draw)
-        # Every generation has a generator of its own: rules that draw more or fewer numbers still meet the same
-        # competitions in the next one, so that a control makes exactly as many evaluations.
+        # Every generation has a random generator of its own, so that rules which draw more or fewer numbers still pair
+        # the same particles in the next generation, and a control makes exactly as many evaluations.
         move = RULES[self.rule](scene, np.random.default_rng(int(self.rng.integers(2**63))))
         self.v[move.indices] = move.v
         self.x[move.indices] = reflect(move.x, self.low, self.high)
         return move.indices
 
     def tell(self, fitness: np.ndarray, objective: np.ndarray | None = None) -> None:
-        """Fitness (N,) decides the competitions; `objective` (N,), by default the same, decides g."""
-        self.told = True
+        """Take the fitness (N,), which decides competitions, and the objective (N,), by default the fitness, for g."""
+        self.has_fitness = True
         self.fitness = np.array(fitness, dtype=np.float64)
         value = self.fitness if objective is None else objective
         leader = int(np.argmin(value))
@@ -145,10 +145,10 @@ class Swarm:
         return {
             **{name: value.tolist() for name, value in arrays.items()},
             "best_value": float(self.best_value),
-            "told": self.told,
+            "told": self.has_fitness,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.x, self.v = np.array(state["x"]), np.array(state["v"])
         self.fitness, self.best = np.array(state["fitness"]), np.array(state["best"])
-        self.best_value, self.told = state["best_value"], state["told"]
+        self.best_value, self.has_fitness = state["best_value"], state["told"]

@@ -1,4 +1,4 @@
-"""What every searcher must keep to, as tests: ours pass them, and a searcher of another package can run them too.
+"""The contract of all searchers as tests: ours pass them, and a searcher of another package can run them too.
 
     import pytest
     from searchers.testing import SearcherContract
@@ -82,11 +82,11 @@ class SearcherContract:
         return task, searcher(task, configure(searcher, self.settings))
 
     def play(self, searcher: type[Searcher], seed: int = 0, steps: int = 1000) -> list[Any]:
-        """A search from its start: what each step said, and what it cost."""
+        """The outcomes of the steps of a search from its start."""
         task, search = self.build(searcher, seed)
         lines: list[Any] = []
         while len(lines) < steps and (step := search.step()) is not None:
-            lines.append(said(step, task))
+            lines.append(outcome(step, task))
         return lines
 
     # ------------------------------------------------------------------------------------------------- the tests
@@ -120,8 +120,8 @@ class SearcherContract:
             assert task.simulated_seconds == 0, "a searcher that is given images has no proxy to ask"
 
     def test_the_same_seed_is_the_same_search(self, searcher: type[Searcher]) -> None:
-        once, again = self.play(searcher), self.play(searcher)
-        assert once == again, "draw from task.stream(purpose) alone; what depends on time or on a set's order differs"
+        first, second = self.play(searcher), self.play(searcher)
+        assert first == second, "draw from task.stream(purpose) alone; what depends on time or on a set's order differs"
 
     def test_another_seed_is_another_search(self, searcher: type[Searcher]) -> None:
         assert self.play(searcher) != self.play(searcher, seed=1), "draw from task.stream(purpose), which has the seed"
@@ -146,17 +146,17 @@ class SearcherContract:
         whole = self.play(searcher, steps=12)
         task, search = self.build(searcher)
         for number, expected in enumerate(whole):
-            kept = copy.deepcopy((task.state_dict(), search.state_dict()))
+            states = copy.deepcopy((task.state_dict(), search.state_dict()))
             task, search = self.build(searcher)
-            task.load_state_dict(kept[0])
-            search.load_state_dict(kept[1])
+            task.load_state_dict(states[0])
+            search.load_state_dict(states[1])
             step = search.step()
             assert step is not None, f"after step {number} the search that was loaded is over, the whole one is not"
-            assert said(step, task) == expected, f"after step {number} state_dict() lacks something of the search"
+            assert outcome(step, task) == expected, f"after step {number} state_dict() lacks something of the search"
 
 
-def said(step: Step, task: SearchTask) -> list[Any]:
-    """What a step said and what the search has cost so far, to compare."""
+def outcome(step: Step, task: SearchTask) -> list[Any]:
+    """A step and what the search has cost so far, in a form that can be compared."""
     alphas = None if step.alphas is None else np.asarray(step.alphas).tolist()
     spent = [task.simulated_seconds, task.evaluations, task.train_images, task.eval_images]
     return [list(step.cell), alphas, json.loads(json.dumps(dict(step.metrics))), spent]

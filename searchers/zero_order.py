@@ -1,10 +1,10 @@
-"""Random perturbations instead of a swarm: what of G-ICSO-NAS's gain is the swarm's?
+"""Random perturbations instead of a swarm, a control: how much of G-ICSO-NAS's gain comes from the swarm?
 
-Alphas follow a gradient estimated from one-shot errors at pairs of random perturbations, in everything else this is
-`cso`: w on the same single paths, two estimates an epoch, the error of the arg-max cell on shared images, as
-many candidates in an epoch as a swarm of 24 scores with its re-scoring. There is no box and no g. The estimate is the
-antithetic one of Salimans et al. (2017, arXiv 1703.03864) for the Gaussian-smoothed error; that derivative-free alpha
-updates escape DARTS' all-skip cell is ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
+Alphas follow a gradient estimated from one-shot errors at pairs of random perturbations; all else is as in `cso`: w on
+the same single paths, two estimates an epoch, the error of the arg-max cell on shared images, as many candidates in an
+epoch as a swarm of 24 scores with its re-scoring. There is no box and no g. The estimate is the antithetic one of
+Salimans et al. (2017, arXiv 1703.03864) for the Gaussian-smoothed error; that derivative-free alpha updates escape
+DARTS' all-skip cell is ReLIZO's observation (NeurIPS 2024, DOC). σ, the step and Adam are INFERRED.
 """
 
 from __future__ import annotations

@@ -113,16 +113,16 @@ def test_a_killed_build_continues_to_the_same_counts(tmp_path):
     assert process.stdout is not None
     assert process.stdout.readline().startswith("1 4 ")
     limit = time.monotonic() + 30
-    while not (twice.exists() and benchmark.load_counts(twice).done.any()):
+    while not (twice.exists() and benchmark.load_counts(twice).is_trained.any()):
         assert time.monotonic() < limit
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     before = benchmark.load_counts(twice)
     again = subprocess.run([sys.executable, script, twice, "2"], check=True, capture_output=True, text=True)
-    assert len(again.stdout.splitlines()) == 4 - before.done.sum()
+    assert len(again.stdout.splitlines()) == 4 - before.is_trained.sum()
     first, second = benchmark.load_counts(once), benchmark.load_counts(twice)
-    assert second.done.all()
+    assert second.is_trained.all()
     assert first.sha256 == second.sha256  # other processes, another order
     # the cell without a path has nothing but its bias: one answer for all images
     share = first.accuracy(1)[0] / 100

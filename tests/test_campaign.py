@@ -20,7 +20,7 @@ from support.records import records, timeless
 
 from benchmarks.digits201 import benchmark
 from benchmarks.errors import UserError
-from harness import campaign, options, store
+from harness import campaign, locks, options, store
 from harness.specs import parse_specs
 
 HERE = Path(__file__).parent
@@ -337,7 +337,7 @@ def test_fresh_leaves_a_folder_in_which_a_command_begins(harness, tmp_path):
     out = tmp_path / "out"
     common = ["run", "--searchers", "random", "--seeds", 1, *DIGITS, "--out", out]
     assert harness(*common)[0] == 0
-    with store.in_use(out):  # as a command has it whose first run is not claimed yet
+    with locks.in_use(out):  # as a command has it whose first run is not claimed yet
         code, _, err = harness(*common, "--fresh")
     assert code == 2
     assert "another command works on" in err
@@ -373,7 +373,7 @@ def test_fresh_does_not_take_a_running_campaign_away(harness, tmp_path):
     out = tmp_path / "out"
     common = ["run", "--searchers", "random", "--seeds", 1, *DIGITS, "--out", out]
     assert harness(*common)[0] == 0
-    with store.claim(store.run_folder(out, "random", 0)) as mine:
+    with locks.claim(store.run_folder(out, "random", 0)) as mine:
         assert mine
         code, _, err = harness(*common, "--fresh")
     assert code == 2

@@ -42,7 +42,7 @@ def test_cma_es_beats_random_search_on_the_separable_landscape_and_replays():
         samples = one.ask()
         one.tell(samples, [float((s**2).sum()) for s in samples])
     two = Strategy(30, 1.3, 14, 5)
-    two.replay(one.told)
+    two.replay(one.error_history)
     np.testing.assert_array_equal(one.ask(), two.ask())
 
 

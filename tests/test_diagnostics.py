@@ -26,8 +26,8 @@ def test_entropy_of_undecided_decided_and_half_decided_edges():
 
 
 def test_a_trace_s_phases_entropy_and_largest_change():
-    watch = diagnostics.Watch()
-    assert watch.summary(space) == dict.fromkeys(
+    watch = diagnostics.TraceSummary()
+    assert watch.fields(space) == dict.fromkeys(
         ("alpha_entropy", "alpha_change", "queried_cells", "queried_canonical")
     ) | {
         "phases": [],
@@ -36,8 +36,8 @@ def test_a_trace_s_phases_entropy_and_largest_change():
     alphas = np.zeros((6, 5))
     for step, (phase, value) in enumerate([("a", 0.0), ("a", 2.0), ("b", -0.5)]):
         alphas[2, 3] = value
-        watch.see({"step": step, "phase": phase, "alphas": alphas.tolist(), "alpha_entropy": 1 - step / 10})
-    assert watch.summary(space) == {
+        watch.add({"step": step, "phase": phase, "alphas": alphas.tolist(), "alpha_entropy": 1 - step / 10})
+    assert watch.fields(space) == {
         "phases": [{"phase": "a", "step": 0}, {"phase": "b", "step": 2}],
         "alpha_entropy": 0.8,
         "alpha_change": 2.0,
@@ -48,11 +48,11 @@ def test_a_trace_s_phases_entropy_and_largest_change():
 
 
 def test_swarm_diversity_is_kept_a_generation_each_and_drawn_over_epochs():
-    watch = diagnostics.Watch()
+    watch = diagnostics.TraceSummary()
     for line in ({"step": 0}, {"step": 1, "swarm_diversity": [2.0, 1.5]}, {"step": 2, "swarm_diversity": [1.0, 0.5]}):
-        watch.see(line)
-    assert watch.summary(space)["swarm_diversity"] == [[1.5, 2.0], [2.0, 1.5], [2.5, 1.0], [3.0, 0.5]]
-    records = [make_record("gicso", 0, 93.0, swarm_diversity=watch.summary(space)["swarm_diversity"])]
+        watch.add(line)
+    assert watch.fields(space)["swarm_diversity"] == [[1.5, 2.0], [2.0, 1.5], [2.5, 1.0], [3.0, 0.5]]
+    records = [make_record("gicso", 0, 93.0, swarm_diversity=watch.fields(space)["swarm_diversity"])]
     records.append(make_record("gicso", 1, 93.0, swarm_diversity=[[1.5, 4.0], [2.0, 2.5]]))  # switched earlier
     campaign = make_campaign({"gicso": "one-shot", "darts": "one-shot"}, [0, 1])
     (line,) = plots_search.diversity(results_of(records, campaign)).axes[0].lines
@@ -63,11 +63,11 @@ def test_swarm_diversity_is_kept_a_generation_each_and_drawn_over_epochs():
 @pytest.mark.case(27)
 def test_different_and_isomorphic_queries_are_counted():
     """25 and 3 have one canonical form, #+#+#+0; 11 has another; 25 is asked for twice."""
-    watch = diagnostics.Watch()
+    watch = diagnostics.TraceSummary()
     for index in (25, 3, 25, 11):
-        watch.see({"step": 0, "queried": index})
-    assert watch.summary(space)["queried_cells"] == 3
-    assert watch.summary(space)["queried_canonical"] == 2
+        watch.add({"step": 0, "queried": index})
+    assert watch.fields(space)["queried_cells"] == 3
+    assert watch.fields(space)["queried_canonical"] == 2
 
 
 class Column:

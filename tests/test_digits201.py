@@ -66,7 +66,7 @@ def test_the_embedded_table_is_whole():
     counts = benchmark.load_counts()
     of_cell, _ = function_classes()
     assert np.array_equal(counts.class_of, of_cell)
-    assert counts.done.all()
+    assert counts.is_trained.all()
     assert benchmark.FILE.stat().st_size < 2_000_000
     bench = benchmark.open_digits201()
     assert bench.version == bench.table.sha256

@@ -103,8 +103,8 @@ def test_literal_reading_trains_the_best_mixture(monkeypatch):
 
     def watched(x, y, choice):
         swarm = searcher.swarm.swarm
-        alphas = searcher.swarm.best() if swarm.told else searcher.answer
-        seen.append(bool(swarm.told))
+        alphas = searcher.swarm.best() if swarm.has_fitness else searcher.answer
+        seen.append(bool(swarm.has_fitness))
         torch.testing.assert_close(choice, searcher.training.mixture(alphas))
         return original(x, y, choice)
 
@@ -126,11 +126,11 @@ def test_swarm_fitness_is_the_plain_one_shot_loss_minus_diversity():
     entropy = torch.nn.functional.cross_entropy
     with torch.no_grad():
         losses = [np.mean([entropy(swarm.training.net(x, cell), y).item() for x, y in batches]) for cell in cells]
-    np.testing.assert_allclose(swarm.scored, losses, rtol=1e-5)
+    np.testing.assert_allclose(swarm.particle_scores, losses, rtol=1e-5)
     np.testing.assert_allclose(
         swarm.swarm.fitness, np.array(losses) - 0.5 * alpha_swarm.relative_distances(swarm.particles)
     )
-    assert swarm.swarm.best_value == swarm.scored.min()
+    assert swarm.swarm.best_value == swarm.particle_scores.min()
     assert task.evaluations == 6
 
 
@@ -145,7 +145,7 @@ def test_the_default_fitness_is_the_error(monkeypatch):
     with torch.no_grad():  # statistics of 16 images each
         wrong = [sum((searcher.training.net(x[s], c).argmax(1) != y[s]).sum().item() for s in halves) / 32
                  for c in cells for halves in [(slice(16), slice(16, 32))]]  # fmt: skip
-    assert swarm.scored.tolist() == pytest.approx(wrong)
+    assert swarm.particle_scores.tolist() == pytest.approx(wrong)
     assert swarm.swarm.fitness.tolist() == pytest.approx(wrong)
 
 
@@ -208,7 +208,7 @@ def handing_over(monkeypatch):
     swarm = searcher.swarm
     swarm.swarm.x = np.stack([position_of(i) for i in (10, 20, 30, 40, 50, 60)])
     swarm.archive = {C.from_index(i): (0.1, position_of(i).tolist()) for i in (70, 80)}
-    swarm.swarm.best, swarm.swarm.told = position_of(90), True
+    swarm.swarm.best, swarm.swarm.has_fitness = position_of(90), True
     return searcher
 
 
@@ -258,7 +258,7 @@ def test_scored_anew_everybody_and_g_have_the_new_images_scores(monkeypatch):
     swarm.rescore(0.3)
     assert [indices for indices, _ in calls] == [[*cells, 90]]
     found = np.array([scores[i] for i in cells])
-    np.testing.assert_allclose(swarm.scored, found)
+    np.testing.assert_allclose(swarm.particle_scores, found)
     np.testing.assert_allclose(swarm.swarm.fitness, found - 0.3 * alpha_swarm.relative_distances(swarm.particles))
     assert (C.index(space.derive(swarm.best())), swarm.swarm.best_value) == (20, 0.4)
 

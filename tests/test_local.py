@@ -5,7 +5,7 @@ import multiprocessing
 from support.planned import plans_for
 
 from benchmarks.digits201 import benchmark
-from harness import runner, store
+from harness import locks, runner, store
 from harness.executors import local
 
 
@@ -39,7 +39,7 @@ def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
     jobs = [(plan, store.run_folder(tmp_path, plan.label, plan.seed)) for plan in planned]
     assert runner.run(*jobs[1])["status"] == "done"
     events = []
-    with store.claim(jobs[0][1]) as mine:
+    with locks.claim(jobs[0][1]) as mine:
         assert mine
         local.here(jobs, lambda number, event: events.append((number, *event)), patient=False)
     assert events == [(0, "elsewhere"), (1, "elsewhere"), (2, "started"), (2, "record")]

@@ -25,5 +25,5 @@ def test_local_search_climbs_to_the_optimum_and_pays_no_cell_twice():
 
 def test_local_search_ends_when_every_cell_is_known():
     _, searcher = build("local")
-    searcher.known = {tuple(c): 1.0 for c in C.all_cells().tolist()}
+    searcher.accuracies = {tuple(c): 1.0 for c in C.all_cells().tolist()}
     assert searcher.step() is None

@@ -29,7 +29,7 @@ def test_scores_and_losses_that_are_not_finite_are_refused(value):
     said = "NaN" if np.isnan(value) else "infinite"
     with pytest.raises(UserError, match=f"^training losses are {said} in epoch 5 of 10: diverged"):
         training.mean_loss("training losses", [torch.tensor(1.0), torch.tensor(value)])
-    cells, (x, y) = [C.from_index(k) for k in (284, 11)], training.stored(32)
+    cells, (x, y) = [C.from_index(k) for k in (284, 11)], training.first_images(32)
     healthy = training.accuracies(cells, x, y)
     assert np.isfinite(healthy).all()
     with torch.no_grad():

@@ -92,7 +92,7 @@ def sides(monkeypatch):
     monkeypatch.setattr(perf.SPACE, "plain_supernet", plain_supernet)
     monkeypatch.setattr(perf, "WeightTraining", Watched)
     size, resolution = perf.NETWORKS["small"]
-    runs = perf.plain(size, resolution, "cpu"), perf.ours(size, resolution, "cpu", "fp32")
+    runs = perf.plain_steps(size, resolution, "cpu"), perf.our_steps(size, resolution, "cpu", "fp32")
     return runs, nets[0], trainings[0]
 
 

@@ -13,7 +13,7 @@ from support.plugin import GOOD, made, no_report
 from benchmarks.digits201 import benchmark
 from benchmarks.errors import UserError
 from harness import campaign, options, runner, show, store
-from harness.executors.base import unseen
+from harness.executors.base import ignore
 from harness.specs import parse_specs
 from searchers import base, catalogue, plugins
 
@@ -109,7 +109,7 @@ def test_a_broken_package_costs_one_line(harness, site, what):
     _, line = err.splitlines()  # the first says that the program is loading
     assert line.startswith("error: searcher 'mine' of mine-plugin 1.0: ")
     assert said in line
-    found, wrong = catalogue.usable()
+    found, wrong = catalogue.load_all()
     assert list(found) == list(base.SEARCHERS)
     assert wrong == [line.removeprefix("error: ")]
 
@@ -267,7 +267,7 @@ def test_a_run_that_begins_anew_says_so_also_in_its_record(site, tmp_path):
     folder.mkdir(parents=True)
     older = {"plugin": "mine-plugin 0.9", "plugin_source": "0" * 12}
     (folder / "checkpoint.pt").write_bytes(store.checkpoint_bytes({"key": "older", "environment": older}))
-    record = runner.run(plan, folder, unseen)
+    record = runner.run(plan, folder, ignore)
     (note,) = record["notes"]
     assert "checkpoint.pt: made with other code of mine: mine-plugin 0.9 (source 000000000000), now mine-plug" in note
     assert note.endswith("; set aside, the run begins anew")

@@ -25,7 +25,7 @@ def test_a_resumed_run_s_earlier_epochs_are_not_this_command_s_work(clock, capsy
         clock[0] += 60
         shown.report(0, {"line": {"step": epoch - 1, "index": 284}})
     assert "epoch 32/40, cell 284, 8 min 00 s left" in capsys.readouterr().err
-    assert shown.left() == f"about {progress.duration(48 * 60)} left"
+    assert shown.time_left() == f"about {progress.duration(48 * 60)} left"
 
 
 def test_a_fresh_run_s_first_epoch_counts(clock):
@@ -33,7 +33,7 @@ def test_a_fresh_run_s_first_epoch_counts(clock):
     shown = progress.Progress(plans)
     clock[0] += 30
     shown.report(0, {"line": {"step": 0, "index": 284}})
-    assert shown.left() == f"about {progress.duration(39 * 30)} left"
+    assert shown.time_left() == f"about {progress.duration(39 * 30)} left"
 
 
 def test_until_something_is_over_what_is_waited_for_is_said_again_and_again(clock, monkeypatch):

@@ -81,9 +81,9 @@ def test_a_mistake_fails_its_run_in_one_line(site, tmp_path, body, said):
 def test_a_one_shot_search_makes_a_step_an_epoch():
     limit = steps.Limit("one-shot", SearchTask(0, "d", space, NetworkSize(2, 1, 1, 10), Budget(3)))
     for number in (1, 2, 3):
-        limit.made(number)
+        limit.check(number)
     with pytest.raises(UserError, match="must give None after 3 steps: a step is an epoch"):
-        limit.made(4)
+        limit.check(4)
 
 
 def test_a_query_now_and_then_is_enough():
@@ -91,7 +91,7 @@ def test_a_query_now_and_then_is_enough():
     limit = steps.Limit("multi-trial", task)
     for number in range(1, 4 * steps.IDLE):
         task.simulated_seconds += number % (steps.IDLE - 1) == 0
-        limit.made(number)
+        limit.check(number)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from support.campaigns import make_campaign, make_record, write_campaign
 
 import harness as package
 from benchmarks.errors import UserError
-from harness import store
+from harness import locks, store
 
 
 def test_nothing_is_deleted(tmp_path):
@@ -107,27 +107,27 @@ def test_a_trace_is_reopened_only_where_it_is_the_one_that_was_written(tmp_path)
 
 def test_a_run_is_claimed_once_and_freed_by_its_claimant_s_death(tmp_path):
     folder = store.run_folder(tmp_path, "darts", 3)
-    hold = "import sys, time; from pathlib import Path; from harness import store\n"
-    hold += "with store.claim(Path(sys.argv[1])) as mine: print(mine, flush=True); time.sleep(60)"
+    hold = "import sys, time; from pathlib import Path; from harness import locks\n"
+    hold += "with locks.claim(Path(sys.argv[1])) as mine: print(mine, flush=True); time.sleep(60)"
     other = subprocess.Popen([sys.executable, "-c", hold, folder], stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "True\n"
-    with store.claim(folder) as mine:
+    with locks.claim(folder) as mine:
         assert not mine
-    assert store.running(tmp_path) == {folder: f"{os.uname().nodename} process {other.pid}"}
+    assert locks.running(tmp_path) == {folder: f"{os.uname().nodename} process {other.pid}"}
     other.send_signal(signal.SIGKILL)
     other.wait()
-    assert store.running(tmp_path) == {}  # though its file is still there
-    assert store.claim_path(folder).exists()
-    with store.claim(folder) as mine:
+    assert locks.running(tmp_path) == {}  # though its file is still there
+    assert locks.claim_path(folder).exists()
+    with locks.claim(folder) as mine:
         assert mine
-        with store.claim(folder) as again:
+        with locks.claim(folder) as again:
             assert not again
-    assert not store.claim_path(folder).exists()
+    assert not locks.claim_path(folder).exists()
 
 
 def test_a_lock_whose_file_was_removed_meanwhile_is_not_one(tmp_path, monkeypatch):
     path = tmp_path / "lock"
-    flock, calls = store.fcntl.flock, []
+    flock, calls = locks.fcntl.flock, []
 
     def removed_before(file, how):
         if not calls:
@@ -135,8 +135,8 @@ def test_a_lock_whose_file_was_removed_meanwhile_is_not_one(tmp_path, monkeypatc
         calls.append(how)
         flock(file, how)
 
-    monkeypatch.setattr(store.fcntl, "flock", removed_before)
-    with store.lock(path) as mine:
+    monkeypatch.setattr(locks.fcntl, "flock", removed_before)
+    with locks.lock(path) as mine:
         assert mine
         assert path.exists()
         assert len(calls) == 2
@@ -144,11 +144,11 @@ def test_a_lock_whose_file_was_removed_meanwhile_is_not_one(tmp_path, monkeypatc
 
 def test_without_locks_every_claim_is_granted_and_it_is_said(tmp_path, monkeypatch):
     def unsupported(file, how):
-        raise OSError(store.errno.EOPNOTSUPP, "Operation not supported")
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
 
-    monkeypatch.setattr(store.fcntl, "flock", unsupported)
-    assert not store.has_locks(tmp_path)
-    with store.lock(tmp_path / "lock") as mine:
+    monkeypatch.setattr(locks.fcntl, "flock", unsupported)
+    assert not locks.has_locks(tmp_path)
+    with locks.lock(tmp_path / "lock") as mine:
         assert mine
     assert list(tmp_path.iterdir()) == []
 
@@ -184,10 +184,10 @@ def test_out_of_memory_says_nothing_against_a_checkpoint(tmp_path, monkeypatch):
 
 
 def test_a_folder_is_in_use_as_long_as_a_command_works_on_it(tmp_path):
-    assert not store.is_in_use(tmp_path)
-    with store.in_use(tmp_path), store.in_use(tmp_path):
-        assert store.is_in_use(tmp_path)
-    assert not store.is_in_use(tmp_path)
+    assert not locks.is_in_use(tmp_path)
+    with locks.in_use(tmp_path), locks.in_use(tmp_path):
+        assert locks.is_in_use(tmp_path)
+    assert not locks.is_in_use(tmp_path)
 
 
 @pytest.fixture

@@ -197,7 +197,7 @@ def test_a_partial_cell_is_the_plain_one_edge_by_edge():
 def test_one_broken_candidate_is_the_one_without_an_accuracy():
     """Convolutions of edge 0→1 alone are broken: cell 284 begins with one, six skip connections have none."""
     _, searcher = build("rsws")
-    net, (x, y) = searcher.training.net, searcher.training.stored(32)
+    net, (x, y) = searcher.training.net, searcher.training.first_images(32)
     with torch.no_grad():
         for stage in net.stages:
             for part in stage:

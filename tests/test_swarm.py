@@ -94,10 +94,10 @@ def test_untouched_particles_are_unchanged_and_velocity_stays_with_its_particle(
         x, v = swarm.x.copy(), swarm.v.copy()
         moved = swarm.ask()
         still = np.setdiff1d(np.arange(12), moved)
-        assert swarm.told is False or len(still) >= 4
+        assert swarm.has_fitness is False or len(still) >= 4
         assert np.array_equal(swarm.x[still], x[still])
         assert np.array_equal(swarm.v[still], v[still])
-        if rule != "random" and swarm.told:
+        if rule != "random" and swarm.has_fitness:
             expected = reflect(x[moved] + swarm.v[moved], -3, 3)
             np.testing.assert_allclose(swarm.x[moved], expected)
         fitness[moved] = (swarm.x[moved] ** 2).sum(axis=1)

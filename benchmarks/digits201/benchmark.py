@@ -4,7 +4,7 @@ The task is cluttered MNIST (Mnih et al., Recurrent Models of Visual Attention, 
 load_digits (1,797 handwritten 8×8 digits, UCI) at random places of a larger canvas, a fragment of another digit beside
 them. The source images are split first; training images are composed afresh at every step, validation and test
 images once. `build.py` trains; `digits.npz` holds, for every class of cells that are the same function
-(`functions.py`), seed and column, how many images were answered rightly. Parameters and FLOPs are each cell's own;
+(`functions.py`), seed and column, how many images were classified rightly. Parameters and FLOPs are each cell's own;
 seconds are a linear model in the numbers of operations, fitted on timed cells.
 """
 
@@ -48,8 +48,9 @@ SHA256 = "276ca8aab742ae42d4c5a1edd64e62181f595b3f556abfcc4c1cadb34383a462"  # o
 
 @dataclass(frozen=True)
 class Counts:
-    """What a build leaves: right answers, uint16 (classes, seeds, columns), UNKNOWN where not trained yet.
+    """The result of a build.
 
+    `right` counts the images classified rightly, uint16 (classes, seeds, columns); UNKNOWN where not trained yet.
     `class_of` int16 (15625,) is the class of each cell. `about` is JSON: the task, where and with what it was
     trained, and the model of the seconds once all is.
     """
@@ -59,8 +60,8 @@ class Counts:
     about: dict[str, Any]
 
     @property
-    def done(self) -> np.ndarray:
-        """Which classes are trained, bool (classes,)."""
+    def is_trained(self) -> np.ndarray:
+        """For each class, whether all its counts are there; bool (classes,)."""
         return (self.right != UNKNOWN).all((1, 2))
 
     @property
@@ -126,13 +127,13 @@ def table_of(counts: Counts) -> Table:
 def optimum_bias(accuracy: np.ndarray) -> float:
     """Points by which the best mean of `accuracy` (classes, seeds) is too high: the best of many noisy means is lucky.
 
-    Measured by leaving a seed out: how much lower that seed has the class that is best in the others than they do.
+    Measured by leaving one seed out: the class that is best in the other seeds has a lower accuracy in that seed.
     """
     gaps = []
-    for held_out in range(accuracy.shape[1]):
-        others = np.delete(accuracy, held_out, 1).mean(1)
-        shift = accuracy[:, held_out].mean() - others.mean()  # a seed's luck that all classes share is no bias
-        gaps.append(others.max() - accuracy[others.argmax(), held_out] + shift)
+    for seed in range(accuracy.shape[1]):
+        others = np.delete(accuracy, seed, 1).mean(1)
+        shift = accuracy[:, seed].mean() - others.mean()  # a seed's luck that all classes share is no bias
+        gaps.append(others.max() - accuracy[others.argmax(), seed] + shift)
     return float(np.mean(gaps))
 
 
@@ -148,14 +149,14 @@ def quality(counts: Counts, cifar10: np.ndarray | None = None) -> dict[str, floa
     def rank(x: np.ndarray, y: np.ndarray) -> float:
         return float(spearmanr(x, y).statistic)
 
-    done = counts.done
-    valid, test, proxy = (counts.accuracy(k)[done] for k in range(len(COLUMNS)))
+    is_trained = counts.is_trained
+    valid, test, proxy = (counts.accuracy(k)[is_trained] for k in range(len(COLUMNS)))
     best_half = valid.mean(1) >= np.median(valid.mean(1))
     pairs = [(s, t) for s in range(len(SEEDS)) for t in range(s)]
     sd = float(np.sqrt(test.var(1, ddof=1).mean()))
     mean = test.mean(1)
-    found = {
-        "classes": float(done.sum()),
+    measures = {
+        "classes": float(is_trained.sum()),
         "valid-test": float(np.mean([rank(valid[:, s], test[:, s]) for s in range(len(SEEDS))])),
         "seed-seed": float(np.mean([rank(test[:, s], test[:, t]) for s, t in pairs])),
         "seed-seed, better half": float(np.mean([rank(test[best_half, s], test[best_half, t]) for s, t in pairs])),
@@ -165,9 +166,9 @@ def quality(counts: Counts, cifar10: np.ndarray | None = None) -> dict[str, floa
         "the optimum is overstated by, points": optimum_bias(test),
     }
     if cifar10 is not None:
-        sums = np.bincount(counts.class_of, weights=cifar10) / np.bincount(counts.class_of)
-        found["digits201-CIFAR-10"] = rank(mean, sums[done])
-    return found
+        means = np.bincount(counts.class_of, weights=cifar10) / np.bincount(counts.class_of)
+        measures["digits201-CIFAR-10"] = rank(mean, means[is_trained])
+    return measures
 
 
 PRESETS = {
@@ -181,7 +182,7 @@ SIMULATED_SECONDS = 35.0  # pay for about a hundred queries of the proxy
 
 
 def _search_images(dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
-    from benchmarks.digits201.images import search_images  # and torch, which queries of the table do not need
+    from benchmarks.digits201.images import search_images  # imports torch, which queries of the table do not need
 
     return search_images(dataset, resolution, count)
 
@@ -190,9 +191,10 @@ def _search_images(dataset: str, resolution: int, count: int | None) -> tuple[Im
 def open_digits201() -> TableBenchmark:
     """The embedded benchmark; its file is checked against the checksum that this version was released with."""
     counts = load_counts()
-    if not counts.done.all():
+    is_trained = counts.is_trained
+    if not is_trained.all():
         raise UserError(
-            f"{NAME}'s table is still being trained ({int(counts.done.sum()):,} of {len(counts.done):,} distinct "
+            f"{NAME}'s table is still being trained ({int(is_trained.sum()):,} of {len(is_trained):,} distinct "
             f"cells): harness data build {NAME} --out {FILE} goes on"
         )
     if counts.sha256 != SHA256:

@@ -120,12 +120,12 @@ def count_right(cell: Cell) -> np.ndarray:
 
     The same in any process and order on one kind of machine, with one torch thread.
     """
-    found = {}
+    counts = {}
     for epochs in dict.fromkeys(epochs for _, epochs in COLUMNS):
         net = train(cell, SEEDS, epochs)
         for split in (split for split, length in COLUMNS if length == epochs):
-            found[split, epochs] = right_answers(net, split, len(SEEDS))
-    return np.array([found[column] for column in COLUMNS], dtype=np.uint16).T
+            counts[split, epochs] = right_answers(net, split, len(SEEDS))
+    return np.array([counts[column] for column in COLUMNS], dtype=np.uint16).T
 
 
 # ----------------------------------------------------------------------------------------------- the build
@@ -145,27 +145,27 @@ def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -
         right = np.full((len(first), len(SEEDS), len(COLUMNS)), UNKNOWN, dtype=np.uint16)
         about = {"task": task.TASK, "machine": _machine()}
         counts = Counts(right, class_of, about)
-        save(counts, path)  # says now if the place cannot be written
+        save(counts, path)  # raises now where the file cannot be written
     for what in ("cpu", "torch"):
         if counts.about["machine"][what] != _machine()[what]:
             raise UserError(f"{path}: begun on {counts.about['machine'][what]}; a table is of one processor and torch")
     if not np.array_equal(counts.class_of, class_of):
         raise UserError(f"{path}: begun when other cells counted as equal; start another file")
     order = np.random.default_rng(0).permutation(len(first))
-    done = counts.done
-    left = [int(k) for k in order if not done[k]]
-    start = saved = time.monotonic()
+    is_trained = counts.is_trained
+    missing = [int(k) for k in order if not is_trained[k]]
+    start = last_save = time.monotonic()
     try:
         with process_pool(workers, _start_worker) as pool:
-            waiting = {pool.submit(_count_right_of, int(first[k])): k for k in left}
-            for finished, future in enumerate(as_completed(waiting), 1):
-                counts.right[waiting[future]] = future.result()
+            class_of_future = {pool.submit(_count_right_of, int(first[k])): k for k in missing}
+            for finished, future in enumerate(as_completed(class_of_future), 1):
+                counts.right[class_of_future[future]] = future.result()
                 now = time.monotonic()
-                if now - saved > SAVE_SECONDS:
+                if now - last_save > SAVE_SECONDS:
                     save(counts, path)
-                    saved = now
-                over = len(first) - len(left) + finished
-                report(over, len(first), (now - start) / finished * (len(left) - finished))
+                    last_save = now
+                done = len(first) - len(missing) + finished
+                report(done, len(first), (now - start) / finished * (len(missing) - finished))
     finally:
         save(counts, path)
     if "seconds" not in counts.about:
@@ -201,13 +201,13 @@ def seconds_model(cells_timed: int = 100) -> dict[str, Any]:
     Least squares on that many cells, timed one after the other in this process with one thread.
     """
     torch.set_num_threads(1)
-    chosen = np.random.default_rng(1).choice(cells.NUM_CELLS, cells_timed, replace=False)
-    timed = np.array([_seconds_of(cells.from_index(int(index))) for index in (chosen[0], *chosen)])[1:]
-    features, model = benchmark.seconds_features()[chosen], {}
-    for name, seconds in zip(("train", "valid"), timed.T, strict=True):
+    indices = np.random.default_rng(1).choice(cells.NUM_CELLS, cells_timed, replace=False)
+    times = np.array([_seconds_of(cells.from_index(int(index))) for index in (indices[0], *indices)])[1:]
+    features, model = benchmark.seconds_features()[indices], {}
+    for name, seconds in zip(("train", "valid"), times.T, strict=True):
         coefficients, *_ = np.linalg.lstsq(features, seconds, rcond=None)
-        rest = seconds - features @ coefficients
-        r2 = 1 - float((rest**2).sum() / ((seconds - seconds.mean()) ** 2).sum())
+        residuals = seconds - features @ coefficients
+        r2 = 1 - float((residuals**2).sum() / ((seconds - seconds.mean()) ** 2).sum())
         model[name] = {"coefficients": coefficients.tolist(), "r2": r2}
     return {"cells": cells_timed} | model
 
@@ -215,6 +215,6 @@ def seconds_model(cells_timed: int = 100) -> dict[str, Any]:
 def _seconds_of(cell: Cell) -> tuple[float, float]:
     start = time.perf_counter()
     net = train(cell, SEEDS, 1)
-    trained = time.perf_counter()
+    training_end = time.perf_counter()
     right_answers(net, "valid", len(SEEDS))
-    return (trained - start) / len(SEEDS), (time.perf_counter() - trained) / len(SEEDS)
+    return (training_end - start) / len(SEEDS), (time.perf_counter() - training_end) / len(SEEDS)

@@ -24,7 +24,7 @@ class Clutter:
     size: int = FRAGMENT  # height and width of a fragment
 
     def __call__(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
-        """uint8 (B, C, H, W) -> uint8 (B, C, canvas, canvas); where things overlap the brighter one is seen."""
+        """uint8 (B, C, H, W) -> uint8 (B, C, canvas, canvas); where things overlap, the brighter pixel counts."""
         count, channels, height, width = pixels.shape
 
         def draw(high: int) -> Tensor:
@@ -58,15 +58,15 @@ def parts() -> dict[str, Images]:
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(targets)))
     pixels = torch.from_numpy(np.rint(levels * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
     labels = torch.from_numpy(targets.astype(np.int64))
-    found, generator = {}, torch.Generator().manual_seed(0)
-    for (name, count), chosen in zip(SOURCES.items(), order.split(list(SOURCES.values())), strict=True):
-        sources = Images(pixels[chosen], labels[chosen], MEAN, STD, Clutter())
+    by_name, generator = {}, torch.Generator().manual_seed(0)
+    for (name, count), indices in zip(SOURCES.items(), order.split(list(SOURCES.values())), strict=True):
+        sources = Images(pixels[indices], labels[indices], MEAN, STD, Clutter())
         if name != "train":
             views = sources.subset(torch.arange(count).repeat_interleave(VIEWS))
             views = replace(views, pixels=Clutter()(views.pixels, generator), augmentation=None)
             sources = views
-        found[name] = sources
-    return found
+        by_name[name] = sources
+    return by_name
 
 
 def search_images(dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
@@ -75,8 +75,6 @@ def search_images(dataset: str, resolution: int, count: int | None) -> tuple[Ima
     Validation images come shuffled: as stored, the views of a source follow each other, and a batch of them would have
     the statistics of few digits.
     """
-    from benchmarks.digits201.images import parts
-
     train, valid = parts()["train"], parts()["valid"]
     valid = valid.subset(np.random.default_rng(0).permutation(len(valid)))
     if count is not None:

@@ -25,7 +25,7 @@ TASK = {
     "schedule": [BATCH, LR, MOMENTUM, WEIGHT_DECAY],
     "columns": COLUMNS,
 }
-UNKNOWN = 65535  # a count that is not there yet
+UNKNOWN = 65535  # stands for a count that has not been made yet
 
 
 def images_of(split: str) -> int:

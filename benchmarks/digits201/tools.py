@@ -30,8 +30,8 @@ def describe_counts(path: Path) -> str:
         f"  source: {task.NAME}, trained by this project on {about['machine']['cpu']}, "
         f"torch {about['machine']['torch']}",
         f"  sha256 of the counts: {counts.sha256}",
-        f"  distinct cells trained: {int(counts.done.sum()):,} of {len(counts.done):,}, "
-        f"{len(task.SEEDS)} seeds each, standing for {int(counts.done[counts.class_of].sum()):,} cells",
+        f"  distinct cells trained: {int(counts.is_trained.sum()):,} of {len(counts.is_trained):,}, "
+        f"{len(task.SEEDS)} seeds each, standing for {int(counts.is_trained[counts.class_of].sum()):,} cells",
         f"  bytes: {path.stat().st_size:,}",
         f"  columns: {', '.join(f'{split} at {epochs} epochs' for split, epochs in task.COLUMNS)}; "
         f"{len(task.SEEDS)} trials each",
@@ -39,7 +39,7 @@ def describe_counts(path: Path) -> str:
     if "seconds" in about:
         fits = ", ".join(f"{name} R² {about['seconds'][name]['r2']:.3f}" for name in ("train", "valid"))
         lines.append(f"  seconds: linear in the operation counts, {about['seconds']['cells']} cells timed, {fits}")
-    if counts.done.sum() > 2:
+    if counts.is_trained.sum() > 2:
         cifar10 = open_nb201(None, ()).column("cifar10", "test").mean
         lines.append("  quality (Spearman correlations unless said otherwise):")
         lines += [f"    {name}: {value:.3f}" for name, value in benchmark.quality(counts, cifar10).items()]
@@ -66,16 +66,15 @@ def check(table: Path | None, places: Sequence[Path], data_named: bool) -> list[
     torch.set_num_threads(1)  # as they were trained
     for index in (0, 11, 284):
         right = count_right(cells.from_index(index))[:, task.COLUMNS.index(("test", task.FULL))]
-        again = 100 * float(right.mean()) / task.images_of("test")
-        text = (
-            f"digits201 cell {index} trained again: {again:.2f} %, stored {column[index].value:.2f} % (±{spread:.2f})"
-        )
-        lines.append((abs(again - column[index].value) <= 4 * spread, text))
+        stored_accuracy = column[index].value
+        accuracy = 100 * float(right.mean()) / task.images_of("test")
+        text = f"digits201 cell {index} trained again: {accuracy:.2f} %, stored {stored_accuracy:.2f} % (±{spread:.2f})"
+        lines.append((abs(accuracy - stored_accuracy) <= 4 * spread, text))
     return lines
 
 
 def build(path: Path, workers: int, report: Callable[[int, int, float], None]) -> None:
-    """Train every distinct cell, or go on with that; `report(done, total, seconds left)` hears of each."""
+    """Train every distinct cell, or go on with that; `report(done, total, seconds left)` is called after each."""
     from benchmarks.digits201 import build as training
 
     training.build(path, workers, report)

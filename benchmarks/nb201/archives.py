@@ -25,7 +25,7 @@ from benchmarks.nb201.file_check import check_order
 from benchmarks.nb201.table_file import kind_of
 
 #: One cell as read: official index, epochs -> `ArchResults` state (a dict), where it was read from.
-Read = tuple[int, dict[int, Any], str]
+CellResults = tuple[int, dict[int, Any], str]
 META = "meta.pickle.pbz2"
 _CELL_FILE = re.compile(r"(\d{1,6})\.pickle\.pbz2")
 _SCHEDULES = {"12": 12, "200": 200, "less": 12, "full": 200}  # NATS-Bench and NAS-Bench-201 names
@@ -45,7 +45,7 @@ WHOLE = ("nats-file", "pth")  # one pickle of all cells
 _FACTORS = {"nats-file": 24, "pth": 6}  # times its size: the memory that its objects take
 
 
-def read_cells(place: Path, kind: str) -> Iterator[Read]:
+def read_cells(place: Path, kind: str) -> Iterator[CellResults]:
     """The cells of an archive whose kind is one of LAYOUTS, in the order it is read in."""
     readers = {
         "nats-folder": _from_folder,
@@ -58,17 +58,17 @@ def read_cells(place: Path, kind: str) -> Iterator[Read]:
 
 def folder_files(place: Path) -> dict[int, Path]:
     """The cell files of a folder by index, in index order."""
-    found: dict[int, Path] = {}
+    files: dict[int, Path] = {}
     for entry in place.iterdir():
         match = _CELL_FILE.fullmatch(entry.name)
         if match and entry.is_file():
-            if int(match[1]) in found:
+            if int(match[1]) in files:
                 raise UserError(f"{place}: cell {int(match[1])} is there twice, {entry.name} and another name")
-            found[int(match[1])] = entry
-    return dict(sorted(found.items()))
+            files[int(match[1])] = entry
+    return dict(sorted(files.items()))
 
 
-def _from_folder(place: Path) -> Iterator[Read]:
+def _from_folder(place: Path) -> Iterator[CellResults]:
     if not (place / META).is_file():
         raise UserError(f"{place}: has no {META}; unpack the whole NATS-tss-v1_0-3ffb9-simple archive")
     check_meta(read_file(place / META), place / META)
@@ -100,7 +100,7 @@ def _unpack(data: bytes, where: str) -> Any:
     return safe_pickle.loads(unpacked, where, allowed=safe_pickle.ARCHIVE)
 
 
-def _from_tar(place: Path) -> Iterator[Read]:
+def _from_tar(place: Path) -> Iterator[CellResults]:
     """Stream a tar; nothing is unpacked to disk."""
     for index, data, where in _tar_cells(place):
         yield index, _schedules(_unpack(data, where), where), where
@@ -108,20 +108,20 @@ def _from_tar(place: Path) -> Iterator[Read]:
 
 def _tar_cells(place: Path) -> Iterator[tuple[int, bytes, str]]:
     """Index, packed results and origin of the cells in a tar; names are matched by their last part only."""
-    meta_seen = False
-    seen: set[int] = set()
+    has_meta = False
+    indices: set[int] = set()
     for name, data in tar_files(place):
         where = f"{place}: {name}"
         if name == META:
             check_meta(_unpack(data, where), where)
-            meta_seen = True
+            has_meta = True
             continue
         index = int(name.split(".")[0])
-        if index in seen:
+        if index in indices:
             raise UserError(f"{where}: this cell is in the archive twice")
-        seen.add(index)
+        indices.add(index)
         yield index, data, where
-    if not meta_seen:
+    if not has_meta:
         raise UserError(
             f"{place}: holds no {META}; not the NATS-Bench topology archive, or one piece of a split one "
             "(join the pieces with cat)"
@@ -176,7 +176,7 @@ def _ends_well(place: Path) -> bool:
         return file.read() == bytes(1024)
 
 
-def _from_whole(place: Path) -> Iterator[Read]:
+def _from_whole(place: Path) -> Iterator[CellResults]:
     """A file that is one pickle of all cells; each cell is dropped once it has been read."""
     whole = read_whole(place)
     infos = whole["arch2infos"]
@@ -185,11 +185,13 @@ def _from_whole(place: Path) -> Iterator[Read]:
         yield index, _schedules(infos.pop(index), where), where
 
 
-def sample(place: Path, kind: str, told: Callable[[int], None] = lambda count: None) -> tuple[int, Read] | None:
-    """How many cells an archive has, and its first one; None for one pickle of all that is too large for a look.
+def sample(
+    place: Path, kind: str, progress: Callable[[int], None] = lambda count: None
+) -> tuple[int, CellResults] | None:
+    """How many cells an archive has, and its first one; None for one pickle of all cells that is too large to read.
 
-    `told(count)` is called for every cell of a tar, which has to be read to its end. UserError where reading it all is
-    sure to end in one, as far as that shows without it.
+    `progress(count)` is called for every cell of a tar, which has to be read to its end. UserError where reading the
+    whole archive is sure to fail, as far as a look can tell.
     """
     if kind == "nats-folder":
         count, cells = len(folder_files(place)), _from_folder(place)
@@ -199,16 +201,16 @@ def sample(place: Path, kind: str, told: Callable[[int], None] = lambda count: N
         count, cells = len(first), iter(first)
         for _ in members:
             count += 1
-            told(count)
+            progress(count)
     elif place.stat().st_size > _PACKED:
         _look(place, kind)
         return None
     else:
         count, cells = len(read_whole(place)["arch2infos"]), _from_whole(place)
-    read = next(cells, None)
-    if read is None:
+    first_cell = next(cells, None)
+    if first_cell is None:
         raise UserError(f"{place}: holds no cells; not a whole archive")
-    return count, read
+    return count, first_cell
 
 
 def _look(place: Path, kind: str) -> None:
@@ -308,7 +310,7 @@ def _check_memory(place: Path, factor: int) -> int:
 
 
 def check_meta(meta: Any, where: Any) -> None:
-    """Whether an archive is of the topology space and in the official order; UserError where not."""
+    """UserError unless an archive is of the topology space and in the official order."""
     archs = meta.get("meta_archs") if isinstance(meta, dict) else None
     if not isinstance(archs, (list, tuple)):
         raise UserError(f"{where}: holds no list meta_archs; not a NATS-Bench or NAS-Bench-201 file")
@@ -328,7 +330,7 @@ def _schedules(stored: Any, where: Any) -> dict[int, Any]:
         raise UserError(f"{where}: holds no results of a cell")
     if {"01", "90"} & set(stored):
         raise size_space(where)
-    found = {_SCHEDULES[name]: results for name, results in stored.items() if name in _SCHEDULES}
-    if not found:
+    by_epochs = {_SCHEDULES[name]: results for name, results in stored.items() if name in _SCHEDULES}
+    if not by_epochs:
         raise UserError(f"{where}: no results of 12 or 200 epochs; it has {', '.join(map(quoted, list(stored)[:9]))}")
-    return found
+    return by_epochs

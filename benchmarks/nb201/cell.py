@@ -103,7 +103,7 @@ def from_string(text: str) -> Cell:
     for node, part in enumerate(nodes, start=1):
         if len(part) < 2 or part[0] != "|" or part[-1] != "|":
             raise UserError(f"cell {text!r}: node {node} must be written |op~0|…|, found {part!r}")
-        found: dict[int, int] = {}
+        operation_of: dict[int, int] = {}  # source node -> operation
         for item in part[1:-1].split("|"):
             name, mark, source = item.rpartition("~")
             if not mark or not re.fullmatch("[0-2]", source) or int(source) >= node:
@@ -111,13 +111,13 @@ def from_string(text: str) -> Cell:
             edge = f"edge {int(source)}→{node}"
             if name not in OPERATIONS:
                 raise UserError(f"cell {text!r}: unknown operation {name!r} at {edge}; one of {', '.join(OPERATIONS)}")
-            if int(source) in found:
+            if int(source) in operation_of:
                 raise UserError(f"cell {text!r}: {edge} is given twice")
-            found[int(source)] = OPERATIONS.index(name)
-        if len(found) != node:
-            missing = next(i for i in range(node) if i not in found)
+            operation_of[int(source)] = OPERATIONS.index(name)
+        if len(operation_of) != node:
+            missing = next(i for i in range(node) if i not in operation_of)
             raise UserError(f"cell {text!r}: edge {missing}→{node} is missing")
-        cell += [found[i] for i in range(node)]
+        cell += [operation_of[i] for i in range(node)]
     return tuple(cell)
 
 
@@ -136,8 +136,8 @@ def from_numbers(numbers: Sequence[Any], edges: Sequence[tuple[int, int]] = EDGE
 
 def from_naslib(numbers: Sequence[Any]) -> Cell:
     """A cell from NASLib's six numbers, which have other edge and operation orders than all other tools."""
-    checked = from_numbers(numbers, NASLIB_EDGES)
-    by_edge = dict(zip(NASLIB_EDGES, checked, strict=True))
+    numbers = from_numbers(numbers, NASLIB_EDGES)
+    by_edge = dict(zip(NASLIB_EDGES, numbers, strict=True))
     return tuple(NASLIB_OPERATIONS[by_edge[edge]] for edge in EDGES)
 
 
@@ -225,7 +225,7 @@ def _bare(text: str) -> str:
 
 
 def _refuse_leading_zero(spelling: str, digits: str, joined: bool) -> None:
-    """UserError for a number that an index is not written as.
+    """UserError for an index with a leading zero, which may have another meaning.
 
     NATS-Bench names its files by the index with zeros before it, so that 012104 may be index 12104 as well as the six
     operations 0,1,2,1,0,4.

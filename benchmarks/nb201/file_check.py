@@ -1,4 +1,4 @@
-"""What all readers of table files check: that a file is whole, and its cells are in the official order."""
+"""Checks that all readers of table files share: a file is whole, and its cells are in the official order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MEGABYTES = 512  # that any of these files may take
 
 @contextlib.contextmanager
 def damage(path: Path, what: str) -> Iterator[None]:
-    """Turn what the readers of compressed files raise into one line, and let them take only so much memory."""
+    """Turn any error while reading a file into a UserError of one line; also limits the memory that reading takes."""
     try:
         with bounded_memory(_MEGABYTES):
             yield
@@ -29,7 +29,7 @@ def damage(path: Path, what: str) -> Iterator[None]:
 
 
 def check_order(strings: Any, where: Any) -> None:
-    """Whether architecture strings come in the official order; UserError naming the first that does not."""
+    """UserError naming the first architecture string that is not in the official order."""
     expected = official_strings()
     if tuple(strings) == expected:
         return

@@ -54,12 +54,12 @@ def convert(source: Path_, dest: Path_, progress: Callable[[int, int], None] | N
     if kind in ("csv", "counts"):
         table = load_table(place)
     else:
-        gathered = _Gathered()
+        collection = _Collection()
         for done, (index, results, where) in enumerate(read_cells(place, kind), start=1):
-            gathered.add(index, results, where)
+            collection.add(index, results, where)
             if progress is not None:
                 progress(done, cell.NUM_CELLS)
-        table = gathered.table(f"{LAYOUTS[kind]} ({place.name})", place)
+        table = collection.table(f"{LAYOUTS[kind]} ({place.name})", place)
         check(table, place)
     save_table(table, target)
     return table
@@ -84,7 +84,7 @@ def _convert(place: Path, target: Path, tell: Callable[[int, int], None]) -> Non
 
 
 def _apart(work: Callable[..., Any], paths: tuple[Path, ...], limit: int, progress: Callable[[int, int], None]) -> Any:
-    """The result of `work(*paths, tell)` in a process of its own; what it tells goes to `progress`.
+    """The result of `work(*paths, tell)` in a process of its own; its calls of `tell` become calls of `progress`.
 
     UserError naming the first path where the process ends or tells nothing for `limit` seconds. Unfinished files beside
     the last path are removed.
@@ -97,12 +97,12 @@ def _apart(work: Callable[..., Any], paths: tuple[Path, ...], limit: int, progre
         theirs.close()
     try:
         while True:
-            what, said = ours.recv()
-            if what == "raised":
-                raise said
-            if what == "result":
-                return said
-            progress(*said)
+            kind, content = ours.recv()
+            if kind == "error":
+                raise content
+            if kind == "result":
+                return content
+            progress(*content)
     except EOFError:
         process.join()
         if process.exitcode == -signal.SIGALRM:
@@ -118,11 +118,11 @@ def _apart(work: Callable[..., Any], paths: tuple[Path, ...], limit: int, progre
 
 
 def _work_and_tell(work: Callable[..., Any], paths: tuple[Path, ...], limit: int, parent: Connection) -> None:
-    """Sends what `work` tells, and at the end its result, or what was raised."""
+    """The child's side of `_apart`: sends the progress of `work` to the parent, then its result or its error."""
 
     def tell(done: int, total: int) -> None:
         signal.alarm(limit)
-        parent.send(("told", (done, total)))
+        parent.send(("progress", (done, total)))
 
     end_with_parent()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
@@ -130,7 +130,7 @@ def _work_and_tell(work: Callable[..., Any], paths: tuple[Path, ...], limit: int
     try:
         parent.send(("result", work(*paths, tell)))
     except Exception as error:  # raised again by the parent
-        parent.send(("raised", error))
+        parent.send(("error", error))
 
 
 def info(path: Path_, patience: int = 60) -> dict[str, Any]:
@@ -141,24 +141,24 @@ def info(path: Path_, patience: int = 60) -> dict[str, Any]:
     """
     place = Path(path)
     kind = kind_of(place)
-    known: dict[str, Any] = {"path": str(place), "kind": KINDS[kind]}
+    facts: dict[str, Any] = {"path": str(place), "kind": KINDS[kind]}
     files = folder_files(place).values() if kind == "nats-folder" else [place]
-    known["bytes"] = sum(file.stat().st_size for file in files)
+    facts["bytes"] = sum(file.stat().st_size for file in files)
     if kind in LAYOUTS:
-        known |= _apart(_sample, (place,), patience, lambda done, total: None)
-        return known | {"next": f"harness data convert {shlex.quote(str(place))}"}
+        facts |= _apart(_sample, (place,), patience, lambda done, total: None)
+        return facts | {"next": f"harness data convert {shlex.quote(str(place))}"}
     bench = open_nb201(place, ())
-    return known | _describe(bench.table) | {"next": _next(bench, place)}
+    return facts | _describe(bench.table) | {"next": _next(bench, place)}
 
 
 def _sample(place: Path, tell: Callable[[int, int], None]) -> dict[str, Any]:
-    found = sample(place, kind_of(place), lambda count: tell(count, cell.NUM_CELLS))
-    if found is None:
+    pair = sample(place, kind_of(place), lambda count: tell(count, cell.NUM_CELLS))
+    if pair is None:
         return {}
-    count, (index, results, where) = found
-    gathered = _Gathered()
-    gathered.add(index, results, where)
-    table = gathered.table("", place)
+    count, (index, results, where) = pair
+    collection = _Collection()
+    collection.add(index, results, where)
+    table = collection.table("", place)
     check(table, place)
     columns = [_describe_column(column) for column in table.columns.values()]
     return {"cells": count, "columns of": f"cell #{index}, the first", "columns": columns}
@@ -204,7 +204,7 @@ def _describe_column(column: Column) -> dict[str, Any]:
 
 
 def _check_dest(place: Path, target: Path) -> None:
-    """Say before minutes of reading that the result cannot be written."""
+    """UserError where the result cannot be written, before minutes of reading."""
     if target.is_dir():
         raise UserError(f"{target}: is a folder; give the name of the table to write, such as {target}/nb201.npz")
     if target.exists() and target.samefile(place):
@@ -220,7 +220,7 @@ def _check_dest(place: Path, target: Path) -> None:
 # ---- gathering
 
 
-class _Gathered:
+class _Collection:
     """Arrays of all cells, filled cell by cell."""
 
     def __init__(self) -> None:
@@ -289,15 +289,15 @@ class _Gathered:
         )
 
     def _cost(self, name: str, preferred: tuple[int, int]) -> dict[str, np.ndarray]:
-        """By record, from the preferred schedule, where that has none from the other."""
-        chosen = {}
+        """Record -> one cost of all cells, from the preferred schedule or, where that has none, from the other."""
+        by_record = {}
         absent = np.full(cell.NUM_CELLS, np.nan)
         for record in SPLITS:
             first, second = (self._costs.get((name, record, epochs), absent) for epochs in preferred)
             values = np.where(np.isnan(first), second, first)
             if not np.isnan(values).all():
-                chosen[record] = values
-        return chosen
+                by_record[record] = values
+        return by_record
 
 
 def _column(key: Key, by_seed: dict[int, np.ndarray]) -> Column:
@@ -305,9 +305,9 @@ def _column(key: Key, by_seed: dict[int, np.ndarray]) -> Column:
     seeds = tuple(sorted(by_seed))
     total, count = np.zeros(cell.NUM_CELLS), np.zeros(cell.NUM_CELLS, dtype=np.uint8)
     for seed in seeds:
-        there = ~np.isnan(by_seed[seed])
-        total[there] += by_seed[seed][there]
-        count += there
+        has_value = ~np.isnan(by_seed[seed])
+        total[has_value] += by_seed[seed][has_value]
+        count += has_value
     mean = np.divide(total, count, out=np.full(cell.NUM_CELLS, np.nan), where=count > 0)
     return Column(key, mean, count, seeds, np.stack([by_seed[seed] for seed in seeds], axis=1))
 

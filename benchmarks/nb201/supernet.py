@@ -42,7 +42,7 @@ def needed_edges(cell: Cell, node: int = 3) -> tuple[int, ...]:
     return tuple(dict.fromkeys(k for e in entering for k in (*needed_edges(cell, EDGES[e][0]), e)))
 
 
-def stacked(out: int, c_in: int, kernel: int) -> nn.Parameter:
+def stacked_weight(out: int, c_in: int, kernel: int) -> nn.Parameter:
     weight = torch.empty(out, c_in, kernel, kernel)
     nn.init.kaiming_uniform_(weight, a=5**0.5)  # nn.Conv2d's default
     return nn.Parameter(weight)
@@ -54,8 +54,8 @@ class MixedCell(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.channels = channels
-        self.conv1 = nn.ParameterList(stacked(len(e) * channels, channels, 1) for e in LEAVING)
-        self.conv3 = nn.ParameterList(stacked(len(e) * channels, channels, 3) for e in LEAVING)
+        self.conv1 = nn.ParameterList(stacked_weight(len(e) * channels, channels, 1) for e in LEAVING)
+        self.conv3 = nn.ParameterList(stacked_weight(len(e) * channels, channels, 3) for e in LEAVING)
 
     def forward(self, x: Tensor, choice: Choice, *memo: dict[Hashable, Tensor]) -> Tensor:
         if isinstance(choice, Tensor):
@@ -92,7 +92,7 @@ class MixedCell(nn.Module):
             nodes[EDGES[e][1]] = target.addcmul_(pooled, w[POOL])
 
     def sampled(self, x: Tensor, cell: Cell, weights: Tensor) -> Tensor:
-        """One path; an operation not chosen adds its weight, which is 0, so that its gradient is as GDAS has it."""
+        """One path with gradients as in GDAS: the other operations add their weights, which are 0, to the sums."""
         nodes: list[Tensor] = [x]
         for node in range(1, 4):
             total = torch.zeros_like(x)
@@ -146,10 +146,10 @@ class MixedCell(nn.Module):
 
 
 class PartialCell(MixedCell):
-    """A cell whose mixed operations see the first 1/share of a node's channels; the others go on as they are.
+    """A cell whose mixed operations see the first 1/share of a node's channels; the others are passed on.
 
-    Called with (6, 6): βα and, as the last column, β, the weight of an edge. After each node the channels are dealt
-    anew. Source: PC-DARTS (Xu et al., ICLR 2020).
+    Mixture weights are (6, 6): βα and, as the last column, β, the weight of an edge. After each node the channels are
+    shuffled. Source: PC-DARTS (Xu et al., ICLR 2020).
     """
 
     def __init__(self, channels: int, share: int):
@@ -176,16 +176,16 @@ class PartialCell(MixedCell):
             part, rest = parts[node + 1], rests[node + 1]  # complete now: no later edge enters this node
             assert part is not None
             assert rest is not None
-            x = self.shuffled(torch.cat([part, rest], 1))
+            x = self.shuffle(torch.cat([part, rest], 1))
             parts[node + 1] = x[:, : self.channels].contiguous(memory_format=torch.channels_last)
             rests[node + 1] = x[:, self.channels :]
         return x
 
-    def shuffled(self, x: Tensor) -> Tensor:
-        """Channels of `groups` groups dealt in turn (ShuffleNet)."""
+    def shuffle(self, x: Tensor) -> Tensor:
+        """Interleave the channels of `groups` groups (ShuffleNet)."""
         batch, channels, height, width = x.shape
-        dealt = x.view(batch, self.groups, channels // self.groups, height, width).transpose(1, 2)
-        return dealt.reshape(batch, channels, height, width).contiguous(memory_format=torch.channels_last)
+        transposed = x.view(batch, self.groups, channels // self.groups, height, width).transpose(1, 2)
+        return transposed.reshape(batch, channels, height, width).contiguous(memory_format=torch.channels_last)
 
 
 class Supernet(Skeleton):
@@ -208,19 +208,19 @@ class Supernet(Skeleton):
         """Logits (B, classes) of each cell or mixture for one batch, with the batch's statistics."""
         stem = self.stem(x)  # the same for every candidate, and so is the start of the first cell
         first, memo = self.stages[0][0], dict[Hashable, Tensor]()
-        found: dict[Hashable, Tensor] = {}
+        by_choice: dict[Hashable, Tensor] = {}
         for choice in choices:
-            if choice not in found:
+            if choice not in by_choice:
                 shared = () if isinstance(choice, Tensor) else (memo,)
-                found[choice] = self.after_first(first(stem, choice, *shared), choice)
-        return [found[choice] for choice in choices]
+                by_choice[choice] = self.after_first(first(stem, choice, *shared), choice)
+        return [by_choice[choice] for choice in choices]
 
     def losses(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
-        """Mean cross-entropy of each on one batch."""
+        """Mean cross-entropy of each choice on one batch."""
         return torch.stack([cross_entropy(logits, y) for logits in self.logits(choices, x)]).tolist()
 
     def accuracies(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
-        """Percent of one batch that each classifies rightly; NaN where its logits are not finite."""
+        """Accuracy (percent) of each choice on one batch; NaN where its logits are not finite."""
         logits = self.logits(choices, x)
         right = [(of_one.argmax(1) == y).float().mean() for of_one in logits]  # of NaN too there is an arg-max
         finite = torch.stack(logits).isfinite().flatten(1).all(1)

@@ -70,7 +70,7 @@ class Column:
 
     @property
     def name(self) -> str:
-        """Where its values come from, in words."""
+        """Record, split and epochs of its values, in words."""
         return f"{self.record}/{self.split} at {self.epochs} epochs"
 
     @property
@@ -138,11 +138,11 @@ class Table:
 
     def column(self, record: str, split: str, epochs: int) -> Column:
         """One column; UserError that lists the legal names for anything else."""
-        found = self.columns.get((record, split, epochs))
-        return found if found is not None else _no_column(self, record, split, epochs)
+        column = self.columns.get((record, split, epochs))
+        return column if column is not None else _no_column(self, record, split, epochs)
 
     def proxy(self, record: str, split: str, epochs: int) -> tuple[Column, np.ndarray]:
-        """What multi-trial searchers may ask for: a record's validation accuracy after a short training.
+        """What multi-trial searchers may query: a record's validation accuracy after a short training.
 
         Returns the column and the simulated seconds of a query, float64 (15625,): the training, and one
         validation pass where its time is recorded, as in the official `simulate_train_eval`. NaN where no
@@ -177,7 +177,7 @@ class Table:
         """
         wrong = []
         for record, stored in self.params.items():
-            if record in CLASSES:  # of ours they are computed
+            if record in CLASSES:  # the embedded benchmark's counts are computed
                 implied = parameters(NetworkSize(16, 5, 3, CLASSES[record])) / 1e6
                 wrong.append(np.abs(stored - implied) > 1e-3 * implied)
         return np.any(wrong, axis=0) if wrong else np.zeros(cell.NUM_CELLS, dtype=bool)
@@ -243,8 +243,8 @@ def _no_column(table: Table, record: str, split: str, epochs: int) -> Column:
         raise UserError(f"split {split!r} of {record}: one of {', '.join(SPLITS[record])}{note}")
     if epochs not in EPOCHS:
         raise UserError(f"epochs {epochs!r}: one of {', '.join(map(str, EPOCHS))}")
-    known = ", ".join(f"{r}/{s}@{e}" for r, s, e in sorted(have))
-    raise UserError(f"no {record}/{split} at {epochs} epochs in this table ({table.source}); it has {known}")
+    names = ", ".join(f"{r}/{s}@{e}" for r, s, e in sorted(have))
+    raise UserError(f"no {record}/{split} at {epochs} epochs in this table ({table.source}); it has {names}")
 
 
 def _integer(value: Any) -> int:

@@ -39,19 +39,19 @@ def check(table: Table, place: Any) -> None:
 
 def doubts(table: Table) -> list[tuple[int, str]]:
     """Columns whose values look like another unit: how many cells they have, and what that unit may be."""
-    found = []
+    remarks = []
     for column in table.columns.values():
         if column.cells and (largest := np.nanmax(column.mean)) <= 1:
             text = f"{column.name}: the largest of {column.cells:,} accuracies is {largest:g} %: accuracies as "
-            found.append((column.cells, text + "fractions? multiply by 100"))
+            remarks.append((column.cells, text + "fractions? multiply by 100"))
     for cost, (unit, low, high, below, above) in COSTS.items():
         for record, values in getattr(table, cost).items():
-            known = values[~np.isnan(values)]
-            if known.size and known.max() < low:
-                found.append((known.size, f"{cost} of {record}: the largest is {known.max():g} {unit}: {below}"))
-            elif known.size and known.min() > high:
-                found.append((known.size, f"{cost} of {record}: the smallest is {known.min():g} {unit}: {above}"))
-    return found
+            numbers = values[~np.isnan(values)]
+            if numbers.size and numbers.max() < low:
+                remarks.append((numbers.size, f"{cost} of {record}: the largest is {numbers.max():g} {unit}: {below}"))
+            elif numbers.size and numbers.min() > high:
+                remarks.append((numbers.size, f"{cost} of {record}: the smallest is {numbers.min():g} {unit}: {above}"))
+    return remarks
 
 
 def _faults(table: Table) -> Iterator[str]:
@@ -76,39 +76,40 @@ def _faults(table: Table) -> Iterator[str]:
 def _no_percent(what: str, values: np.ndarray) -> Iterator[str]:
     """Of accuracies (cells,) or (cells, trials) that are no percentages: the first, and what they may be instead."""
     for place in np.argwhere((values < 0) | (values > 100)):
-        value, known = values[tuple(place)], values[np.isfinite(values)]
+        value, numbers = values[tuple(place)], values[np.isfinite(values)]
         if value < 0:
             guess = "a mark of a missing value? leave that empty"
-        elif (known == np.round(known)).all():
+        elif (numbers == np.round(numbers)).all():
             guess = "counts of right answers? divide by the number of images and multiply by 100"
         else:
-            guess = "percent times 100? divide by 100" if np.median(known) > 100 else "is its decimal point lost?"
+            guess = "percent times 100? divide by 100" if np.median(numbers) > 100 else "is its decimal point lost?"
         yield f"{what}, cell #{place[0]}: {value:g} is no percentage (0 to 100): {guess}"
 
 
 def _no_mean(column: Column) -> Iterator[str]:
     """Cells whose count of trials, or whose single trials, contradict the mean by more than both are rounded."""
-    known, count = ~np.isnan(column.mean), column.trials.astype(int)
-    for cell in np.flatnonzero(known != (count > 0)):
-        yield f"{column.name}, cell #{cell}: {'an' if known[cell] else 'no'} accuracy, the mean of {count[cell]} trials"
+    has_mean, count = ~np.isnan(column.mean), column.trials.astype(int)
+    for cell in np.flatnonzero(has_mean != (count > 0)):
+        article = "an" if has_mean[cell] else "no"
+        yield f"{column.name}, cell #{cell}: {article} accuracy, the mean of {count[cell]} trials"
     for cell in np.flatnonzero(count > len(column.seeds)):
         yield f"{column.name}, cell #{cell}: a mean of {count[cell]} trials, but there are {len(column.seeds)} seeds"
     if column.per_trial is None:
         return
-    named = np.count_nonzero(~np.isnan(column.per_trial), axis=1)
-    for cell in np.flatnonzero(named > count):
-        yield f"{column.name}, cell #{cell}: {named[cell]} single trials, but the mean is of {count[cell]}"
-    average = np.nansum(column.per_trial, axis=1) / np.maximum(named, 1)
-    allowed = 1.001 * (_half_step(column.mean) + _half_step(column.per_trial))
-    for cell in np.flatnonzero(known & (named == count) & (np.abs(average - column.mean) > allowed)):
+    singles = np.count_nonzero(~np.isnan(column.per_trial), axis=1)
+    for cell in np.flatnonzero(singles > count):
+        yield f"{column.name}, cell #{cell}: {singles[cell]} single trials, but the mean is of {count[cell]}"
+    average = np.nansum(column.per_trial, axis=1) / np.maximum(singles, 1)
+    tolerance = 1.001 * (_half_step(column.mean) + _half_step(column.per_trial))
+    for cell in np.flatnonzero(has_mean & (singles == count) & (np.abs(average - column.mean) > tolerance)):
         text = f"{column.name}, cell #{cell}: the mean is given as {column.mean[cell]:.8g}, but its trials give "
         yield f"{text}{average[cell]:.8g}"
 
 
 def _half_step(values: np.ndarray) -> float:
     """By how much the values may be rounded: half a unit of their last decimal, nothing beyond the eighth."""
-    known = values[~np.isnan(values)]
+    numbers = values[~np.isnan(values)]
     for decimals in range(9):
-        if np.abs(known - np.round(known, decimals)).max(initial=0) < 1e-11:
+        if np.abs(numbers - np.round(numbers, decimals)).max(initial=0) < 1e-11:
             return 0.5 * 10.0**-decimals
     return 1e-9

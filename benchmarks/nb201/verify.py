@@ -83,10 +83,10 @@ def _spread(indices: Any, count: int) -> list[int]:
 def _unpack_some(place: Path, cells: int, folder: Path) -> tuple[Path, list[int]]:
     """Meta and some cells of a tar as a folder that the official API opens."""
     names = [name for name, _ in tar_files(place)]
-    chosen = _spread([int(name.split(".")[0]) for name in names if name != META], cells)
-    for name, data in tar_files(place, lambda n: n == META or int(n.split(".")[0]) in chosen):
+    indices = _spread([int(name.split(".")[0]) for name in names if name != META], cells)
+    for name, data in tar_files(place, lambda n: n == META or int(n.split(".")[0]) in indices):
         (folder / name).write_bytes(data)
-    return folder, chosen
+    return folder, indices
 
 
 def _nas_201_api(place: Path) -> Any:
@@ -110,14 +110,14 @@ def _pairs(table: Table, index: int, results: dict[int, Any]) -> list[Pair]:
             for split in SPLITS[record]:
                 pairs += _accuracy_pairs(table, index, (record, split, epochs), official)
     for record in SPLITS:
-        asked = {e: o for e, o in results.items() if record in o.get_dataset_names()}
-        costs = {e: found for e, o in asked.items() if (found := _official_costs(o, record))}
+        schedules = {e: o for e, o in results.items() if record in o.get_dataset_names()}
+        costs = {e: answer for e, o in schedules.items() if (answer := _official_costs(o, record))}
         for name, preferred in COST_SCHEDULES.items():
-            known = [costs[e][name] for e in preferred if e in costs and costs[e][name] is not None]
+            values = [costs[e][name] for e in preferred if e in costs and costs[e][name] is not None]
             stored = getattr(table, name).get(record)
-            if costs and (known or stored is not None):
+            if costs and (values or stored is not None):
                 ours = np.nan if stored is None else float(stored[index])
-                pairs.append((f"{record} {name}", ours, float(known[0]) if known else np.nan))
+                pairs.append((f"{record} {name}", ours, float(values[0]) if values else np.nan))
     return pairs
 
 

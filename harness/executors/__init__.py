@@ -9,5 +9,5 @@ from harness.executors.base import Execution, Job, Report
 
 
 def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
-    """Make the runs where `how` says; `report(number, event)` hears of each."""
+    """Make the runs with the executor that `how` names; `report(number, event)` is called for each event."""
     import_module(f"harness.executors.{how.executor}").execute(jobs, how, report)

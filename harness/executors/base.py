@@ -1,9 +1,9 @@
-"""What all executors share: how runs are to be made, a run made, and one whose process was lost.
+"""What all executors share: their options, making one run, and recording a run whose process was lost.
 
-Executors know nothing of what a run is made of. Each takes (plan, folder) pairs and calls `report(number, event)` with
-the number of the pair: a dict with `line` at steps, with `record` at the end. Runs share nothing, so their order and
-the number of workers change no result. A run that another command on the same folder is making comes back to the end
-of the queue, until it is made or free.
+An executor takes (plan, folder) pairs and calls `report(number, event)` with the number of a pair and a dict: with
+`started`, with `line` at steps, with `elsewhere` while another process makes the run, with `record` at the end. Runs
+share nothing, so their order and the number of workers change no result. A run that another command on the same folder
+is making goes back to the end of the queue, until it is finished or free.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from harness import provenance, runner, store
+from harness import locks, provenance, runner, store
 from harness.runner import Plan
 
 Job = tuple[Plan, Path]
 Report = Callable[[int, dict[str, Any]], None]
-LOOK_SECONDS = 2.0  # between two looks at how far runs on other machines are
-ELSEWHERE_SECONDS = 1.0  # until a run that somebody else is making is looked at again
-STOP_SECONDS = 0.7  # that workers have to save their last step boundary
+LOOK_SECONDS = 2.0  # between two looks at the traces of runs on other machines
+ELSEWHERE_SECONDS = 1.0  # before a run that another process makes is tried again
+STOP_SECONDS = 0.7  # for workers to save their last step boundary
 
 
 @dataclass(frozen=True)
 class Execution:
-    """How runs are to be executed."""
+    """Where and how runs are executed."""
 
     executor: str = "local"
     workers: int | None = None  # runs at a time; None: one in this process, on Ray what fits, on Slurm all
     shard: tuple[int, int] | None = None  # part, parts
-    cpus: float = 1.0  # that a run is given (Ray, Slurm)
+    cpus: float = 1.0  # for each run (Ray, Slurm)
     gpus: float = 0.0
     address: str | None = None  # of a Ray cluster; None starts one here
     slurm_partition: str | None = None
@@ -42,50 +42,50 @@ class Execution:
     wait: bool = True
 
 
-def made(plan: Plan, folder: Path, progress: runner.Progress, patient: bool = True) -> dict[str, Any]:
-    """The last event of a run: its record, or who else is making it."""
+def make_run(plan: Plan, folder: Path, progress: runner.Progress, patient: bool = True) -> dict[str, Any]:
+    """Make a run; returns its last event: its record, or which other process is making it."""
     record = runner.run(plan, folder, progress)
     if record is not None:
         return {"record": record}
     if patient:
         time.sleep(ELSEWHERE_SECONDS)
-    return {"elsewhere": store.holder(store.claim_path(folder)) or "somebody"}
+    return {"elsewhere": locks.claimant(folder)}
 
 
-def unseen(event: dict[str, Any]) -> None:
-    """The progress of a run on another machine: it stands in its trace, and `look` reads it there."""
+def ignore(event: dict[str, Any]) -> None:
+    """Drop a run's progress on another machine: it is in the trace too, where `report_progress` reads it."""
 
 
 def campaign_folder(jobs: Sequence[Job]) -> Path:
     return jobs[0][1].parents[2]
 
 
-def look(jobs: Sequence[Job], numbers: Sequence[int], report: Report) -> None:
-    """Report how far runs on other machines are: those of these numbers that are claimed."""
-    running = store.running(campaign_folder(jobs))
+def report_progress(jobs: Sequence[Job], numbers: Sequence[int], report: Report) -> None:
+    """Report the last trace line of each of these runs that some process is making, also on another machine."""
+    running = locks.running(campaign_folder(jobs))
     for number in numbers:
         if jobs[number][1] in running:
             line = store.last_line(jobs[number][1] / "trace.jsonl")
             report(number, {"started": True} if line is None else {"line": line})
 
 
-def lost(job: Job, why: str) -> dict[str, Any]:
-    """The event of a run whose process ended before it, out of memory most often. Its checkpoint stays.
+def lost_run(job: Job, why: str) -> dict[str, Any]:
+    """The event of a run whose process ended before the run did, mostly for lack of memory; its checkpoint stays.
 
-    A run that has not begun is reported and no more: it is still to do.
+    The run is recorded as failed. One that has not begun is only reported, so that the same command makes it later.
     """
     plan, folder = job
     made_in = provenance.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
     record = runner.failure(plan, why, made_in)
     try:
-        with store.claim(folder) as mine:
-            if not mine:  # somebody has taken it over
-                return {"elsewhere": store.holder(store.claim_path(folder)) or "somebody"}
-            begun = set(os.listdir(folder)) if folder.is_dir() else set()
-            if "record.json" in begun:  # it ended in the very last moment
+        with locks.claim(folder) as is_ours:
+            if not is_ours:  # another process has taken it over
+                return {"elsewhere": locks.claimant(folder)}
+            files = set(os.listdir(folder)) if folder.is_dir() else set()
+            if "record.json" in files:  # the run ended just before its process did
                 return {"record": store.load_record(folder) or record}
-            if begun:
+            if files:
                 store.save(folder, record)
     except (OSError, UserError):
-        pass  # a full disk: reported, not kept
+        pass  # a full disk, for example: reported, not recorded
     return {"record": record}

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.processes import interrupt, start_worker, uninterrupted
-from harness import store
-from harness.executors.base import STOP_SECONDS, Execution, Job, Report, lost, made
+from harness import locks, store
+from harness.executors.base import STOP_SECONDS, Execution, Job, Report, lost_run, make_run
 from harness.output import open_streams
 from harness.runner import Plan
 
@@ -29,29 +29,29 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
 
 
 def here(jobs: Sequence[Job], report: Report, patient: bool = True) -> None:
-    """One run after the other in this process; unless `patient`, what others make or have made is left to them."""
+    """Make runs one after the other in this process; unless `patient`, skip those of other processes."""
     waiting = deque(enumerate(jobs))
     while waiting:
         number, (plan, folder) = waiting.popleft()
-        if not patient and (who := _elsewhere(plan, folder)):
-            report(number, {"elsewhere": who})
+        if not patient and (maker := _other_maker(plan, folder)):
+            report(number, {"elsewhere": maker})
             continue
         report(number, {"started": True})
-        event = made(plan, folder, lambda event, number=number: report(number, event), patient)  # type: ignore[misc]
+        event = make_run(plan, folder, lambda event, number=number: report(number, event), patient)  # type: ignore[misc]
         report(number, event)
         if "elsewhere" in event and patient:
             waiting.append((number, (plan, folder)))
 
 
-def _elsewhere(plan: Plan, folder: Path) -> str | None:
-    """Who has made or is making a run: a look, where claiming what a thousand others hold would take minutes."""
+def _other_maker(plan: Plan, folder: Path) -> str | None:
+    """Who has made or is making a run, or None; faster than claims, which take minutes beside a thousand processes."""
     if store.record_of(folder, plan.key) is not None:
         return "another, who has finished it"
-    return store.holder(store.claim_path(folder))
+    return locks.holder(locks.claim_path(folder))
 
 
 def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
-    """Runs in `workers` processes; a run whose process dies is recorded as failed, and another takes its place."""
+    """Make runs in `workers` processes. If a process dies, its run is recorded as failed and a new process starts."""
     context = multiprocessing.get_context("spawn")  # fork after torch has started threads may hang
     waiting = deque(range(len(jobs)))
     pool: dict[Connection, tuple[Any, int]] = {}  # pipe -> its process and the number of its run
@@ -59,7 +59,7 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
     def start() -> None:
         ours, theirs = context.Pipe()
         process = context.Process(target=_work, args=(theirs,), daemon=True)
-        with uninterrupted():  # or a process might be there that nobody knows of
+        with uninterrupted():  # a stop in between would leave a process behind
             process.start()
             theirs.close()
             pool[ours] = process, -1
@@ -91,7 +91,7 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
                 except (EOFError, OSError):
                     process.join()
                     del pool[pipe]
-                    event = lost(jobs[number], _cause(process.exitcode))
+                    event = lost_run(jobs[number], _cause(process.exitcode))
                     report(number, event)
                     if "elsewhere" in event:
                         waiting.append(number)
@@ -109,7 +109,7 @@ def processes(jobs: Sequence[Job], workers: int, report: Report) -> None:
 
 
 def _stop(workers: Sequence[Any]) -> None:
-    """Workers save their last step boundary on SIGTERM; one that hangs has lost its chance, and its life."""
+    """End workers by SIGTERM, on which they save their last step boundary; kill those that hang."""
     for process in workers:
         process.terminate()
     limit = time.monotonic() + STOP_SECONDS
@@ -119,18 +119,19 @@ def _stop(workers: Sequence[Any]) -> None:
 
 
 def _work(pipe: Connection) -> None:
-    """A worker: runs what it is sent until it is sent None."""
+    """The main function of a worker process: makes the runs that it receives, until it receives None."""
     open_streams()
     signal.signal(signal.SIGTERM, interrupt)
-    start_worker()  # it ends with its parent, or would hold its run from the same command given again
+    start_worker()  # ends with its parent: otherwise it would keep its claim when the command is given again
     try:
         while (job := pipe.recv()) is not None:
             plan, folder = job
-            pipe.send(made(plan, folder, pipe.send))
+            pipe.send(make_run(plan, folder, pipe.send))
     except (KeyboardInterrupt, EOFError, BrokenPipeError):
-        os._exit(1)  # all is saved, and taking torch down in good order takes a second
+        os._exit(1)  # all is saved; an orderly exit of torch takes a second
 
 
 def _cause(code: int | None) -> str:
+    """Why a worker process with this exit code ended, for the run's error."""
     cause = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
     return f"the worker process ended ({cause}); if memory ran out, use fewer --workers"

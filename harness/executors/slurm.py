@@ -1,8 +1,7 @@
-"""Runs in a Slurm job array: every task of it works through what is left, each run claimed by one of them.
+"""Runs in a Slurm job array: every task goes through all runs and makes those that it can claim.
 
 All nodes see the campaign's folder and this Python. A task that reaches its time limit, or is preempted, is queued
-again and its run goes on from its checkpoint. `squeue` alone is asked how the array is, so that no accounting is
-needed.
+again, and its run continues from its checkpoint. The state of the array comes from `squeue`, which needs no accounting.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ from harness.output import open_streams, tell
 from harness.progress import Progress
 from harness.runner import Plan
 
-TIMEOUTS = 1000  # of one task, before Slurm's time limit ends it for good
-SIGNAL_SECONDS = 60  # before the time limit, to save and queue again
+TIMEOUTS = 1000  # how often a task that reaches its time limit is queued again
+SIGNAL_SECONDS = 60  # before the time limit, for a task to save its run and queue itself again
 MOST_TASKS = 1000  # Slurm's own default limit of an array
 LOOK_SECONDS = 5.0
 
@@ -45,7 +44,7 @@ def submit(jobs: Sequence[Job], how: Execution) -> str:
     folder.mkdir(exist_ok=True)
     listing = folder / f"jobs-{datetime.now():%Y%m%d-%H%M%S-%f}.json"
     store.write_json(
-        listing, [[plan._asdict() | {"preset": plan.preset.settings()}, str(place)] for plan, place in jobs]
+        listing, [[plan._asdict() | {"preset": plan.preset.settings()}, str(run_folder)] for plan, run_folder in jobs]
     )
     tasks = min(how.workers or len(jobs), len(jobs), MOST_TASKS)
     queue = submitit.SlurmExecutor(folder=folder, max_num_timeout=TIMEOUTS)
@@ -64,66 +63,66 @@ def submit(jobs: Sequence[Job], how: Execution) -> str:
     try:
         array = queue.map_array(Task(str(listing), tasks), range(tasks))
     except (subprocess.CalledProcessError, RuntimeError, submitit.core.utils.FailedJobError) as error:
-        said = " ".join(str(error).split()).replace("subprocess-exited-with-error", "")
-        raise UserError(f"--executor slurm: sbatch refused the array: {said}") from None
+        message = " ".join(str(error).split()).replace("subprocess-exited-with-error", "")
+        raise UserError(f"--executor slurm: sbatch refused the array: {message}") from None
     return array[0].job_id.split("_")[0]
 
 
 @dataclass
 class Task:
-    """What a task of the array does; pickled by submitit, so it holds no more than where the runs are listed."""
+    """What a task of the array does. submitit pickles it, so it holds only the path of the list of runs."""
 
     listing: str
     tasks: int
 
     def __call__(self, task: int) -> None:
         open_streams()
-        listed = json.loads(Path(self.listing).read_bytes())
+        rows = json.loads(Path(self.listing).read_bytes())
         jobs = [
-            (Plan(**plan | {"places": tuple(plan["places"]), "preset": Preset(**plan["preset"])}), Path(place))
-            for plan, place in listed
+            (Plan(**plan | {"places": tuple(plan["places"]), "preset": Preset(**plan["preset"])}), Path(run_folder))
+            for plan, run_folder in rows
         ]
-        start = len(jobs) * task // self.tasks  # or all of them would try to claim the first run first
+        start = len(jobs) * task // self.tasks  # or all tasks would try to claim the first run
         jobs = [*jobs[start:], *jobs[:start]]
         with Progress([plan for plan, _ in jobs]) as progress:  # for the task's log
             local.here(jobs, progress.report, patient=False)
 
     def checkpoint(self, task: int) -> Any:
-        """Called by submitit before the time limit: queue this task again; claims and checkpoints do the rest."""
+        """Called by submitit before the time limit: queue this task again, which continues from the checkpoint."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, task)
 
 
 def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
-    """Queue the array and wait until it is over; runs that it did not make are reported as lost."""
-    job, left, over = "", set(range(len(jobs))), 0
+    """Queue the array and wait for its end; runs without a record by then are reported as lost."""
+    job, pending, looks_after_end = "", set(range(len(jobs))), 0
     try:
         job = submit(jobs, how)
-        while left:
+        while pending:
             time.sleep(LOOK_SECONDS)
-            for number in sorted(left):
+            for number in sorted(pending):
                 record = store.record_of(jobs[number][1], jobs[number][0].key)
                 event: dict[str, Any] = {"record": record}
-                if record is None and over >= 2:  # files may be seen late from another machine
-                    event = base.lost(jobs[number], f"Slurm's job {job} ended without it; see slurm/")
+                if record is None and looks_after_end >= 2:  # files of another machine may appear late
+                    event = base.lost_run(jobs[number], f"Slurm's job {job} ended without it; see slurm/")
                 if event.get("record") is not None:
                     report(number, event)
-                    left.remove(number)
-            base.look(jobs, sorted(left), report)
-            over = 0 if _queued(job) else over + 1
+                    pending.remove(number)
+            base.report_progress(jobs, sorted(pending), report)
+            looks_after_end = 0 if _is_queued(job) else looks_after_end + 1
     except KeyboardInterrupt:
         if job:
             tell(f"job {job} goes on without us (harness status, or scancel {job})")
         raise
 
 
-def _queued(job: str) -> bool:
-    """Whether anything of the array is waiting or running; a Slurm that does not answer says nothing against it."""
+def _is_queued(job: str) -> bool:
+    """Whether a task of the array is waiting or running, as far as is known: also where Slurm does not answer."""
     try:
-        done = subprocess.run(["squeue", "-h", "-j", job, "-o", "%i"], capture_output=True, text=True, check=False)
+        result = subprocess.run(["squeue", "-h", "-j", job, "-o", "%i"], capture_output=True, text=True, check=False)
     except OSError:
         return True
-    if done.returncode:
-        return "invalid job id" not in done.stderr.lower()
-    return bool(done.stdout.strip())
+    if result.returncode:
+        return "invalid job id" not in result.stderr.lower()
+    return bool(result.stdout.strip())

@@ -94,7 +94,7 @@ def measured(training: WeightTraining, phases: list, benchmark: Benchmark) -> It
     choices, truth = [cells.from_index(int(k)) for k in sample], accuracy[sample]
     good = np.argsort(-truth, kind="stable")[: SAMPLE // 2]
     soft = [training.mixture(_wide(cell)) for cell in choices]
-    x, y = training.stored(IMAGES)  # the same for all scores of one supernet
+    x, y = training.first_images(IMAGES)  # the same for all scores of one supernet
     for name, score, candidates, batches, size in (
         ("loss", training.losses, choices, 2, 512),
         ("error", training.errors, choices, 2, 512),

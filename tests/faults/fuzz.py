@@ -268,7 +268,7 @@ def _official_cell() -> list[bytes]:
 def _read_official_cell(path: Path) -> object:
     from benchmarks.nb201 import archives, official
 
-    gathered = official._Gathered()
+    gathered = official._Collection()
     gathered.add(9, archives._schedules(archives.read_file(path), path), str(path))
     return gathered
 

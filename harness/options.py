@@ -17,7 +17,7 @@ from benchmarks import registry
 from benchmarks.base import Benchmark, Preset
 from benchmarks.errors import UserError, suggestion
 from benchmarks.processor import cpu_has_bf16, cpu_name
-from harness import memory, provenance, quantities, store
+from harness import capacity, provenance, quantities, store
 from harness.arguments import CampaignOptions
 from harness.executors import ray
 from harness.executors.base import Execution
@@ -148,7 +148,7 @@ def execution_of(options: CampaignOptions, on: str, one_shot: bool) -> Execution
         ray.reach(options.address)
     if executor == "local" and workers is None:
         workers, note = (
-            (1, "") if on_gpu else memory.fitting(cores(), memory.free(), memory.need(options.preset, one_shot))
+            (1, "") if on_gpu else capacity.fitting(cores(), capacity.free(), capacity.need(options.preset, one_shot))
         )
         if note:
             tell(note)

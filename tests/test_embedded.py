@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.errors import UserError
 from benchmarks.nb201 import official
 from benchmarks.nb201.benchmark import TABLE, open_nb201
 from benchmarks.nb201.table import arrays_of
 from benchmarks.nb201.table_check import COSTS
 from benchmarks.nb201.table_file import load_table, save_table
+from harness import options, results, store
+from harness.arguments import RunOptions
+from harness.campaign import campaign_of, plans
+from harness.specs import parse_specs
 
 ROOT = Path(__file__).parents[1]
 SHA256 = "dbd3c1b0aa9ec944543d8ee4418dcd6773ab9a2685ce4613ad5c2a79bf6f9d4b"
@@ -128,7 +132,7 @@ def test_the_files_are_in_the_package():
 
 
 def test_commands_work_on_real_values_at_once(harness, tmp_path):
-    code, said, _ = harness("run", "--searchers", "random,evolution", "--seeds", 2)
+    code, said, _ = harness("run", "--searchers", "random,evolution", "--seeds", 2, "--workers", 1)
     assert code == 0
     assert said.startswith("benchmark nb201 (chosen by auto: no images are needed): the embedded table, published ")
     folder = tmp_path / "results/nb201-small"
@@ -163,28 +167,68 @@ def test_a_table_in_a_data_folder_is_not_taken_without_being_named(harness, tmp_
     assert (code, "nb201.npz: not a benchmark file" in err) == (2, True)
 
 
-def test_campaigns_on_the_csv_continue_and_join(harness, table, tmp_path):
-    common = ["run", "--searchers", "random", "--out"]
-    assert harness(*common, tmp_path / "a", "--seeds", 2, "--table", table)[0] == 0
-    code, _, err = harness(*common, tmp_path / "a", "--seeds", 3)
-    assert (code, "3 runs, 2 done, 1 to do" in err) == (0, True)
-    assert harness(*common, tmp_path / "b", "--seeds", "3,4")[0] == 0
-    code, out, _ = harness("report", tmp_path / "a", tmp_path / "b", "--out", tmp_path / "joined")
-    assert (code, "Seeds: 0 to 4" in out) == (0, True)
+def test_campaigns_on_the_csv_continue(harness, table, tmp_path):
+    common = ["run", "--searchers", "random", "--workers", 1, "--out", tmp_path / "out"]
+    assert harness(*common, "--seeds", 1, "--table", table)[0] == 0
+    code, said, err = harness(*common, "--seeds", 2)
+    assert (code, "2 runs, 1 done, 1 to do" in err) == (0, True)
+    assert said.startswith("benchmark nb201 (as the campaign in ")
+    joint = results.load([tmp_path / "out", tmp_path / "out"])
+    assert (joint.campaign.table_sha256, len(joint.records)) == (SHA256, 2)
 
 
-def test_a_campaign_on_another_table_is_not_continued_with_the_embedded_one(harness, table, tmp_path):
-    save_table(replace(load_table(table), valid_seconds={"cifar10-valid": np.ones(15_625)}), tmp_path / "other.npz")
-    common = ["run", "--searchers", "random", "--seeds", 1, "--out", tmp_path / "out"]
-    code, said, _ = harness(*common, "--table", tmp_path / "other.npz")
-    assert (code, f"{tmp_path / 'other.npz'}, CSV of published values" in said) == (0, True)
-    code, _, err = harness(*common)
-    assert (code, "holds a campaign with another table_sha256" in err) == (2, True)
+def setting_of(searchers, **more):
+    """What a command's options say: the benchmark with its table, and what campaign.json says of that."""
+    specs = parse_specs(searchers)
+    setting, how = options.setting_of(RunOptions(searchers=searchers, seeds="1", device="cpu", **more), specs)
+    return setting, options.origin(how, setting)["chosen"], specs
 
 
-def test_the_table_converts_to_itself_by_the_command_that_the_notice_names(table, tmp_path):
-    code = "from harness.cli import main; main()"
-    command = [sys.executable, "-c", code, "data", "convert", str(table)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert SHA256 in done.stdout
+def test_a_campaign_names_its_table_and_keeps_to_it(table, tmp_path):
+    place = tmp_path / "other.npz"
+    save_table(replace(load_table(table), valid_seconds={"cifar10-valid": np.ones(15_625)}), place)
+    other, chosen, specs = setting_of("random", table=place)
+    assert f"{place}, CSV of published values, rounded to 6 decimals, sha256 {other.benchmark.version[:12]}" in chosen
+    old = campaign_of(tmp_path, None, other, specs, [0])
+    embedded, chosen, _ = setting_of("random")
+    assert f": the embedded table, published values rounded to 6 decimals, sha256 {SHA256[:12]}; search on" in chosen
+    with pytest.raises(UserError, match=f"holds a campaign with another table_sha256 .*, not {SHA256[:12]}"):
+        campaign_of(tmp_path, old, embedded, specs, [0])
+    same, _, _ = setting_of("random", table=table)
+    (ours,), (before,) = (plans(setting, specs, [0]) for setting in (embedded, same))
+    assert (ours.key, ours.table, before.table) == (before.key, "", str(table.resolve()))
+
+
+def test_the_command_of_the_notice_makes_the_table(harness, table, tmp_path):
+    code, said, _ = harness("data", "convert", table)
+    assert (code, f"nb201.npz: CSV of published values, rounded to 6 decimals, sha256 {SHA256}" in said) == (0, True)
     assert load_table(tmp_path / "nb201.npz").sha256 == SHA256  # in the working directory, where nothing else is said
+
+
+# ------------------------------------------------------------------------------------------------- auto
+
+
+def test_a_mixed_campaign_is_one_benchmark_and_names_the_way_to_the_other():
+    setting, chosen, _ = setting_of("random,darts")
+    assert setting.benchmark.name == "digits201"
+    assert chosen.startswith("benchmark digits201 (chosen by auto: no cifar10 images in ")
+    assert "; for nb201: harness data fetch cifar10): " in chosen
+    setting, chosen, _ = setting_of("random")
+    assert setting.benchmark.name == "nb201"
+
+
+def test_auto_goes_on_with_the_benchmark_of_the_folder(tmp_path, table):
+    setting, _, specs = setting_of("random,darts")
+    store.save(tmp_path, campaign_of(tmp_path, None, setting, specs, [0]))
+    setting, chosen, _ = setting_of("evolution", out=tmp_path)
+    assert (setting.benchmark.name, f"(as the campaign in {tmp_path}): " in chosen) == ("digits201", True)
+    assert setting_of("evolution", out=tmp_path, fresh=True)[0].benchmark.name == "nb201"
+    assert setting_of("evolution", out=tmp_path, table=table)[0].benchmark.name == "nb201"  # and is then refused
+    (tmp_path / "campaign.json").write_text("damaged")
+    assert setting_of("evolution", out=tmp_path)[0].benchmark.name == "nb201"
+
+
+@pytest.mark.case(34)
+def test_images_that_are_missing_are_named_with_a_way_to_them(harness):
+    code, _, err = harness("run", "--searchers", "darts", "--seeds", 1, "--benchmark", "nb201")
+    assert (code, "harness data fetch cifar10" in err) == (2, True)

@@ -104,6 +104,7 @@ def test_no_test_module_imports_another():
 RULES = {  # of tests that are about no single module
     "cases": "every case of the collected public reports has its test",
     "contract": "all searchers of ours keep to searchers/testing.py, and say what they do",
+    "embedded": "real values come with the package: table, splits, and a campaign without any file",
     "fuzz": "mutated and hostile input, whichever reader it is for",
     "leaks": "no test column and no test image is reachable from a search",
     "memory": "searches and runs that are over leave nothing behind",

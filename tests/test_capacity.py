@@ -2,28 +2,28 @@
 
 import pytest
 
-from harness import memory, options
+from harness import capacity, options
 from harness.arguments import RunOptions
 
 GB = 2**30
 
 
 def test_memory_bounds_the_workers_and_one_there_is_always():
-    assert memory.fitting(8, 8 * 700, 700) == (8, "")
-    assert memory.fitting(8, None, 700) == (8, "")
-    assert memory.fitting(8, 8 * 700 - 1, 700)[0] == 7
-    assert memory.fitting(2, 100, 700) == (
+    assert capacity.fitting(8, 8 * 700, 700) == (8, "")
+    assert capacity.fitting(8, None, 700) == (8, "")
+    assert capacity.fitting(8, 8 * 700 - 1, 700)[0] == 7
+    assert capacity.fitting(2, 100, 700) == (
         1,
         "1 run at a time for 2 cores: 0.1 GB of memory are free and a run needs about 0.7 GB; "
         "--workers sets another number",
     )
-    assert memory.fitting(1, 100, 700) == (1, "")
+    assert capacity.fitting(1, 100, 700) == (1, "")
 
 
 def test_what_a_run_needs_is_measured_by_preset_and_kind():
-    assert memory.need("smoke", True) < memory.need("small", True) < memory.need("paper", True)
-    assert memory.need("of a plug-in", True) == memory.need("small", True)
-    assert memory.need("paper", False) < memory.need("smoke", True)
+    assert capacity.need("smoke", True) < capacity.need("small", True) < capacity.need("paper", True)
+    assert capacity.need("of a plug-in", True) == capacity.need("small", True)
+    assert capacity.need("paper", False) < capacity.need("smoke", True)
 
 
 @pytest.mark.parametrize(
@@ -50,16 +50,16 @@ def test_free_memory_is_the_least_of_machine_and_groups(tmp_path, group, files, 
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert memory.free(tmp_path) == megabytes
+    assert capacity.free(tmp_path) == megabytes
 
 
 def test_free_memory_of_a_system_that_does_not_say(tmp_path):
-    assert memory.free(tmp_path) is None
+    assert capacity.free(tmp_path) is None
 
 
 def test_a_command_says_so_where_memory_allows_fewer_workers(monkeypatch, capsys):
     monkeypatch.setattr(options, "cores", lambda: 8)
-    monkeypatch.setattr(memory, "free", lambda: 2000)
+    monkeypatch.setattr(capacity, "free", lambda: 2000)
     plain = RunOptions(searchers="gicso", seeds="5")
     assert options.execution_of(plain, "cpu", one_shot=True).workers == 2
     assert capsys.readouterr().err.startswith("2 runs at a time for 8 cores: 2.0 GB of memory are free")

@@ -46,13 +46,14 @@ def test_a_csv_has_no_published_rows(harness, campaign):
 
 def test_a_table_in_latex_is_the_report_s(harness, campaign):
     assert harness("report", campaign)[0] == 0
-    assert harness("table", campaign, "--format", "tex")[1] == (campaign / "report/table.tex").read_text()
+    text = harness("table", campaign, "--format", "tex")[1]
+    assert text.rstrip() == (campaign / "report/table.tex").read_text().rstrip()
 
 
 def test_a_report_goes_where_it_is_asked_to(harness, campaign, tmp_path):
-    code, _, err = harness("report", campaign, "--out", tmp_path / "elsewhere")
+    code, out, _ = harness("report", campaign, "--out", tmp_path / "elsewhere")
     assert code == 0
-    assert err.endswith(f"report: {tmp_path / 'elsewhere/report.html'}\n")
+    assert out.endswith(f"report: {tmp_path / 'elsewhere/report.html'}\n")
     assert (tmp_path / "elsewhere/report.html").is_file()
     assert not (campaign / "report").exists()
 

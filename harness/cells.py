@@ -25,3 +25,8 @@ def named(space: SearchSpace, *names: str | int | None) -> Cell | None:
             except UserError:
                 continue
     return None
+
+
+def short_name(cell: str | None, index: int | None) -> int | str | None:
+    """A cell's index, or its string in a space without an official order, as lines of progress and pages show it."""
+    return cell if index is None else index

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.errors import UserError
 from harness import quantities, store
+from harness.cells import short_name
 from harness.report import frames, inference, numbers
 from harness.report.notes import EQUIVALENCE, hardware, revisions
 from harness.results import Results, scored_by
@@ -62,7 +63,7 @@ def _differences(a: dict[str, Any], b: dict[str, Any]) -> list[tuple[str, Any, A
 
 
 def _answers(spec: str, a: list[Record], b: list[Record]) -> str:
-    cells = [{r.seed: r.cell if r.index is None else r.index for r in runs} for runs in (a, b)]
+    cells = [{r.seed: short_name(r.cell, r.index) for r in runs} for runs in (a, b)]
     shared = cells[0].keys() & cells[1].keys()
     same = sum(cells[0][seed] == cells[1][seed] for seed in shared)
     differing = _differences(a[0].config, b[0].config) if a and b else []

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from harness.cells import short_name
 from harness.output import tell
 from harness.runner import Plan
 from harness.schema import Record
@@ -113,7 +114,8 @@ def describe(plan: Plan, line: dict[str, Any], since: float, base: float = 0.0) 
     remaining = (
         f", {duration((time.monotonic() - since) * (1 - share) / (share - base))} left" if base < share < 1 else ""
     )
-    return f"{plan.spec} seed {plan.seed}:{phase} {position},{loss} cell {line['index']}{remaining}"
+    cell = short_name(line.get("cell"), line["index"])
+    return f"{plan.spec} seed {plan.seed}:{phase} {position},{loss} cell {cell}{remaining}"
 
 
 class Progress(AbstractContextManager["Progress"]):
@@ -202,7 +204,7 @@ class Progress(AbstractContextManager["Progress"]):
         good = record.finished
         self.failed += not good
         run_time = duration(time.monotonic() - self.started.get(number, self.begin))
-        what = f"cell {record.index}" if good else f"FAILED: {record.error}"
+        what = f"cell {short_name(record.cell, record.index)}" if good else f"FAILED: {record.error}"
         text = f"[{self.done}/{len(self.plans)}] {plan.spec} seed {plan.seed}: {what}, {run_time}; {self.time_left()}"
         if self.bars is not None:
             if number in self.tasks:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field
+from scipy.special import softmax
 
 from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.multi_trial import BEST_QUERIED, BestSeen
@@ -41,8 +42,7 @@ class Reinforce(Searcher):
         self.best = BestSeen(task)
 
     def step(self) -> Step | None:
-        p = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
+        p = softmax(self.logits, axis=1)
         operations = (p.cumsum(axis=1) < self.rng.random((len(p), 1))).sum(axis=1).clip(max=p.shape[1] - 1)
         cell = tuple(int(op) for op in operations)
         result = self.task.proxy(cell)

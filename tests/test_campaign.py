@@ -197,7 +197,9 @@ def test_all_that_decides_a_run_is_in_its_key(monkeypatch):
     preset = options.resolve_preset(bench, "smoke")
 
     def key(spec="gicso", seed=0, dataset="digits201", images="", benchmark=bench, **changes):
-        setting = options.Setting(benchmark, None, (), dataset, preset | changes.pop("preset", {}), "fp32", "cpu", 1)
+        setting = options.Setting(
+            benchmark, None, (), dataset, preset.model_copy(update=changes.pop("preset", {})), "fp32", "cpu", 1
+        )
         with monkeypatch.context() as patched:
             patched.setattr("benchmarks.images.checksum", lambda part: f"{len(part)}{images}")
             (plan,) = campaign.plans(dataclasses.replace(setting, **changes), parse_specs(spec), [seed])
@@ -225,13 +227,13 @@ def test_a_campaign_of_supernets_takes_in_multi_trial_searchers_and_the_other_wa
         old = None
         for each, specs in orders:
             old = campaign.campaign_of(tmp_path, old, each, specs, [0])
-        assert (old["precision"], old["threads"]) == ("bf16", 1)
-        assert [row["label"] for row in old["searchers"]] == [specs[0].label for _, specs in orders]
-        assert [row["answer_rule"] for row in old["searchers"]] == [specs[0].answer_rule for _, specs in orders]
+        assert (old.precision, old.threads) == ("bf16", 1)
+        assert [row.label for row in old.searchers] == [specs[0].label for _, specs in orders]
+        assert [row.answer_rule for row in old.searchers] == [specs[0].answer_rule for _, specs in orders]
     with pytest.raises(UserError, match="another precision"):
         campaign.campaign_of(tmp_path, old, setting, nets, [0])
     alone = campaign.campaign_of(tmp_path, None, dataclasses.replace(on_gpu, threads=4), queries, [0])
-    assert (alone["precision"], alone["threads"]) == ("fp32", 1)  # as the runs' records
+    assert (alone.precision, alone.threads) == ("fp32", 1)  # as the runs' records
 
 
 def test_fresh_moves_nothing_for_a_command_that_is_wrong(harness, table, tmp_path):
@@ -436,11 +438,11 @@ def test_each_command_has_its_part_in_the_campaign(harness, tmp_path):
     assert code == 0
     assert said.splitlines()[1].startswith("n = 3 against 2 cannot reach 0.05 after Holm over 1 comparison")
     second = store.load_campaign(out)
-    assert second["created"] == first["created"]
-    lines = second["command"].split("\n")
+    assert second.created == first.created
+    lines = second.command.split("\n")
     assert [line.split("--searchers ")[1].split()[0] for line in lines] == ["random", "evolution"]
     assert harness("run", "--searchers", "evolution", "--seeds", 2, *common)[0] == 0
-    assert store.load_campaign(out)["command"] == second["command"]
+    assert store.load_campaign(out).command == second.command
 
 
 def test_folders_that_cannot_be(harness, tmp_path, monkeypatch):

@@ -112,8 +112,8 @@ def test_imported_cells_stand_beside_runs_and_are_tested_against_them(harness, t
     frame = load(folder)
     assert set(frame["label"]) == {"random", "mine"}
     campaign = store.load_campaign(folder)
-    assert set(frame["benchmark"]) == {campaign["benchmark"]}
-    assert set(frame["table_sha256"]) == {campaign["table_sha256"]}
+    assert set(frame["benchmark"]) == {campaign.benchmark}
+    assert set(frame["table_sha256"]) == {campaign.table_sha256}
     assert not frame["at_chance"].any()
 
 

@@ -48,9 +48,9 @@ def test_nothing_reachable_from_a_task_is_a_test_column_or_a_test_image(table, c
     bench = open_nb201(table, (cifar10_root,))
     plan = plan_for(bench, "cifar10", text, preset)
     tests = load("cifar10", cifar10_root).test
-    tests = tests if plan.preset["resolution"] == 32 else tests.reduced()
+    tests = tests if plan.preset.resolution == 32 else tests.reduced()
     looked = search_for_test_data(plan, bench, tests, ("cifar10-valid", "x-valid", 12))
-    assert looked == (0 if text == "random" else 2 * (plan.preset["images"] or 25_000))
+    assert looked == (0 if text == "random" else 2 * (plan.preset.images or 25_000))
 
 
 @pytest.mark.parametrize(("text", "preset"), [("random", "small"), ("darts", "smoke"), ("darts", "small")])
@@ -59,7 +59,7 @@ def test_no_test_data_of_digits201_either(text, preset):
     plan = plan_for(bench, "digits201", text, preset)
     tests = images.parts()["test"]
     looked = search_for_test_data(plan, bench, tests, ("digits201", "valid", task.PROXY))
-    assert looked == (0 if text == "random" else (plan.preset["images"] or 384 * task.VIEWS))
+    assert looked == (0 if text == "random" else (plan.preset.images or 384 * task.VIEWS))
 
 
 def search_for_test_data(plan, bench, tests, proxy):

@@ -25,7 +25,7 @@ def test_an_exit_costs_its_run_and_not_the_worker(site, tmp_path, monkeypatch):
 
     def report(number, event):
         if "record" in event:
-            ended[planned[number].seed] = event["record"]["error"]
+            ended[planned[number].seed] = event["record"].error
 
     context = multiprocessing.get_context("spawn")
     monkeypatch.setattr(context, "Process", lambda **how: started.append(1) or type(context).Process(**how))
@@ -37,7 +37,7 @@ def test_an_exit_costs_its_run_and_not_the_worker(site, tmp_path, monkeypatch):
 def test_an_array_s_task_leaves_alone_what_others_make_or_have_made(tmp_path):
     planned = plans_for(benchmark.open_digits201(), "digits201", "random", range(3))
     jobs = [(plan, store.run_folder(tmp_path, plan.label, plan.seed)) for plan in planned]
-    assert runner.run(*jobs[1])["status"] == "done"
+    assert runner.run(*jobs[1]).finished
     events = []
     with locks.claim(jobs[0][1]) as mine:
         assert mine

@@ -119,7 +119,7 @@ def test_a_run_that_is_over_holds_nothing(monkeypatch, tmp_path, name, status):
     before = None
     for number in range(2):
         record = runner.run(plan_for(bench, "digits201", name), tmp_path / f"seed-{number}")
-        assert record["status"] == status
+        assert record.status == status
         assert searchers[number]() is None
         assert before in (None, live())  # what the first run left is what a process keeps
         before = live()

@@ -36,11 +36,11 @@ def test_the_readme_s_searchers_run_to_the_end_through_the_registry(harness, sit
     assert "    ablation: no warm-up [warm_up=0.0]\n" in listed
     assert "walk  (multi-trial)" in listed
     records = {spec: made(tmp_path, spec)[0] for spec in ("late-darts", "walk")}
-    assert [record["error"] for record in records.values()] == [None, None]
-    assert records["late-darts"]["steps"] == 2
-    assert records["late-darts"]["train_images"] > records["late-darts"]["steps"] * 320  # w's, and α's of one epoch
-    assert records["walk"]["evaluations"] == records["walk"]["steps"] > 3
-    assert {record["environment"]["plugin"] for record in records.values()} == {"my-package 1.0"}
+    assert [record.error for record in records.values()] == [None, None]
+    assert records["late-darts"].steps == 2
+    assert records["late-darts"].train_images > records["late-darts"].steps * 320  # w's, and α's of one epoch
+    assert records["walk"].evaluations == records["walk"].steps > 3
+    assert {record.environment["plugin"] for record in records.values()} == {"my-package 1.0"}
     (site.folder / "test_walk.py").write_text(test)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_walk.py"]
     searched = os.pathsep.join([str(site.folder), *sys.path])
@@ -192,23 +192,23 @@ def test_a_changed_package_makes_its_runs_new_ones(harness, site, tmp_path, monk
     command = ("run", *SMOKE, "--searchers", "random,mine", "--out", out, "--seeds")
     site.mine(GOOD)
     assert harness(*command, 3)[0] == 0
-    first = {(r["searcher"], r["seed"]): r for r in store.load_records(out)[0]}
+    first = {(r.searcher, r.seed): r for r in store.load_records(out)[0]}
     assert "6 runs, 6 done, 0 to do" in harness(*command, 3)[2]
     site.mine(GOOD + "    def step(self):\n        return super().step() and None\n", version="1.1")
-    old, new = first["mine", 0]["environment"]["plugin_source"], plugins.origin("mine").source
+    old, new = first["mine", 0].environment["plugin_source"], plugins.origin("mine").source
     code, _, err = harness(*command, 2)
     line = f"made with other code of mine: mine-plugin 1.0 (source {old}), now mine-plugin 1.1 (source {new})"
     assert f"{out / 'runs/mine/seed-0'}: {line}; set aside, the run is made anew" in err
     assert code == 1  # the new one ends at once
     records, wrong = store.load_records(out)
-    assert [(r["searcher"], r["seed"], r["status"]) for r in records] == [
+    assert [(r.searcher, r.seed, r.status) for r in records] == [
         *(("random", seed, "done") for seed in range(3)),
         *(("mine", seed, "failed") for seed in range(2)),
     ]
     assert list(wrong.values()) == [
         f"{out / 'runs/mine/seed-2'}: made with other code than today's mine-plugin 1.1; left out"
     ]
-    assert {r["key"] for r in records if r["searcher"] == "random"} == {first["random", s]["key"] for s in range(3)}
+    assert {r.key for r in records if r.searcher == "random"} == {first["random", s].key for s in range(3)}
     assert len(list((out / "aside").iterdir())) == 2
 
 
@@ -224,7 +224,7 @@ def test_keys_of_our_own_searchers_are_those_of_old(site):
     """As the committed campaign of digits201 has them, made before packages had a part in keys."""
     folder = ROOT / "results/reference/digits201-small"
     planned = plans_for(benchmark.open_digits201(), "digits201", "darts,random", [0, 1], "small")
-    assert [store.load_record(store.run_folder(folder, p.label, p.seed))["key"] for p in planned] == [
+    assert [store.load_record(store.run_folder(folder, p.label, p.seed)).key for p in planned] == [
         plan.key for plan in planned
     ]
 
@@ -232,7 +232,7 @@ def test_keys_of_our_own_searchers_are_those_of_old(site):
 def test_code_that_differs_from_the_plan_s_fails_the_run(site, tmp_path):
     site.mine(GOOD)
     record, _ = made(tmp_path, plugin_source="0" * 12)
-    assert record["error"] == (
+    assert record.error == (
         "mine-plugin 1.0: other code here than where the run was planned; give the same command again"
     )
 
@@ -253,7 +253,7 @@ def test_comparisons_name_the_packages(site, harness, tmp_path, monkeypatch):
 def test_a_one_shot_searcher_without_reference_epochs_cannot_have_the_preset_paper(site):
     site.mine("from searchers.darts import DARTS\nclass Mine(DARTS):\n    name, reference_epochs = 'mine', 0\n")
     bench = benchmark.open_digits201()
-    preset = options.resolve_preset(bench, "smoke") | {"name": "paper", "epochs": 0}
+    preset = options.resolve_preset(bench, "smoke").model_copy(update={"name": "paper", "epochs": 0})
     setting = options.Setting(bench, None, (), "digits201", preset, "fp32", "cpu", 1)
     with pytest.raises(UserError, match="'mine' has no reference_epochs, which --preset paper"):
         campaign.plans(setting, parse_specs("mine"), [0])
@@ -268,7 +268,7 @@ def test_a_run_that_begins_anew_says_so_also_in_its_record(site, tmp_path):
     older = {"plugin": "mine-plugin 0.9", "plugin_source": "0" * 12}
     (folder / "checkpoint.pt").write_bytes(store.checkpoint_bytes({"key": "older", "environment": older}))
     record = runner.run(plan, folder, ignore)
-    (note,) = record["notes"]
+    (note,) = record.notes
     assert "checkpoint.pt: made with other code of mine: mine-plugin 0.9 (source 000000000000), now mine-plug" in note
     assert note.endswith("; set aside, the run begins anew")
-    assert store.load_record(folder)["notes"] == [note]
+    assert store.load_record(folder).notes == [note]

@@ -196,7 +196,7 @@ def test_the_searcher_in_the_first_readme_runs_to_the_end(harness, tmp_path, mon
         sys.modules.pop(module, None)
         plugins.origin.cache_clear()
     assert code == 0, err
-    records = {record["searcher"]: record for record in store.load_records(out)[0]}
-    assert records["jump"]["environment"]["plugin"] == "jump 1.0"
-    assert records["jump"]["evaluations"] == records["jump"]["steps"] > 3
-    assert 0 < records["jump"]["simulated_seconds"] <= 35
+    records = {record.searcher: record for record in store.load_records(out)[0]}
+    assert records["jump"].environment["plugin"] == "jump 1.0"
+    assert records["jump"].evaluations == records["jump"].steps > 3
+    assert 0 < records["jump"].simulated_seconds <= 35

@@ -98,10 +98,10 @@ def test_an_exit_of_slurm_s_or_ray_s_is_no_failure():
     exec("def leave():\n    raise SystemExit(-1)", handler)
     with pytest.raises(SystemExit) as error:
         handler["leave"]()
-    assert runner._told_to_leave(error.value)
+    assert runner._by_executor(error.value)
     with pytest.raises(SystemExit) as error:
         raise SystemExit
-    assert not runner._told_to_leave(error.value)
+    assert not runner._by_executor(error.value)
 
 
 def test_alphas_are_traced_with_the_cell_without_none():
@@ -126,8 +126,8 @@ def test_a_run_whose_scores_diverge_is_failed_in_one_line(tmp_path, monkeypatch)
     monkeypatch.setitem(base.SEARCHERS, "diverging", f"{__name__}:Diverging")
     plan = plan_for(open_digits201(), "digits201", "diverging")
     record = runner.run(plan, tmp_path / "runs/diverging/seed-0")
-    assert (record["status"], record["cell"]) == ("failed", None)
-    assert record["error"] == "score is nan in step 3"
+    assert (record.status, record.cell) == ("failed", None)
+    assert record.error == "score is nan in step 3"
 
 
 def test_a_metric_that_is_not_finite_is_left_out_of_the_trace(tmp_path):
@@ -177,18 +177,18 @@ def test_a_full_disk_is_no_result_of_the_search(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "write_bytes", full)
     folder = store.run_folder(tmp_path, "random", 0)
     record = runner.run(plan, folder)
-    assert record["status"] == "failed"
-    assert "No space left on device" in record["error"]
+    assert record.status == "failed"
+    assert "No space left on device" in record.error
     assert not (folder / "record.json").exists()
     monkeypatch.setattr(store, "write_bytes", write)
-    assert runner.run(plan, folder)["status"] == "done"
+    assert runner.run(plan, folder).finished
 
 
 def test_a_machine_that_finds_another_table_makes_no_run(tmp_path):
     plan = plan_for(benchmark.open_digits201(), "digits201", "random")._replace(table_sha256="0" * 64)
     record = runner.run(plan, store.run_folder(tmp_path, "random", 0))
-    assert record["status"] == "failed"
-    assert "another table here" in record["error"]
+    assert record.status == "failed"
+    assert "another table here" in record.error
 
 
 def test_a_stop_after_the_last_step_loses_no_step(tmp_path, monkeypatch):
@@ -207,7 +207,7 @@ def test_a_stop_after_the_last_step_loses_no_step(tmp_path, monkeypatch):
     before = (folder / "trace.jsonl").read_bytes()
     monkeypatch.setattr(runner, "_answer", answer)
     record = runner.run(plan, folder)
-    assert record["status"] == "done"
+    assert record.status == "done"
     assert (folder / "trace.jsonl").read_bytes() == before  # times and all
     assert not (folder / "checkpoint.pt").exists()
 
@@ -228,7 +228,7 @@ def test_a_run_says_where_it_was_begun(tmp_path, monkeypatch):
         runner.run(plan, folder, stopped)
     assert (folder / "checkpoint.pt").exists()
     record = runner.run(plan, folder)
-    assert (record["begun_in"], record["environment"]) == ({"git": "one"}, {"git": "two"})
+    assert (record.begun_in, record.environment) == ({"git": "one"}, {"git": "two"})
 
 
 @pytest.mark.case(14)
@@ -245,4 +245,4 @@ def test_scoring_is_tried_before_the_search(table, tmp_path, monkeypatch):
     monkeypatch.setattr(scoring, "scores", broken)
     monkeypatch.setattr(runner, "_loop", lambda *arguments: pytest.fail("the search began"))
     record = runner.run(plan, tmp_path / "runs/random/seed-0")
-    assert (record["status"], record["error"]) == ("failed", "no such query")
+    assert (record.status, record.error) == ("failed", "no such query")

@@ -33,24 +33,22 @@ def test_every_searcher_and_a_whole_report_run_on_another_space(registered, harn
     assert code == 0, err
     records, wrong = store.load_records(tmp_path)
     assert wrong == {}
-    assert {r["searcher"] for r in records} == set(base.SEARCHERS)
+    assert {r.searcher for r in records} == set(base.SEARCHERS)
     for record in records:
-        cell = toy.parse(record["cell"])
-        values = {(s["dataset"], s["split"]): s["value"] for s in record["scores"] if not s["without_none"]}
-        assert record["index"] is None
-        assert values["blobs", "valid"] == toy.accuracy(cell)
-        assert values["stripes", "test"] == toy.accuracy(cell) - 8
-        assert record["collapsed"] == ("c" not in record["cell"])
-        assert all(point["scores"][0]["value"] == toy.accuracy(toy.parse(point["cell"]))
-                   for point in record["trajectory"])  # fmt: skip
+        cell = toy.parse(record.cell)
+        assert record.index is None
+        assert record.final("blobs", "valid") == toy.accuracy(cell)
+        assert record.final("stripes", "test") == toy.accuracy(cell) - 8
+        assert record.collapsed == ("c" not in record.cell)
+        assert all(point.scores[0].value == toy.accuracy(toy.parse(point.cell)) for point in record.trajectory)
     report = {path.name for path in (tmp_path / "report").iterdir()}
     assert report >= {"table.csv", "comparisons.csv", "report.html", "accuracy.png", "cells.png", "operations.png"}
     with open(tmp_path / "report/diagnostics.csv", newline="") as file:
         rows = {row["searcher"]: row for row in csv.DictReader(file)}
-    random = [toy.parse(r["cell"]) for r in records if r["searcher"] == "random"]
+    random = [toy.parse(r.cell) for r in records if r.searcher == "random"]
     assert float(rows["random"]["conv"]) == sum(cell.count(2) for cell in random) / 2
     page = (tmp_path / "report/report.html").read_text(encoding="utf-8")
-    assert records[0]["cell"] in page
+    assert records[0].cell in page
 
 
 def test_the_small_commands_know_it(registered, harness):
@@ -66,7 +64,7 @@ def test_ablations_are_of_cells_that_have_no_index(registered, harness, tmp_path
     assert harness("ablate", "evolution", *arguments)[0] == 0
     with open(tmp_path / "report/ablations.csv", newline="") as file:
         row = next(csv.DictReader(file))
-    cells = {(r["label"], r["seed"]): r["cell"] for r in store.load_records(tmp_path)[0]}
+    cells = {(r.label, r.seed): r.cell for r in store.load_records(tmp_path)[0]}
     labels = dict.fromkeys(label for label, _ in cells)
     whole, without = labels
     assert int(row["same_answer"]) == sum(cells[whole, seed] == cells[without, seed] for seed in range(2))

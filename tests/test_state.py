@@ -113,7 +113,7 @@ def test_a_state_that_cannot_be_kept_is_refused_by_its_key(value, said):
 def test_a_state_that_cannot_be_kept_fails_the_first_step(site, tmp_path):
     site.mine(GOOD + "    def state_dict(self):\n        return {'counts': defaultdict(int)}\n")
     record, folder = made(tmp_path)
-    assert record["error"].startswith("state_dict()['counts'] is a collections.defaultdict, which a checkpoint cannot")
+    assert record.error.startswith("state_dict()['counts'] is a collections.defaultdict, which a checkpoint cannot")
     assert (folder / "trace.jsonl").read_text() == ""  # nothing was searched in vain
 
 
@@ -143,7 +143,7 @@ def test_a_search_with_numpy_s_numbers_and_deques_goes_on_where_it_was(site, tmp
     plan = plan_for(benchmark.open_digits201(), "digits201", "mine")
     monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", 0)
     whole, stopped = (store.run_folder(tmp_path / name, "mine", 0) for name in ("whole", "stopped"))
-    assert runner.run(plan, whole)["error"] is None
+    assert runner.run(plan, whole).error is None
 
     def stop(state, step, task, ours=runner.trace_line):
         if state.steps == 3:
@@ -158,7 +158,7 @@ def test_a_search_with_numpy_s_numbers_and_deques_goes_on_where_it_was(site, tmp
     heard = []
     record = runner.run(plan, stopped, heard.append)
     assert not any("note" in event for event in heard)
-    assert "notes" not in record
+    assert record.notes == []
 
     def lines(folder):
         return [{k: v for k, v in line.items() if k != "search_seconds"} for line in store.read_trace(folder)]

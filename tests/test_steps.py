@@ -72,10 +72,10 @@ def test_numbers_of_numpy_are_taken_in_a_step():
 def test_a_mistake_fails_its_run_in_one_line(site, tmp_path, body, said):
     site.mine(f"class Mine(RandomSearch):\n    name = 'mine'\n    def step(self):\n        {body}\n")
     record, folder = made(tmp_path)
-    assert record["status"] == "failed"
-    assert record["error"].startswith(said)
+    assert record.status == "failed"
+    assert record.error.startswith(said)
     assert (folder / "error.txt").is_file()
-    assert record["environment"]["plugin"] == "mine-plugin 1.0"
+    assert record.environment["plugin"] == "mine-plugin 1.0"
 
 
 def test_a_one_shot_search_makes_a_step_an_epoch():

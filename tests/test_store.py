@@ -242,7 +242,7 @@ COPIES = {  # how people and programs copy, the entry of `runs` that is named, a
 def test_a_record_counts_only_in_the_folder_of_its_own_label_and_seed(three_seeds, how):
     copy, entry, name = COPIES[how]
     before, wrong = store.load_records(three_seeds)
-    assert ([(r["label"], r["seed"]) for r in before], wrong) == (
+    assert ([(r.label, r.seed) for r in before], wrong) == (
         [(k, s) for k in ("darts", "random") for s in range(3)],
         {},
     )

@@ -28,7 +28,7 @@ from harness.runner import Plan
 TIMEOUTS = 1000  # how often a task that reaches its time limit is queued again
 SIGNAL_SECONDS = 60  # before the time limit, for a task to save its run and queue itself again
 MOST_TASKS = 1000  # Slurm's own default limit of an array
-LOOK_SECONDS = 5.0
+POLL_SECONDS = 5.0  # between two questions to Slurm
 
 
 def submit(jobs: Sequence[Job], how: Execution) -> str:
@@ -100,7 +100,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     try:
         job = submit(jobs, how)
         while pending:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(POLL_SECONDS)
             for number in sorted(pending):
                 record = store.record_of(jobs[number][1], jobs[number][0].key)
                 event: dict[str, Any] = {"record": record}

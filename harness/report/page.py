@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from benchmarks import registry
 from benchmarks.base import Cell, SearchSpace
-from harness.cells import named
+from harness.cells import named, short_name
 from harness.output import tell
 from harness.report import ablations, inference, markup, notes, numbers, plot_style, plots_scores, plots_search
 from harness.report.frames import diagnostics, ranks_table, runs_table, to_csv, with_specs
@@ -305,7 +305,7 @@ def _run_row(record: Record, results: Results) -> dict[str, Any]:
         "collapsed": record.collapsed,
         "drawing": None if cell is None else Markup(cell_svg(results.space, cell)),
         "config": record.config,
-        "answers": [(p.step, p.cell if p.index is None else p.index) for p in record.trajectory],
+        "answers": [(p.step, short_name(p.cell, p.index)) for p in record.trajectory],
         "environment": record.environment,
         "status": record.status,
         "error": record.error or "",

@@ -20,6 +20,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.report import inference
+from harness.schema import Point
 from harness.store import load_record, read_trace
 
 
@@ -83,15 +84,15 @@ def hand_overs(campaign: Path) -> Iterator[dict]:
     """Per finished run: the cell and its validation accuracy when the stability phase began, and at the end."""
     for folder in sorted(campaign.glob("runs/*/seed-*")):
         record = load_record(folder)
-        if record is None or record["searcher"] != "gicso" or record["status"] != "done":
+        if record is None or record.searcher != "gicso" or not record.finished:
             continue
         steps = list(read_trace(folder / "trace.jsonl"))
         before = [step for step in steps if step.get("phase") != "stability"]
-        accuracy = {seen["index"]: _valid(seen) for seen in record["trajectory"]}
-        start, end = before[-1]["index"], record["index"]
+        accuracy = {seen.index: _valid(seen) for seen in record.trajectory}
+        start, end = before[-1]["index"], record.index
         yield {
-            "spec": record["spec"],
-            "seed": record["seed"],
+            "spec": record.spec,
+            "seed": record.seed,
             "hand_over": start,
             "answer": end,
             "hand_over_valid": accuracy[start],
@@ -100,8 +101,8 @@ def hand_overs(campaign: Path) -> Iterator[dict]:
         }
 
 
-def _valid(seen: dict) -> float:
-    return next(s["value"] for s in seen["scores"] if s["split"] == "valid" and not s["without_none"])
+def _valid(seen: Point) -> float:
+    return next(s.value for s in seen.scores if s.split == "valid" and not s.without_none)
 
 
 def stability(campaign: Path, out: Path | None = None) -> list[str]:

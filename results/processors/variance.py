@@ -24,10 +24,10 @@ def answers(folders: list[Path]) -> pd.DataFrame:
     rows = []
     for folder in folders:
         for record in store.load_records(folder)[0]:
-            about = record["environment"]
-            values = {s["split"]: s["value"] for s in record["scores"] if not s["without_none"]}
+            about = record.environment
+            values = {s.split: s.value for s in record.scores if not s.without_none}
             kernels = f"ATen {about['cpu_capability']}, oneDNN {about['onednn_isa']}"
-            rows.append([kernels, record["spec"], record["seed"], record["cell"], values["valid"], values["test"]])
+            rows.append([kernels, record.spec, record.seed, record.cell, values["valid"], values["test"]])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -62,7 +62,7 @@ def measure(runs: int, table: Path | None, data: Path | None) -> dict[str, float
 
     try:
         planned = timed("planning", lambda: campaign.plans(setting, specs, seeds))
-        about = options.provenance("measured", setting)
+        about = options.origin("measured", setting)
         campaign.prepare(folder, setting, specs, seeds, about, Order(print), ExitStack())
         left = timed("looking for what is left", lambda: campaign.left_to_do(folder, planned, print))
         jobs = [(plan, store.run_folder(folder.resolve(), plan.label, plan.seed)) for plan in left]

@@ -156,7 +156,7 @@ class Campaign:
                 whole[path] = store.load_record(path.parent)
             except UserError as error:
                 raise Broken(f"a record is damaged: {error}") from None
-        self.finished = {path: found[path] for path, record in whole.items() if record["status"] == "done"}
+        self.finished = {path: found[path] for path, record in whole.items() if record is not None and record.finished}
 
     def forget(self, path: Path) -> None:
         """What is at or under this path was damaged by us."""

@@ -39,7 +39,7 @@ class NetworkSize:
 class Preset(BaseModel):
     """How large the searches of a campaign are. In files only what was set is written.
 
-    Imported cells were found without one: theirs has a name alone.
+    For imported cells only the name is set.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")

@@ -29,7 +29,7 @@ DataOption = Annotated[
 
 
 BenchmarkOption = Annotated[
-    str, typer.Option(help="One of `harness list benchmarks`; auto takes the first whose images are here.")
+    str, typer.Option(help="One of `harness list benchmarks`; auto takes nb201 unless it lacks images.")
 ]
 SearchDatasetOption = Annotated[
     str | None, typer.Option(help="The data set to search on. Default: the benchmark's first.")

@@ -119,8 +119,9 @@ def origin(benchmark: str, source: str, sha256: str) -> str:
 
 
 def space_held(campaign: Campaign) -> str:
-    """The cells that optimum, mean, regret and shares refer to: "all cells", or "1,000 of 15,625 cells" where the table
-    holds only these; where its columns differ, from the fewest to the most.
+    """The cells that optimum, mean, regret and shares refer to, e.g. "all cells" or "1,000 of 15,625 cells".
+
+    Where the table's columns hold different numbers of cells, "1,000 to 1,200 of 15,625 cells".
     """
     size = registry.find(campaign.benchmark).space.size
     counts = sorted({cells_held(c, campaign) for splits in campaign.space.values() for c in splits.values()})

@@ -1,4 +1,4 @@
-"""Texts that the small commands print: a cell, the registries, a table, the state of this machine."""
+"""Texts that the small commands print: a cell, the best cell, the registries."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Step:
 
 @dataclass
 class SearchTask:
-    """All that a searcher may know: copies of images and of the low-fidelity proxy, a budget, random streams.
+    """All that a searcher may know: the space, copies of images or of the proxy, a budget, random streams.
 
     `size` is the size of the supernet. `low_fidelity` is None for searchers that train a supernet; call it through
     `proxy`, which advances the simulated clock.

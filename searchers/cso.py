@@ -1,6 +1,6 @@
 """Pure competitive swarm: CSO (Cheng and Jin, 2015) moves alpha, gradients move only the weights w.
 
-The baseline of G-ICSO-NAS without its gradient phases. The rule is DOC (PlatEMO's, φ = 0.1). How it
+The baseline of G-ICSO-NAS without its gradient phases. The rule (`swarm.py`) is DOC (PlatEMO's, φ = 0.1). How it
 meets a supernet is INFERRED, and the same as in `gicso`: w is trained on single paths (`PathSettings`), two
 generations an epoch, the arg-max path's validation error as fitness, and all particles scored again at the epoch's end,
 since w moves.

@@ -4,8 +4,9 @@ KNOWN, from the paper's abstract, and kept true by every setting's default:
   1. warm-up trains the weights w by gradient with the architecture parameters α frozen;
   2. exploration moves α with ICSO under a diversity-aware fitness while gradient descent trains w;
   3. stability refines α by gradient with early stopping.
-The full text is not public to us: equations, phase lengths, population, diversity term, switching rule and
-every number below are not from the paper. Each setting carries its tag: DOC (read in a named relative's code or
+The full text is not public to us. The equations, the phase lengths, the population, the diversity term, the
+switching rule and all numbers below are therefore not from the paper; the rule of the swarm is in `swarm.py`.
+Each setting carries its tag: DOC (read in a named relative's code or
 paper) or INFERRED (our choice, from reduced-scale experiments on real tables: results/gicso-study).
 
 Not settings, and INFERRED too: the swarm starts around the current α and is mirrored back into a box; g and all

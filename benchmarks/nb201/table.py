@@ -2,7 +2,7 @@
 
 A column holds one accuracy of all 15,625 cells in the official index order; NaN where the source has none.
 Nothing is imputed and nothing is drawn at random: a value is the mean over the trials that there are, and
-says over how many. Sources: the folder-wide CSV of published values, or an official archive that
+says over how many. Sources: the embedded table, a CSV of published values, or an official archive that
 `benchmarks.nb201.official` has converted.
 """
 

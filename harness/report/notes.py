@@ -55,7 +55,7 @@ class Note(str):
 
 
 def power(results: Results, question: Question = UNPAIRED) -> str:
-    """The power note: which differences the planned seeds can show; of ablations, if only these are tested."""
+    """The power note: which differences the planned seeds can show; if only ablations are tested, those of theirs."""
     planned = {s.label: set(results.planned(s)) for s in results.searchers}
     return _power(results, question, planned)[0]
 

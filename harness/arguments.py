@@ -29,7 +29,7 @@ DataOption = Annotated[
 
 
 BenchmarkOption = Annotated[
-    str, typer.Option(help="One of `harness list benchmarks`; auto takes nb201 unless it lacks images.")
+    str, typer.Option(help="One of `harness list benchmarks`; auto takes one that needs no images, or has them here.")
 ]
 SearchDatasetOption = Annotated[
     str | None, typer.Option(help="The data set to search on. Default: the benchmark's first.")

@@ -1,5 +1,7 @@
 """What the commands say, also of bad input: one line and exit code 2."""
 
+from pathlib import Path
+
 import pytest
 from support.campaigns import two_searchers, write_campaign
 
@@ -53,8 +55,8 @@ def test_a_table_in_latex_is_the_report_s(harness, campaign):
 def test_a_report_goes_where_it_is_asked_to(harness, campaign, tmp_path):
     code, out, _ = harness("report", campaign, "--out", tmp_path / "elsewhere")
     assert code == 0
-    assert out.endswith(f"report: {tmp_path / 'elsewhere/report.html'}\n")
-    assert (tmp_path / "elsewhere/report.html").is_file()
+    assert str(tmp_path / "elsewhere/report.html") in out.splitlines()
+    assert all(Path(line).is_file() for line in out.splitlines())
     assert not (campaign / "report").exists()
 
 

@@ -29,7 +29,7 @@ def test_all_that_is_there_is_checked_against_what_is_published(harness, table, 
     assert code == 0
     assert {line[:5] for line in out.splitlines()} == {"ok   "}
     for said in (
-        f"nb201 table {table}: 15,625 cells, CSV of published values, rounded to 6 decimals\n",
+        f"nb201 table {table}: 15,625 cells, CSV of published values, rounded to 6 decimals, sha256 dbd3c1b0aa9e\n",
         "CIFAR-10: md5 sums as published, official halves; small uses 6400 + 6400\n",
         "network of cell 0: 129,306 parameters, 15,647,370 FLOPs; the table says the same\n",
         "network of cell 11: 802,426 parameters, 113,951,370 FLOPs; the table says the same\n",

@@ -84,7 +84,7 @@ def search_for_test_data(plan, bench, tests, proxy):
 
 def test_search_images_are_the_official_halves(table, cifar10_root, shared):
     bench = open_nb201(table, (cifar10_root,))
-    train, valid = bench.search_data("cifar10", {**PRESETS["smoke"], "resolution": 32})
+    train, valid = bench.search_data("cifar10", PRESETS["smoke"].model_copy(update={"resolution": 32}))
     with open(shared / "data/splits/cifar-split.txt") as file:
         split = json.load(file)
     everything = load("cifar10", cifar10_root).train

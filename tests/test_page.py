@@ -75,7 +75,7 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
 
 def said(records, campaign):
     own = results_of(records, campaign)
-    return page.headline(results_of(own, markup.frames_of(own)), frames.ranks_table(own))
+    return page.headline(own, markup.frames_of(own), frames.ranks_table(own))
 
 
 @pytest.mark.case(86)
@@ -275,7 +275,7 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
     monkeypatch.setattr(sys, "stdout", shown)
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setenv("COLUMNS", str(columns))
-    page.show(results_of(results.load([folder]), folder / "report"))
+    page.show(results.load([folder]), folder / "report")
     text = re.sub(r"\x1b\[\d*m", "", shown.getvalue())  # bold
     lines = [line.rstrip() for line in text.splitlines()]
     assert lines[-1] == f"report: {folder / 'report/report.html'}"
@@ -289,7 +289,7 @@ def test_on_a_terminal_the_table_of_13_searchers_and_the_page_are_the_last_30_li
 
 
 def test_elsewhere_the_notes_stand_before_the_whole_table(capsys):
-    page.show(results_of(results.load([REFERENCE / "digits201-small"]), REFERENCE / "digits201-small/report"))
+    page.show(results.load([REFERENCE / "digits201-small"]), REFERENCE / "digits201-small/report")
     out, err = capsys.readouterr()
     lines = out.rstrip().splitlines()
     assert lines[0].startswith("- **Warning:**")

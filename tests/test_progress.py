@@ -3,10 +3,12 @@
 import queue
 
 import pytest
+from support.campaigns import make_record
 from support.planned import plans_for
 
 from benchmarks.digits201 import benchmark
 from harness import progress
+from harness.schema import Record
 
 
 @pytest.fixture
@@ -49,7 +51,11 @@ def test_until_something_is_over_what_is_waited_for_is_said_again_and_again(cloc
     assert waiting.over.is_set()
 
 
-@pytest.mark.parametrize("event", [{"line": {"step": 0, "index": 284}}, {"record": {"status": "done", "index": 284}}])
+@pytest.mark.parametrize(
+    "event",
+    [{"line": {"step": 0, "index": 284}}, {"record": Record(**make_record("gicso", 0, 93.0))}],
+    ids=["line", "record"],
+)
 def test_waiting_is_over_when_the_first_run_reports_and_that_is_told_at_once(clock, capsys, event):
     """Also where it was said a moment before that this is waited for."""
     with progress.Progress(plans_for(benchmark.open_digits201(), "digits201", "gicso", [0, 1])) as shown:

@@ -71,4 +71,4 @@ def made(tmp_path, text="mine", **changes):
 def no_report(monkeypatch):
     """It takes longer than the runs."""
     for name in ("write_files", "show"):
-        monkeypatch.setattr(page, name, lambda records, campaign, out: None)
+        monkeypatch.setattr(page, name, lambda results, out: None)

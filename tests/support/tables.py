@@ -48,8 +48,8 @@ def words_of(records, campaign, folder, question=page.UNPAIRED):
     """The page's text; its plots, which take seconds, are one empty drawing."""
     (folder / "plot.svg").write_text("<svg/>")
     results = results_of(records, campaign)
-    tables = markup.frames_of(results_of(results, question))
+    tables = markup.frames_of(results, question)
     table = markup.readable_table(results, question=question, frames=tables)
     more = (frames.ranks_table(results), frames.diagnostics(results))
     plots = dict.fromkeys(page.PLOTS, folder / "plot.svg")
-    return Page(page.to_html(results_of(results, question), table, tables, *more, plots)).words
+    return Page(page.to_html(results, question, table, tables, *more, plots)).words

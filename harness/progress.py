@@ -49,6 +49,16 @@ class Waiting(AbstractContextManager["Waiting"]):
             self.say(f"{self.what}, {duration(time.monotonic() - begin)}")
 
 
+def started_bars(*columns: Any) -> Any:
+    """Bars with these columns (`rich.progress.Progress`) on stderr, which vanish when they are stopped."""
+    from rich.console import Console
+    from rich.progress import Progress as Bars
+
+    bars = Bars(*columns, console=Console(stderr=True), transient=True)
+    bars.start()
+    return bars
+
+
 class Transfer(AbstractContextManager["Transfer"]):
     """Shows work on bytes: what it is, then a bar on a terminal, elsewhere a line every few seconds."""
 
@@ -60,13 +70,9 @@ class Transfer(AbstractContextManager["Transfer"]):
 
     def __enter__(self) -> Transfer:
         if sys.stderr.isatty():
-            from rich.console import Console
             from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
-            from rich.progress import Progress as Bars
 
-            columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-            self.bars = Bars(*columns, console=Console(stderr=True), transient=True)
-            self.bars.start()
+            self.bars = started_bars(BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
         else:
             self.waiting.__enter__()
         return self
@@ -136,13 +142,10 @@ class Progress(AbstractContextManager["Progress"]):
 
     def __enter__(self) -> Progress:
         if self.plans and sys.stderr.isatty():
-            from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-            from rich.progress import Progress as Bars
 
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False))
-            self.bars = Bars(*columns, console=Console(stderr=True), transient=True)
-            self.bars.start()
+            text = TextColumn("{task.description}", markup=False)
+            self.bars = started_bars(BarColumn(), MofNCompleteColumn(), text)
             self.total = self.bars.add_task("runs", total=len(self.plans))
         if self.plans:
             self.waiting.__enter__()

@@ -64,11 +64,12 @@ def process_pool(workers: int, initializer: Callable[[], None]) -> Iterator[Proc
 
     `initializer` is called in each and begins with `start_worker`.
     """
-    from concurrent.futures import ProcessPoolExecutor
-
     pool = None
     try:
         with uninterrupted():
+            # Imported here, since a KeyboardInterrupt in the midst of an import may be lost.
+            from concurrent.futures import ProcessPoolExecutor
+
             pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=initializer)
             pool.submit(int)  # starts them
         yield pool

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
 
 if TYPE_CHECKING:  # multi-trial searches never import torch
     from torch import Tensor, nn
@@ -37,7 +37,7 @@ class NetworkSize:
 
 
 class Preset(BaseModel):
-    """How large the searches of a campaign are. In files only what was set is written.
+    """How large the searches of a campaign are. Files and run keys have only the fields that were set.
 
     For imported cells only the name is set.
     """
@@ -53,9 +53,9 @@ class Preset(BaseModel):
     batch_size: int = 0
     simulated_seconds: float = 0.0  # that multi-trial searchers may spend on queries
 
-    def settings(self) -> dict[str, Any]:
-        """The fields that were set, as files and run keys have them."""
-        return self.model_dump(exclude_unset=True)
+    @model_serializer(mode="wrap")
+    def _fields_set(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name in self.model_fields_set}
 
 
 Cell = tuple[int, ...]  # an operation's number for each edge of a space, `none` where an edge is not chosen

@@ -33,10 +33,7 @@ class Order:
 
 
 # What a run's key is made of, with the images' checksum: another value is another run.
-DECIDES = (
-    *("searcher", "config", "seed", "benchmark", "search_dataset"),
-    *("preset", "table_sha256", "precision", "threads"),
-)
+DECIDES = ("searcher", "config", "seed", *SHARED)
 
 
 def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list[Plan]:
@@ -78,7 +75,7 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
             plugin=spec.plugin,
             plugin_source=spec.plugin_source,
         )
-        decides = {name: getattr(plan, name) for name in DECIDES} | {"preset": preset.settings()}
+        decides = {name: getattr(plan, name) for name in DECIDES} | {"preset": preset.model_dump()}
         decides["searcher"], decides["config"] = catalogue.find(spec.name).key_settings(spec.config)
         decides["images_sha256"] = images_sha256 if one_shot else ""
         if plan.plugin:  # other people's code may change at any time; that of this program is named in records

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-# Peak MB of a worker on a CPU, rounded up: gicso at smoke (457), at small (682) and paper (2,397)
-# as README.md has them; multi-trial searchers, which load no torch, at most 250.
+# Peak MB of a worker on a CPU, rounded up: gicso at smoke (457), at small (682) and paper (2,397),
+# the last two from harness/README.md; multi-trial searchers, which load no torch, at most 250.
 ONE_SHOT = {"smoke": 500, "small": 700, "paper": 2500}
 MULTI_TRIAL = 300
 

@@ -45,7 +45,7 @@ def _settings(*sides: Results) -> list[str]:
     """A line for each setting and part of the environment in which the two differ."""
     a, b = (
         {key: getattr(side.campaign, key) for key in SETTINGS}
-        | {"preset": side.campaign.preset.settings(), "hardware": "; ".join(hardware(side.records))}
+        | {"preset": side.campaign.preset.model_dump(), "hardware": "; ".join(hardware(side.records))}
         | {"revisions of what made the runs": "; ".join(revisions(side.records))}
         for side in sides
     )

@@ -98,7 +98,7 @@ class Results:
         of = self.campaign.ablations.of if self.campaign.ablations else None
         return next((s for s in self.campaign.searchers if s.label == of), None)
 
-    @property
+    @cached_property
     def space(self) -> SearchSpace:
         """The search space of the campaign's benchmark."""
         return registry.find(self.campaign.benchmark).space
@@ -253,7 +253,7 @@ def first_difference(first: Campaign, second: Campaign, keys: Iterable[str]) -> 
             return key, _short(a), _short(b)
         if a.name != b.name:
             return key, a.name, b.name
-        settings = a.settings(), b.settings()
+        settings = a.model_dump(), b.model_dump()
         differing = ({k: v for k, v in x.items() if y.get(k) != v} for x, y in (settings, settings[::-1]))
         return key, *map(str, differing)  # type: ignore[return-value]
     return None

@@ -56,6 +56,15 @@ class Plan(NamedTuple):
     plugin: str = ""  # of a searcher of another package: "name version", and the digest of its code
     plugin_source: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON has it, for a process that reads it from a file."""
+        return self._asdict() | {"preset": self.preset.model_dump()}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Plan:
+        """The plan that `to_json` gave."""
+        return cls(**value | {"preset": Preset(**value["preset"]), "places": tuple(value["places"])})
+
 
 def identity(plan: Plan) -> dict[str, Any]:
     """The fields of a record that are known before the search: the plan without the paths on this machine."""

@@ -229,8 +229,3 @@ def parse(kind: type[File], value: dict[str, Any], where: object) -> File:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{where}: damaged or not of this program: {key}: {first['msg']}") from None
-
-
-def content(value: Record | Campaign) -> dict[str, Any]:
-    """What a file holds of it; of a preset the fields that were set."""
-    return value.model_dump() | {"preset": value.preset.settings() if value.preset else None}

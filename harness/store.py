@@ -64,7 +64,7 @@ def write_sealed(path: Path, value: dict[str, Any]) -> None:
 def save(folder: Path, value: Record | Campaign) -> None:
     """record.json in a run's folder, or campaign.json in a campaign's."""
     name = "record.json" if isinstance(value, Record) else "campaign.json"
-    write_sealed(folder / name, schema.content(value))
+    write_sealed(folder / name, value.model_dump())
 
 
 def _digest(value: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from benchmarks.base import NetworkSize
 from benchmarks.digits201 import benchmark, task
 from benchmarks.digits201.benchmark import Counts
 from benchmarks.digits201.images import parts
@@ -50,10 +51,10 @@ def _training_batches(seeds: tuple[int, ...], epochs: int) -> list[tuple[Tensor,
         Batches(parts()["train"], BATCH, torch.Generator().manual_seed(seed), channels_last=False) for seed in seeds
     ]
     steps = epochs * len(streams[0])
-    return [_side_by_side([stream.next() for stream in streams]) for _ in range(steps)]
+    return [side_by_side([stream.next() for stream in streams]) for _ in range(steps)]
 
 
-def _side_by_side(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+def side_by_side(batches: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     x = torch.cat([x for x, _ in batches], 1).contiguous(memory_format=torch.channels_last)
     return x, torch.stack([y for _, y in batches], 1)
 
@@ -66,13 +67,13 @@ def _test_batches(split: str, copies: int, size: int = 256) -> list[tuple[Tensor
     return list(zip(x.split(size), images.labels.split(size), strict=True))
 
 
-def stacked_network(cell: Cell, seeds: Sequence[int]) -> Skeleton:
+def stacked_network(cell: Cell, seeds: Sequence[int], size: NetworkSize = SIZE) -> Skeleton:
     """The cell's networks of all seeds side by side.
 
     An initial weight depends on the seed, its place and its shape alone, so that cells differ at a seed in their
     operations and in nothing else: the luck of stem, residual blocks and classifier is shared by all of them.
     """
-    net = network(cell, SIZE, copies=len(seeds))
+    net = network(cell, size, copies=len(seeds))
     for name, parameter in net.named_parameters():
         if parameter.dim() > 1:
             copies = [_initial(f"{seed}/{name}", parameter.shape, len(seeds)) for seed in seeds]
@@ -91,14 +92,18 @@ def _initial(name: str, shape: torch.Size, copies: int) -> Tensor:
 
 def train(cell: Cell, seeds: Sequence[int], epochs: int) -> Skeleton:
     """The cell's networks after the schedule of that many epochs, one for each seed, side by side."""
-    net = stacked_network(cell, seeds).train()
-    batches = _training_batches(tuple(seeds), epochs)
-    sgd = torch.optim.SGD(net.parameters(), LR, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY, fused=True)
+    return fit(stacked_network(cell, seeds), _training_batches(tuple(seeds), epochs), LR, WEIGHT_DECAY)
+
+
+def fit(net: Skeleton, batches: Sequence[tuple[Tensor, Tensor]], lr: float, weight_decay: float) -> Skeleton:
+    """The stacked networks after a pass over the batches; the learning rate falls from `lr` along a cosine."""
+    net.train()
+    sgd = torch.optim.SGD(net.parameters(), lr, momentum=MOMENTUM, nesterov=True, weight_decay=weight_decay, fused=True)
     for step, (x, y) in enumerate(batches):
-        sgd.param_groups[0]["lr"] = LR * (1 + math.cos(math.pi * step / len(batches))) / 2
+        sgd.param_groups[0]["lr"] = lr * (1 + math.cos(math.pi * step / len(batches))) / 2
         logits = net(x).view(-1, SIZE.num_classes)
         # Each copy's loss is the mean over its own images, so its gradients are those of the network alone.
-        loss = F.cross_entropy(logits, y.view(-1)) * len(seeds)
+        loss = F.cross_entropy(logits, y.view(-1)) * y.shape[1]
         sgd.zero_grad()
         loss.backward()
         sgd.step()

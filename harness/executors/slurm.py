@@ -16,7 +16,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.base import Preset
 from benchmarks.errors import UserError
 from harness import store
 from harness.executors import base, local
@@ -43,9 +42,7 @@ def submit(jobs: Sequence[Job], how: Execution) -> str:
     folder = base.campaign_folder(jobs) / "slurm"
     folder.mkdir(exist_ok=True)
     listing = folder / f"jobs-{datetime.now():%Y%m%d-%H%M%S-%f}.json"
-    store.write_json(
-        listing, [[plan._asdict() | {"preset": plan.preset.settings()}, str(run_folder)] for plan, run_folder in jobs]
-    )
+    store.write_json(listing, [[plan.to_json(), str(run_folder)] for plan, run_folder in jobs])
     tasks = min(how.workers or len(jobs), len(jobs), MOST_TASKS)
     queue = submitit.SlurmExecutor(folder=folder, max_num_timeout=TIMEOUTS)
     queue.update_parameters(
@@ -78,10 +75,7 @@ class Task:
     def __call__(self, task: int) -> None:
         open_streams()
         rows = json.loads(Path(self.listing).read_bytes())
-        jobs = [
-            (Plan(**plan | {"places": tuple(plan["places"]), "preset": Preset(**plan["preset"])}), Path(run_folder))
-            for plan, run_folder in rows
-        ]
+        jobs = [(Plan.from_json(plan), Path(run_folder)) for plan, run_folder in rows]
         start = len(jobs) * task // self.tasks  # or all tasks would try to claim the first run
         jobs = [*jobs[start:], *jobs[:start]]
         with Progress([plan for plan, _ in jobs]) as progress:  # for the task's log

@@ -30,17 +30,17 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.base import NetworkSize
-from benchmarks.digits201.build import _initial, _side_by_side
+from benchmarks.digits201.build import fit, side_by_side, stacked_network
 from benchmarks.digits201.images import Clutter
 from benchmarks.digits201.task import MOMENTUM, SOURCES, VIEWS
 from benchmarks.images import Batches, Images, normalise
 from benchmarks.nb201 import cell as cells
+from benchmarks.nb201.benchmark import open_nb201
 from benchmarks.nb201.cell import CONV3, SKIP, Cell
 from benchmarks.nb201.functions import function_classes
 from benchmarks.nb201.network import Skeleton, network
 
 FOLDER = Path(__file__).parent
-TABLE = Path("/work/shared/data/nb201/nb201.csv.gz")
 SEEDS = (0, 1)
 NAMED: dict[str, Cell] = {"six 3x3": (CONV3,) * 6, "all-skip": (SKIP,) * 6}
 DRAWN = 120  # classes of a set
@@ -87,16 +87,16 @@ def images(canvas: int, fragments: int, fragment: int) -> dict[str, Images]:
     order = torch.from_numpy(np.random.default_rng(0).permutation(len(targets)))
     pixels = torch.from_numpy(np.rint(levels * (255 / 16)).astype(np.uint8)).view(-1, 1, 8, 8)
     labels = torch.from_numpy(targets.astype(np.int64))
-    found: dict[str, Images] = {}
+    by_name: dict[str, Images] = {}
     for name, chosen in zip(SOURCES, order.split(list(SOURCES.values())), strict=True):
         five = chosen.repeat_interleave(VIEWS)
         views = clutter(pixels[five], generator)
         if name == "train":
             mean, std = (float(views.double().mean()),), (float(views.double().std()),)
-            found[name] = Images(pixels[chosen], labels[chosen], mean, std, clutter)
+            by_name[name] = Images(pixels[chosen], labels[chosen], mean, std, clutter)
         else:
-            found[name] = Images(views, labels[five], mean, std, None)
-    return found
+            by_name[name] = Images(views, labels[five], mean, std, None)
+    return by_name
 
 
 @lru_cache(maxsize=2)
@@ -104,47 +104,25 @@ def training_batches(design: Design, steps: int) -> list[tuple[Tensor, Tensor]]:
     """The seeds' batches side by side, the same for every cell."""
     train = images(design.canvas, design.fragments, design.fragment)["train"]
     streams = [Batches(train, design.batch, torch.Generator().manual_seed(seed), channels_last=False) for seed in SEEDS]
-    return [_side_by_side([stream.next() for stream in streams]) for _ in range(steps)]
-
-
-def stacked_network(cell: Cell, design: Design) -> Skeleton:
-    """The cell's networks of all seeds side by side, initialised as `build.py` does."""
-    net = network(cell, design.size, copies=len(SEEDS))
-    for name, parameter in net.named_parameters():
-        if parameter.dim() > 1:
-            copies = [_initial(f"{seed}/{name}", parameter.shape, len(SEEDS)) for seed in SEEDS]
-            parameter.data.copy_(torch.cat(copies))
-        elif "classifier" in name:
-            parameter.data.zero_()
-    return net
+    return [side_by_side([stream.next() for stream in streams]) for _ in range(steps)]
 
 
 def train(cell: Cell, design: Design, steps: int) -> Skeleton:
     """The cell's networks after a cosine schedule of that many steps."""
-    net = stacked_network(cell, design).train()
-    batches = training_batches(design, steps)
-    sgd = torch.optim.SGD(
-        net.parameters(), design.lr, momentum=MOMENTUM, nesterov=True, weight_decay=design.weight_decay, fused=True
-    )
-    for step, (x, y) in enumerate(batches):
-        sgd.param_groups[0]["lr"] = design.lr * (1 + math.cos(math.pi * step / steps)) / 2
-        loss = F.cross_entropy(net(x).view(-1, design.size.num_classes), y.view(-1)) * len(SEEDS)
-        sgd.zero_grad()
-        loss.backward()
-        sgd.step()
-    return net.eval()
+    net = stacked_network(cell, SEEDS, design.size)
+    return fit(net, training_batches(design, steps), design.lr, design.weight_decay)
 
 
 @torch.no_grad()
 def accuracy(net: Skeleton, design: Design, split: str) -> list[float]:
     """Percent of a split's images that each copy answers rightly."""
-    found = images(design.canvas, design.fragments, design.fragment)[split]
+    views = images(design.canvas, design.fragments, design.fragment)[split]
     right = torch.zeros(len(SEEDS), dtype=torch.int64)
-    for pixels, labels in zip(found.pixels.split(256), found.labels.split(256), strict=True):
-        x = normalise(pixels, found.mean, found.std, channels_last=False).expand(-1, len(SEEDS), -1, -1)
+    for pixels, labels in zip(views.pixels.split(256), views.labels.split(256), strict=True):
+        x = normalise(pixels, views.mean, views.std, channels_last=False).expand(-1, len(SEEDS), -1, -1)
         answers = net(x.contiguous(memory_format=torch.channels_last)).view(len(x), len(SEEDS), -1).argmax(-1)
         right += (answers == labels[:, None]).sum(0)
-    return [100 * count / len(found) for count in right.tolist()]
+    return [100 * count / len(views) for count in right.tolist()]
 
 
 def drawn(which: str) -> list[int]:
@@ -205,9 +183,7 @@ def rank(x: np.ndarray, y: np.ndarray) -> float:
 
 def cifar10() -> np.ndarray:
     """NAS-Bench-201's CIFAR-10 validation accuracy at 200 epochs, means of the classes."""
-    with gzip.open(TABLE, "rt", newline="") as file:
-        accuracy = np.array([float(row["c10valid_val_acc"]) for row in csv.DictReader(file)])
-    class_of = function_classes()[0]
+    accuracy, class_of = open_nb201(None, ()).column("cifar10", "valid").mean, function_classes()[0]
     return np.bincount(class_of, weights=accuracy) / np.bincount(class_of)
 
 

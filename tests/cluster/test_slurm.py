@@ -109,7 +109,7 @@ def test_what_is_wrong_is_said_before_anything_is_queued(slurm, harness, tmp_pat
 def test_an_array_s_task_begins_with_streams_that_can_show_everything(tmp_path, monkeypatch):
     plan = plan_for(benchmark.open_digits201(), "digits201", "random")
     where = store.run_folder(tmp_path, plan.label, plan.seed)
-    store.write_json(tmp_path / "jobs.json", [[plan._asdict() | {"preset": plan.preset.settings()}, str(where)]])
+    store.write_json(tmp_path / "jobs.json", [[plan.to_json(), str(where)]])
     order = []
     monkeypatch.setattr(executor, "open_streams", lambda: order.append("streams"))
     monkeypatch.setattr(executor.local, "here", lambda jobs, report, patient: order.append((jobs, patient)))

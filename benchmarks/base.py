@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
@@ -56,6 +56,30 @@ class Preset(BaseModel):
     @model_serializer(mode="wrap")
     def _fields_set(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in dump(self).items() if name in self.model_fields_set}
+
+
+class Recipe(BaseModel):
+    """How the network of one cell is trained from scratch, and how large it is."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    name: str
+    channels: int  # C of the network
+    cells: int  # of the whole network (L)
+    resolution: int  # height and width of the images that the network sees, pixels
+    images: int | None = None  # of the training part, from its start; None: all
+    epochs: int
+    batch_size: int  # on all devices together
+    learning_rate: float = 0.025  # of the first epoch, SGD
+    decay: Literal["cosine", "linear", "exponential"] = "cosine"  # per epoch, to 0; exponential: times 0.97
+    warmup_epochs: int = 0  # in which the learning rate rises linearly to its first value
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    clip: float = 5.0  # largest norm of the gradient
+    cutout: int = 0  # side of the square that is set to the mean colour, pixels
+    auxiliary: float = 0.0  # weight of the auxiliary head's loss; 0: no such head
+    drop_path: float = 0.0  # probability in the last epoch; it rises linearly from 0
+    label_smoothing: float = 0.0
 
 
 Cell = tuple[int, ...]  # an operation's number for each edge of a space, `none` where an edge is not chosen
@@ -173,6 +197,61 @@ class SearchSpace(Protocol):
         """The stand-alone network of one cell."""
 
 
+class DerivedNetwork(Protocol):
+    """The network of one cell that is trained from scratch: a torch module."""
+
+    drop_path: float  # probability with which training leaves a path out, for each image
+
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits (B, classes) and, in training mode, those of the auxiliary head where there is one."""
+
+
+class LabelledImages(Protocol):
+    """Labelled images that a derived network is trained or tested on, in memory or in files."""
+
+    @property
+    def classes(self) -> int: ...
+
+    def __len__(self) -> int:
+        """How many images there are."""
+
+    def batches(
+        self, size: int, seed: int, epoch: int, rank: int = 0, ranks: int = 1
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch of whole batches, shuffled and augmented: float (size/ranks, C, H, W) and labels (size/ranks,).
+
+        All is drawn from (seed, epoch) alone. Of each batch, rank `rank` gets its own part; together the parts are what
+        one rank alone would get.
+        """
+
+    def views(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All images once, in their order and without augmentation; the last batch may be smaller."""
+
+
+class Evaluation(Protocol):
+    """What it takes to train the network of a cell from scratch."""
+
+    @property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """By name; those of the search's presets among them."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The data sets that a network can be trained on; the first is the default."""
+
+    def recipe(self, target: str, name: str) -> Recipe:
+        """The recipe of that name as it is for a target; UserError where there is none."""
+
+    def images(self, target: str, recipe: Recipe) -> tuple[LabelledImages, LabelledImages]:
+        """Training and test images of a target; UserError where they are not in the data folders."""
+
+    def network(self, cell: Cell, target: str, recipe: Recipe, seed: int) -> DerivedNetwork:
+        """The network of a cell for a target's images and classes, initialised from the seed."""
+
+    def multiply_adds(self, cell: Cell, target: str, recipe: Recipe) -> int:
+        """Of one image's pass through the network's convolutions and linear maps, without an auxiliary head."""
+
+
 LowFidelity: TypeAlias = "Callable[[Cell], tuple[float, float]]"  # -> validation accuracy (percent), seconds it costs
 
 
@@ -245,6 +324,10 @@ class Benchmark(Protocol):
 
     def histogram(self, dataset: str, width: float) -> list[list[int]] | None:
         """Counts [validation bin, test bin, cells] of a table's cells in bins of `width` points; None without one."""
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """How answers are trained from scratch; None where a table has their scores."""
 
     def sample(self, dataset: str, count: int) -> tuple[list[Cell], np.ndarray] | None:
         """A fixed sample of cells and their final validation accuracies (percent), (count,); None without a table."""

@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from benchmarks.base import Benchmark, Cell, Entry, LowFidelity, NetworkSize, Preset, Score, SearchSpace, Summary
+from benchmarks.base import (
+    Benchmark,
+    Cell,
+    Entry,
+    Evaluation,
+    LowFidelity,
+    NetworkSize,
+    Preset,
+    Score,
+    SearchSpace,
+    Summary,
+)
 from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import space, splits
@@ -44,6 +55,7 @@ class TableBenchmark:
 
     space: ClassVar[SearchSpace] = space
     splits: ClassVar[tuple[str, ...]] = ("valid", "test")
+    evaluation: ClassVar[Evaluation | None] = None  # the table has all scores
 
     @property
     def datasets(self) -> tuple[str, ...]:

@@ -142,6 +142,7 @@ class Toy:
     datasets: tuple[str, ...] = ("blobs", "stripes")
     splits: tuple[str, ...] = ("valid", "test")
     simulated_seconds = 100.0
+    evaluation = None
 
     def __init__(self):
         self.space, self.presets = sys.modules[__name__], PRESETS

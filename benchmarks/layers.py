@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def batch_norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
@@ -17,6 +17,13 @@ def batch_norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     """Mean cross-entropy, in float32 where the logits are bf16."""
     return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), y)
+
+
+def stacked_weight(out: int, c_in: int, kernel: int) -> nn.Parameter:
+    """Weights of convolutions side by side, (out, c_in, k, k), initialised as PyTorch does each."""
+    weight = torch.empty(out, c_in, kernel, kernel)
+    nn.init.kaiming_uniform_(weight, a=5**0.5)
+    return nn.Parameter(weight)
 
 
 @lru_cache(maxsize=64)

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.base import Cell, Choice, NetworkSize, Sampled
-from benchmarks.layers import average_pool, batch_norm, cross_entropy
+from benchmarks.layers import average_pool, batch_norm, cross_entropy, stacked_weight
 from benchmarks.nb201.cell import CONV1, CONV3, EDGES, NONE, POOL, SKIP
 from benchmarks.nb201.network import BatchStatisticsNorm, Skeleton
 
@@ -40,12 +40,6 @@ def needed_edges(cell: Cell, node: int = 3) -> tuple[int, ...]:
     """
     entering = [e for e, (_, j) in enumerate(EDGES) if j == node and cell[e] != NONE]
     return tuple(dict.fromkeys(k for e in entering for k in (*needed_edges(cell, EDGES[e][0]), e)))
-
-
-def stacked_weight(out: int, c_in: int, kernel: int) -> nn.Parameter:
-    weight = torch.empty(out, c_in, kernel, kernel)
-    nn.init.kaiming_uniform_(weight, a=5**0.5)  # nn.Conv2d's default
-    return nn.Parameter(weight)
 
 
 class MixedCell(nn.Module):

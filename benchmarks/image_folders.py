@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,8 @@ SUFFIXES = (".jpeg", ".jpg")
 KAGGLE = "LOC_val_solution.csv"  # the classes of the validation images, in Kaggle's copy of ImageNet
 
 
-class ImageFiles(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ImageFiles:
     """Labelled image files, one of each class in turn: a start of them has equal classes, as far as they reach.
 
     part: train or val. names: bytes (N,), paths below `root`; one array, because forked processes would copy a list as
@@ -44,7 +46,7 @@ class ImageFiles(NamedTuple):
 
     def start(self, count: int | None) -> ImageFiles:
         """The first `count` files, or all."""
-        return self._replace(names=self.names[:count], labels=self.labels[:count])
+        return replace(self, names=self.names[:count], labels=self.labels[:count])
 
 
 class ImageFolder(NamedTuple):
@@ -139,9 +141,8 @@ def _advice(dataset: str, places: Sequence[Path]) -> str:
 def _read_imagenet(root: Path) -> ImageFolder:
     train = dict(_class_folders(root, "train"))
     names = sorted(train)
-    test = dict(_flat_validation(root, names) or _class_folders(root, "val"))
-    _require_same(root / "val", names, test)
-    return ImageFolder(root, tuple(names), _in_turn(root, "train", names, train), _in_turn(root, "val", names, test))
+    test = _flat_validation(root) or dict(_class_folders(root, "val"))
+    return _folder_with(root, names, train, test)
 
 
 def _class_folders(root: Path, part: str) -> Iterator[tuple[str, list[str]]]:
@@ -151,16 +152,18 @@ def _class_folders(root: Path, part: str) -> Iterator[tuple[str, list[str]]]:
         raise UserError(f"{root / part}: {tars[0].name} is not unpacked; unpack each into a folder of its name")
     if loose or not folders:
         fault = f"{len(loose):,} images are in no class folder" if loose else "no class folder"
-        hint = f", or put {KAGGLE} into {root}" if part == "val" else ""
-        raise UserError(
-            f"{root / part}: {fault}; expected {part}/<class>/*.JPEG, which the script valprep.sh of "
-            f"github.com/soumith/imagenetloader.torch makes of the flat val{hint}"
-        )
+        advice = f"expected {part}/<class>/*.JPEG"
+        if part == "val":
+            advice += (
+                "; run valprep.sh of github.com/soumith/imagenetloader.torch there, which moves the official images "
+                f"into such folders, or put Kaggle's {KAGGLE} beside it"
+            )
+        raise UserError(f"{root / part}: {fault}; {advice}")
     for name in folders:
         yield name, [f"{part}/{name}/{image}" for image in _images(root / part / name)]
 
 
-def _flat_validation(root: Path, classes: Sequence[str]) -> dict[str, list[str]] | None:
+def _flat_validation(root: Path) -> dict[str, list[str]] | None:
     """Classes of validation images that are in one folder, by Kaggle's list; None where that is not the layout."""
     folders, images = _entries(root / "val")
     if folders or not images or not (root / KAGGLE).is_file():
@@ -169,7 +172,7 @@ def _flat_validation(root: Path, classes: Sequence[str]) -> dict[str, list[str]]
     if not {"ImageId", "PredictionString"} <= set(rows.fieldnames or ()):
         raise UserError(f"{root / KAGGLE}: expected the columns ImageId,PredictionString, as Kaggle has them")
     wnids = {f"{row['ImageId']}.JPEG": (row["PredictionString"] or "").partition(" ")[0] for row in rows}
-    return _by_class(root, "val", root / KAGGLE, wnids, images, classes)
+    return _by_class(root, "val", root / KAGGLE, wnids, images)
 
 
 def _read_tiny(root: Path) -> ImageFolder:
@@ -191,10 +194,8 @@ def _read_tiny(root: Path) -> ImageFolder:
         if not rest:
             raise UserError(f"{annotations}: line {number} is {quoted(line)}; expected an image, a tab and its class")
         wnids[image] = rest.partition("\t")[0].strip()
-    images = _entries(root / "val/images")[1]
-    test = _by_class(root, "val/images", annotations, wnids, images, names)
-    _require_same(annotations, names, test)
-    return ImageFolder(root, tuple(names), _in_turn(root, "train", names, train), _in_turn(root, "val", names, test))
+    test = _by_class(root, "val/images", annotations, wnids, _entries(root / "val/images")[1])
+    return _folder_with(root, names, train, test)
 
 
 LAYOUTS = {
@@ -241,34 +242,36 @@ def _images(folder: Path) -> list[str]:
 
 
 def _by_class(
-    root: Path, part: str, source: Path, wnids: dict[str, str], images: Iterable[str], classes: Sequence[str]
+    root: Path, part: str, source: Path, classes: dict[str, str], images: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Paths of images by class, each image with one class and each class one of the training part's."""
-    images, known = set(images), set(classes)
+    """Paths of images by class. `source` names the class of each image: of no other ones, and of all."""
     for what, names in (
-        (f"no image in {root / part}", sorted(set(wnids) - images)),
-        (f"no class in {source.name}", sorted(images - set(wnids))),
+        (f"no image in {root / part}", sorted(set(classes) - set(images))),
+        (f"no class in {source.name}", sorted(set(images) - set(classes))),
     ):
         if names:
             raise UserError(f"{source}: {what} for {names[0]}{_more(names)}; unpack the data set again")
     by_class: dict[str, list[str]] = {}
-    for image in sorted(images):
-        by_class.setdefault(wnids[image], []).append(f"{part}/{image}")
-    if strange := sorted(by_class.keys() - known):
-        raise UserError(f"{source}: class {strange[0]}{_more(strange)} is not in train; {BOTH}")
+    for image in images:
+        by_class.setdefault(classes[image], []).append(f"{part}/{image}")
     return by_class
 
 
-BOTH = "train and val must have the same classes: unpack the data set again, or take it out of the other part too"
-
-
-def _require_same(where: Path, classes: Sequence[str], test: dict[str, list[str]]) -> None:
+def _folder_with(
+    root: Path, classes: Sequence[str], train: dict[str, list[str]], test: dict[str, list[str]]
+) -> ImageFolder:
+    """UserError where both parts have not the same classes."""
     for what, names in (
-        ("is not in train", sorted(test.keys() - set(classes))),
-        ("of train is missing", sorted(set(classes) - test.keys())),
+        ("is not in train", sorted(test.keys() - train.keys())),
+        ("of train is missing", sorted(train.keys() - test.keys())),
     ):
         if names:
-            raise UserError(f"{where}: class {names[0]}{_more(names)} {what}; {BOTH}")
+            raise UserError(
+                f"{root / 'val'}: class {names[0]}{_more(names)} {what}; both must have the same classes: unpack the "
+                "data set again, or take it out of the other part too"
+            )
+    parts = _in_turn(root, "train", classes, train), _in_turn(root, "val", classes, test)
+    return ImageFolder(root, tuple(classes), *parts)
 
 
 def _in_turn(root: Path, part: str, classes: Sequence[str], by_class: dict[str, list[str]]) -> ImageFiles:

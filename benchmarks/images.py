@@ -133,6 +133,16 @@ def search_images(dataset: str, root: Path | str, split: tuple[Indices, Indices]
     return train, _read(dataset, root, [test_name]).subset(first)
 
 
+def training_and_test_images(dataset: str, root: Path | str) -> tuple[Images, Images]:
+    """A data set as published, for training from scratch: no search may see this.
+
+    The test images of ImageNet16-120 are ImageNet's validation images. Raises UserError as `search_images`.
+    """
+    *train, test = _batch_names(dataset)
+    _find_folder(dataset, Path(root), [*train, test])  # one message for all that is missing
+    return _read(dataset, root, train), _read(dataset, root, [test])
+
+
 def sources(dataset: str, root: Path | str) -> list[Path]:
     """The files that `search_images` reads; UserError where one is missing."""
     *train, test = _batch_names(dataset)

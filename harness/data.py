@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks import fetch as archives
-from benchmarks import registry
+from benchmarks import image_folders, registry
 from benchmarks.errors import UserError
 from harness.output import tell
 from harness.progress import Transfer, duration
@@ -38,7 +38,9 @@ def convert(source: Path, dest: Path | None, verify: bool) -> str:
 
 
 def info(path: Path | None) -> str:
-    """`harness data info`: what a file holds; by default the embedded tables, a paragraph each."""
+    """`harness data info`: what a file or a folder of images holds; by default the embedded tables, one by one."""
+    if path is not None and (text := image_folders.info(path)) is not None:
+        return text
     texts = [text for _, module in _most_particular() if (text := module.info(path)) is not None]
     return texts[0] if path is not None else "\n".join(texts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks import image_folders
 from benchmarks.processor import cpu_has_bf16, kernels_in_words, processor_in_words
 from harness import options, provenance
 from harness.data import tools
@@ -29,4 +30,5 @@ def diagnose(table: Path | None, data: Path | None) -> tuple[str, bool]:
     for _, module in tools():
         if hasattr(module, "check"):
             lines += module.check(table, places, data is not None)
+    lines += image_folders.check(places)
     return "\n".join(f"{'ok ' if good else 'BAD'}  {text}" for good, text in lines), all(g for g, _ in lines)

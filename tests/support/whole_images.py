@@ -15,6 +15,4 @@ class TrainTest(NamedTuple):
 
 def load(dataset: str, root: Path) -> TrainTest:
     """All images of cifar10, cifar100 or ImageNet16-120, whose test images are ImageNet's validation images."""
-    *train, test = images._batch_names(dataset)
-    images._find_folder(dataset, root, [*train, test])  # one message for all that is missing
-    return TrainTest(images._read(dataset, root, train), images._read(dataset, root, [test]))
+    return TrainTest(*images.training_and_test_images(dataset, root))

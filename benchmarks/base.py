@@ -157,6 +157,9 @@ class SearchSpace(Protocol):
     def sample(self, rng: np.random.Generator, none: bool = True) -> Cell:
         """A cell drawn uniformly; with `none` False, from the cells that leave no edge out."""
 
+    def allowed(self, prefix: Sequence[int]) -> tuple[int, ...]:
+        """The operations that the edge after these may have, so that the whole can become a cell."""
+
     def mutate(self, cell: Cell, rng: np.random.Generator) -> Cell:
         """A neighbour drawn uniformly."""
 
@@ -266,6 +269,16 @@ class Summary(NamedTuple):
     quantiles: list[float]  # 1,001, in steps of 0.1 %
 
 
+class Sample(NamedTuple):
+    """Cells with which a supernet is compared after the search; nothing reads their accuracies before."""
+
+    cells: list[Cell]
+    accuracies: np.ndarray  # final ones, percent, (cells,): validation accuracies where a table has them
+    others: Mapping[str, np.ndarray] = {}  # figures that need no training, to compare with; (cells,) each
+    ceiling: float | None = None  # the correlation that a perfect score would have with these noisy accuracies
+    private: bool = False  # whether records may not keep cells and accuracies
+
+
 class Benchmark(Protocol):
     """A search space, the images to search on, and the scores of cells after a search."""
 
@@ -329,8 +342,8 @@ class Benchmark(Protocol):
     def evaluation(self) -> Evaluation | None:
         """How answers are trained from scratch; None where a table has their scores."""
 
-    def sample(self, dataset: str, count: int) -> tuple[list[Cell], np.ndarray] | None:
-        """A fixed sample of cells and their final validation accuracies (percent), (count,); None without a table."""
+    def sample(self, dataset: str, count: int) -> Sample | None:
+        """At most so many cells with final accuracies, the same ones each time; None where none are known."""
 
 
 @dataclass(frozen=True)

@@ -59,3 +59,19 @@ def bounded_memory(megabytes: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+_MEGABYTES = 512  # that reading a table may take
+
+
+@contextmanager
+def damage(path: Path, what: str) -> Iterator[None]:
+    """Turn any error while reading a file into a UserError of one line; also limits the memory that reading takes."""
+    try:
+        with bounded_memory(_MEGABYTES):
+            yield
+    except UserError:
+        raise
+    except Exception as error:  # gzip, zipfile, numpy, json and csv raise anything on altered files
+        reason = " ".join(str(error).split())  # numpy's have several lines
+        raise UserError(f"{path}: a truncated or damaged {what} ({reason}); copy or convert it again") from None

@@ -17,6 +17,7 @@ from benchmarks.errors import UserError, suggestion
 BENCHMARKS: dict[str, str] = {
     "nb201": "benchmarks.nb201.benchmark:ENTRY",
     "digits201": "benchmarks.digits201.benchmark:ENTRY",
+    "darts": "benchmarks.darts.benchmark:ENTRY",
 }
 
 

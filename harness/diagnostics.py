@@ -73,16 +73,16 @@ class TraceSummary:
 
 
 def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot | None:
-    """Spearman correlation of one-shot validation loss (negated) with the table's validation accuracy.
+    """Spearman correlation of one-shot validation loss (negated) with final accuracy.
 
-    The correlation is over a fixed sample of cells, and over the half of it that is best in the table; `seconds` is the
-    time of scoring it. None without a supernet or a table. UserError where a loss is not finite, since the last weight
-    step may have diverged.
+    The correlation is over a fixed sample of cells, and over the half of it that has the best accuracies; `seconds` is
+    the time of scoring it. None without a supernet or such a sample. UserError where a loss is not finite, since the
+    last weight step may have diverged.
     """
-    pair = benchmark.sample(dataset, SAMPLE)
-    if pair is None:
+    known = benchmark.sample(dataset, SAMPLE)
+    if known is None:
         return None
-    sample, accuracy = pair
+    sample, accuracy = known.cells, known.accuracies
     start = time.perf_counter()
     losses = searcher.one_shot_losses(sample, IMAGES)
     seconds = time.perf_counter() - start
@@ -95,9 +95,11 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot 
         )
     good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
     return OneShot(
-        cells=[identifier(benchmark.space, cell) for cell in sample],
+        cells=[] if known.private else [identifier(benchmark.space, cell) for cell in sample],
         losses=[round(float(loss), 5) for loss in losses],
-        accuracies=[round(float(value), 4) for value in accuracy],
+        accuracies=[] if known.private else [round(float(value), 4) for value in accuracy],
+        ceiling=known.ceiling,
+        others={name: _spearman(figures, accuracy) for name, figures in known.others.items()},
         spearman=_spearman(-losses, accuracy),
         spearman_good=_spearman(-losses[good], accuracy[good]),
         seconds=seconds,
@@ -116,7 +118,7 @@ def at_chance(searcher: Searcher, supernet: OneShot | None, train_loss: Any, tas
             return True
         if train_loss < GUESSED * guess:  # of a mixture that has learned single paths may do no better than guesses
             return False
-    if supernet is None or min(supernet.losses) < GUESSED * guess:
+    if supernet is None or not supernet.cells or min(supernet.losses) < GUESSED * guess:
         return False
     accuracies = searcher.one_shot_accuracies([task.space.parse(name) for name in supernet.cells], IMAGES)
     images = min(IMAGES, len(task.valid or ()))

@@ -23,6 +23,7 @@ from harness.executors import ray
 from harness.executors.base import Execution
 from harness.output import tell
 from harness.specs import Spec, train_supernets
+from searchers import catalogue
 
 AUTO = "auto"  # the benchmark that this machine has what it needs for
 
@@ -65,12 +66,13 @@ def search_dataset(bench: Benchmark, name: str | None) -> str:
     return dataset
 
 
-def require_low_fidelity(bench: Benchmark, dataset: str) -> None:
-    """UserError if a benchmark has no proxy on a data set, which multi-trial searchers need."""
-    if bench.low_fidelity(dataset) is None:
+def require_low_fidelity(bench: Benchmark, dataset: str, specs: Sequence[Spec]) -> None:
+    """UserError if a benchmark has no proxy on a data set, which one of the searchers needs."""
+    in_need = [s.text for s in specs if s.kind == "multi-trial" and catalogue.find(s.name).needs_proxy]
+    if in_need and bench.low_fidelity(dataset) is None:
         raise UserError(
-            f"{bench.name} has no low-fidelity proxy on {dataset}, which multi-trial searchers query: take one-shot "
-            "searchers"
+            f"{bench.name} has no low-fidelity proxy on {dataset}, which {', '.join(in_need)} would query: take "
+            "one-shot searchers, or random"
         )
 
 
@@ -97,8 +99,7 @@ def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting
     if precision == "auto":
         precision = "bf16" if chosen.startswith("cuda") else "fp32"
     bench.require_scores()  # says so now if the table lacks what they need
-    if any(spec.kind == "multi-trial" for spec in specs):
-        require_low_fidelity(bench, dataset)
+    require_low_fidelity(bench, dataset, specs)
     if precision == "bf16" and chosen == "cpu" and one_shot and not elsewhere and cpu_has_bf16() is False:
         tell(f"{cpu_name()} has no bf16 instructions: searches take several times as long as with --precision fp32")
     return Setting(bench, table, tuple(places), dataset, preset, precision, chosen, options.threads), how

@@ -61,13 +61,15 @@ class Phase(Checked):
 
 
 class OneShot(Checked):
-    """What a supernet knew after the search: losses of a sample of cells beside their accuracies in the table."""
+    """What a supernet knew after the search: losses of a sample of cells, compared with their final accuracies."""
 
     spearman: float | None
     spearman_good: float | None  # in the better half
     seconds: Seconds | None = None  # older records lack it
     cells: list[int | str] = []
-    accuracies: list[Percent] = []
+    accuracies: list[Percent] = []  # empty where they are other people's and may not be kept
+    ceiling: float | None = None  # the correlation of a perfect score with accuracies as noisy as these
+    others: dict[Name, float | None] = {}  # correlations of figures that need no training
     losses: list[Annotated[float, Field(allow_inf_nan=True)]] = []  # of a supernet that diverged, nan
 
 

@@ -197,6 +197,7 @@ class Searcher(ABC):
     Config: ClassVar[type[Settings]] = Settings
     ablations: ClassVar[dict[str, dict[str, Any]]] = {}  # what an ablation removes -> changed settings
     reference_epochs: ClassVar[int] = 0  # epochs of a one-shot method's own protocol, for the preset paper
+    needs_proxy: ClassVar[bool] = True  # of a multi-trial searcher: that a benchmark without a proxy cannot run it
     answer_rule: ClassVar[str] = "that of the last step"  # which cell is the answer, for the report's footnote
 
     def __init__(self, task: SearchTask, config: Any):

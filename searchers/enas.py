@@ -19,9 +19,11 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from benchmarks.base import Cell
+from benchmarks.base import Cell, SearchSpace
 from searchers.base import SearchTask, Step
 from searchers.one_shot import OneShotSearcher, WeightSettings, WeightTraining
+
+BARRED = -1e9  # a logit that is never drawn; finite, so that 0 times its logarithm is 0 in the entropy
 
 
 class ENASSettings(WeightSettings):
@@ -51,9 +53,10 @@ class ENASSettings(WeightSettings):
 class Controller(nn.Module):
     """Draws the operations of a cell edge by edge, each conditioned on those before it."""
 
-    def __init__(self, edges: int, operations: int, temperature: float, tanh: float, units: int = 32):
+    def __init__(self, space: SearchSpace, temperature: float, tanh: float, units: int = 32):
         super().__init__()
-        self.edges, self.temperature, self.tanh = edges, temperature, tanh
+        self.edges, operations = len(space.edges), len(space.operations)
+        self.allowed, self.temperature, self.tanh = space.allowed, temperature, tanh
         self.lstm = nn.LSTM(units, units, num_layers=2)
         self.start = nn.Parameter(torch.empty(units))
         self.embedding = nn.Embedding(operations, units)
@@ -65,10 +68,12 @@ class Controller(nn.Module):
     def forward(self, count: int, generator: torch.Generator) -> tuple[list[Cell], Tensor, Tensor]:
         """`count` cells, their log-probabilities and entropies, (count,) each."""
         x, memory = self.start.expand(1, count, -1), None
-        operations, log_p, entropy = [], [], []
+        operations: list[Tensor] = []
+        log_p, entropy = [], []
         for _ in range(self.edges):
             y, memory = self.lstm(x, memory)
-            logs = (self.tanh * torch.tanh(self.head(y[0]) / self.temperature)).log_softmax(1)
+            logits = self.tanh * torch.tanh(self.head(y[0]) / self.temperature)
+            logs = logits.masked_fill(self.barred(operations, logits), BARRED).log_softmax(1)
             choice = torch.multinomial(logs.exp(), 1, generator=generator)
             operations.append(choice[:, 0])
             log_p.append(logs.gather(1, choice)[:, 0])
@@ -76,6 +81,14 @@ class Controller(nn.Module):
             x = self.embedding(choice[:, 0])[None]
         cells = [tuple(row) for row in torch.stack(operations, 1).tolist()]
         return cells, torch.stack(log_p).sum(0), torch.stack(entropy).sum(0)
+
+    def barred(self, chosen: list[Tensor], logits: Tensor) -> Tensor:
+        """Whether an operation of the next edge is not allowed after those chosen, (count, operations)."""
+        barred = torch.ones_like(logits, dtype=torch.bool)
+        prefixes = torch.stack(chosen, 1).tolist() if chosen else [[]] * len(logits)
+        for row, prefix in enumerate(prefixes):
+            barred[row, list(self.allowed(prefix))] = False
+        return barred
 
 
 class ENAS(OneShotSearcher):
@@ -91,7 +104,7 @@ class ENAS(OneShotSearcher):
         self.training = WeightTraining(task, config, config.fitness_batch)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed_of("controller") % 2**32)
-            self.controller = Controller(*task.shape, config.temperature, config.tanh).to(task.device)
+            self.controller = Controller(task.space, config.temperature, config.tanh).to(task.device)
         self.adam = torch.optim.Adam(self.controller.parameters(), config.controller_lr, betas=(0.0, 0.999), eps=1e-3)
         self.baseline = 0.0
 

@@ -5,6 +5,7 @@ Cells and their spellings are `cell.py`'s, networks `network.py`'s and `supernet
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 
 # fmt: off
 __all__ = [
-    "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
+    "allowed", "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
     "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
     "operations", "parse", "plain_supernet", "sample", "size", "supernet", "to_string",
 ]
@@ -67,6 +68,16 @@ def sample(rng: np.random.Generator, none: bool = True) -> Cell:
         for source in pairs[int(rng.integers(len(pairs)))]:
             cell[rows.start + source] = int(rng.integers(1, len(OPERATIONS)))
     return tuple(cell)
+
+
+def allowed(prefix: Sequence[int]) -> tuple[int, ...]:
+    """The operations of the next edge, so that two edges enter its node."""
+    rows = next(rows for rows in INCOMING if len(prefix) < rows.stop)
+    chosen = sum(op != NONE for op in prefix[rows.start :])
+    if chosen == 2:
+        return (NONE,)
+    left = rows.stop - len(prefix)
+    return tuple(range(1 if left == 2 - chosen else 0, len(OPERATIONS)))
 
 
 def neighbours(cell: Cell) -> list[Cell]:

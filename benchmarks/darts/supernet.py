@@ -20,6 +20,7 @@ from benchmarks.base import Cell, Choice, NetworkSize, Sampled
 from benchmarks.darts.cell import CELL_EDGES, EDGES, INCOMING, NODES
 from benchmarks.darts.depthwise import depthwise
 from benchmarks.darts.genotype import AVG_POOL, DIL3, DIL5, MAX_POOL, NONE, OPERATIONS, SEP3, SEP5, SKIP
+from benchmarks.darts.network import halves
 from benchmarks.layers import average_pool, batch_norm, cross_entropy, stacked_weight
 
 SOURCES = range(5)  # the nodes that edges leave
@@ -180,22 +181,22 @@ class MixedCell(nn.Module):
     def path(self, s0: Tensor, s1: Tensor, cell: Cell, memo: dict[Hashable, Tensor] | None = None) -> Tensor:
         """One operation an edge, none where it is `none`; a node without inputs is 0.
 
-        `memo` keeps what cells with the same first operations share.
+        `memo` keeps what all cells share of the same inputs: what the edges leaving these two can make of them.
         """
         shared: dict[Hashable, Tensor] = {} if memo is None else memo
-        if "inputs" not in shared:
-            shared["s0"], shared["inputs"] = self.inputs(s0, s1)
-        nodes = [shared["s0"], shared["inputs"]]
+        if "s0" not in shared:
+            shared["s0"], shared["s1"] = self.inputs(s0, s1)
+        nodes, own = [shared["s0"], shared["s1"]], dict[Hashable, Tensor]()
         for rows in INCOMING[: len(NODES)]:
             outputs = []
             for edge in range(rows.start, rows.stop):
-                if cell[edge] != NONE:
-                    source = EDGES[edge].source
-                    before = cell[: INCOMING[source - 2].stop] if source >= 2 else ()  # what the source depends on
-                    key = (edge, cell[edge], before)
-                    if key not in shared:
-                        shared[key] = self.output(nodes[source], edge, cell[edge], shared, (source, before))
-                    outputs.append(shared[key])
+                source, op = EDGES[edge].source, cell[edge]
+                if op == NONE:
+                    continue
+                kept = shared if source < 2 else own
+                if (edge, op) not in kept:
+                    kept[edge, op] = self.output(nodes[source], edge, op, kept)
+                outputs.append(kept[edge, op])
             if outputs:
                 nodes.append(reduce(torch.add, outputs))
             else:
@@ -203,20 +204,19 @@ class MixedCell(nn.Module):
                 nodes.append(torch.zeros_like(nodes[0][:, :, ::stride, ::stride]))
         return torch.cat(nodes[2:], 1)
 
-    def output(self, h: Tensor, edge: int, op: int, memo: dict[Hashable, Tensor], place: Hashable = None) -> Tensor:
+    def output(self, h: Tensor, edge: int, op: int, memo: dict[Hashable, Tensor]) -> Tensor:
         """What one operation of an edge makes of its source's value h; `memo` keeps what other edges need of it too."""
         node = EDGES[edge].source
         stride, position = self.stride(node), LEAVING[node].index(edge)
         if op == SKIP and stride == 1:
             return h
         if op in (MAX_POOL, AVG_POOL):
-            key = ("pool", op, place)
-            if key not in memo:
-                memo[key] = self.pool(h, op, stride)
-            return memo[key]
-        if ("relu", place) not in memo:
-            memo["relu", place] = F.relu(h)
-        active, c = memo["relu", place], self.channels
+            if ("pool", node, op) not in memo:
+                memo["pool", node, op] = self.pool(h, op, stride)
+            return memo["pool", node, op]
+        if ("relu", node) not in memo:
+            memo["relu", node] = F.relu(h)
+        active, c = memo["relu", node], self.channels
         if op == SKIP:
             rows = slice(position * (c // 2), (position + 1) * (c // 2))
             even, odd = self.skips[node]
@@ -245,21 +245,18 @@ def _split(x: Tensor, parts: int) -> list[Tensor]:
 
 
 def _reduced(active: Tensor, even: Tensor, odd: Tensor) -> Tensor:
-    """Half the resolution by two 1×1 convolutions of stride 2, the second one pixel further right and down."""
+    """Half the resolution by two 1×1 convolutions, of the even pixels and of the odd ones."""
     return torch.cat(_halves(active, even, odd), 1)
 
 
-def _halves(active: Tensor, even: Tensor, odd: Tensor) -> tuple[Tensor, Tensor]:
-    height, width = active.shape[2:]
-    if height % 2 or width % 2:
-        active = F.pad(active, (0, width % 2, 0, height % 2))
-    return F.conv2d(active, even, stride=2), F.conv2d(active[:, :, 1:, 1:], odd, stride=2)
+def _halves(active: Tensor, *weights: Tensor) -> list[Tensor]:
+    return [F.conv2d(pixels, weight) for pixels, weight in zip(halves(active), weights, strict=True)]
 
 
 def _interleaved(active: Tensor, even: Tensor, odd: Tensor, edges: int) -> Tensor:
     """`_reduced` for several edges, whose channels lie side by side."""
-    halves = [half.unflatten(1, (edges, -1)) for half in _halves(active, even, odd)]
-    return torch.cat(halves, 2).flatten(1, 2).contiguous(memory_format=torch.channels_last)
+    parts = [half.unflatten(1, (edges, -1)) for half in _halves(active, even, odd)]
+    return torch.cat(parts, 2).flatten(1, 2).contiguous(memory_format=torch.channels_last)
 
 
 class Supernet(nn.Module):

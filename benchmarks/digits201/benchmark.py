@@ -33,10 +33,10 @@ from benchmarks.digits201.task import (
     images_of,
 )
 from benchmarks.errors import UserError
+from benchmarks.files import damage
 from benchmarks.nb201 import cell as cells
 from benchmarks.nb201 import cost, space
 from benchmarks.nb201.benchmark import TableBenchmark, describe, details
-from benchmarks.nb201.file_check import damage
 from benchmarks.nb201.table import Column, Table
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ from benchmarks.base import (
     LowFidelity,
     NetworkSize,
     Preset,
+    Sample,
     Score,
     SearchSpace,
     Summary,
@@ -123,11 +124,11 @@ class TableBenchmark:
         bins, counts = np.unique(np.floor(pair[~np.isnan(pair).any(1)] / width), axis=0, return_counts=True)
         return np.column_stack([bins, counts]).astype(int).tolist()
 
-    def sample(self, dataset: str, count: int) -> tuple[list[Cell], np.ndarray]:
+    def sample(self, dataset: str, count: int) -> Sample:
         accuracy = self.column(dataset, "valid").mean
         held = np.flatnonzero(~np.isnan(accuracy))
         drawn = np.random.default_rng(0).choice(held, min(count, len(held)), replace=False)
-        return [cells.from_index(k) for k in drawn.tolist()], accuracy[drawn]
+        return Sample([cells.from_index(k) for k in drawn.tolist()], accuracy[drawn])
 
     def search_data(self, dataset: str, preset: Preset) -> tuple[Images, Images]:
         """Training and validation images of a search, disjoint; nothing in them leads to a test image."""
@@ -170,28 +171,11 @@ EMBEDDED = "the embedded table, published values rounded to 6 decimals"
 SIMULATED_SECONDS = 12_000.0  # NAS-Bench-201's (DOC)
 
 
-@lru_cache(maxsize=2)
 def _search_data(places: tuple[Path, ...], dataset: str, resolution: int, count: int | None) -> tuple[Images, Images]:
-    from benchmarks import images, node_cache
+    from benchmarks import search_images  # and torch
 
-    if not places:
-        raise UserError(
-            f"no folder with {dataset} images given; use --data DIR, or for CIFAR-10: harness data fetch cifar10"
-        )
-    # The first place that has any: a damaged file there is an error, not a reason to look further.
-    place = next((place for place in places if images.are_in(dataset, place)), places[0])
-
-    def prepare() -> tuple[Images, Images]:
-        train, valid = images.search_images(dataset, place, splits.official_split(dataset))
-        if count is not None:
-            # The official halves are in random order of class, so their first images are a fair sample of them.
-            train, valid = (part.subset(range(min(count, len(part)))) for part in (train, valid))
-        while train.pixels.shape[-1] > resolution:
-            train, valid = train.reduced(), valid.reduced()
-        return train, valid
-
-    name = f"{dataset}-{resolution}-{count or 'all'}"
-    return node_cache.cached(name, [splits.FILE, *images.sources(dataset, place)], prepare)
+    official = search_images.Split("", splits.official_split, (splits.FILE,))
+    return search_images.load(places, dataset, resolution, count, official)
 
 
 TABLE = Path(__file__).with_name("nb201.npz")  # NOTICE says where its figures are from
@@ -224,9 +208,9 @@ def _open_nb201(file: Path | None, places: tuple[Path, ...]) -> TableBenchmark:
 
 def has_images(places: Sequence[Path], dataset: str) -> bool:
     """Whether any file of a data set is in one of the folders."""
-    from benchmarks import images  # and torch
+    from benchmarks import search_images  # and torch
 
-    return any(images.are_in(dataset, place) for place in places)
+    return search_images.any_in(places, dataset)
 
 
 def published() -> list[dict[str, str]]:

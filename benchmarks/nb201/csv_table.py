@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError
+from benchmarks.files import damage
 from benchmarks.nb201 import cell
-from benchmarks.nb201.file_check import check_order, damage
+from benchmarks.nb201.file_check import check_order
 from benchmarks.nb201.table import Column, Key, Table, frozen
 
 _CSV_BYTES = 64 * 2**20  # the real one has 6 MB; a bound for gzip bombs

@@ -5,6 +5,7 @@ Cells, their spellings and their index are `cell.py`'s; which cells are the same
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 
 # fmt: off
 __all__ = [
-    "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
+    "allowed", "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
     "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
     "operations", "parse", "plain_supernet", "sample", "size", "supernet", "to_string",
 ]
@@ -78,6 +79,11 @@ def sample(rng: np.random.Generator, none: bool = True) -> Cell:
     if not none:
         return tuple(int(op) for op in rng.integers(NONE + 1, len(OPERATIONS), size=len(EDGES)))
     return from_index(int(rng.integers(NUM_CELLS)))
+
+
+def allowed(prefix: Sequence[int]) -> tuple[int, ...]:
+    """All five operations, whatever the edges before have."""
+    return tuple(range(len(OPERATIONS)))
 
 
 def mutate(cell: Cell, rng: np.random.Generator) -> Cell:

@@ -15,8 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.files import read_at_most
-from benchmarks.nb201.file_check import damage
+from benchmarks.files import damage, read_at_most
 from benchmarks.nb201.table_file import write_npz
 
 FILE = Path(__file__).with_name("splits.npz")

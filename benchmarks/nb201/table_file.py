@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.files import written_whole
+from benchmarks.files import damage, written_whole
 from benchmarks.nb201.csv_table import load_csv
-from benchmarks.nb201.file_check import damage
 from benchmarks.nb201.table import Table, arrays_of, from_arrays
 from benchmarks.nb201.table_check import check
 

@@ -43,6 +43,10 @@ def neighbours(cell):
     return [(*cell[:e], op, *cell[e + 1 :]) for e in range(8) for op in range(3) if op != cell[e]]
 
 
+def allowed(prefix):
+    return tuple(range(len(operations)))
+
+
 def mutate(cell, rng):
     return neighbours(cell)[int(rng.integers(16))]
 

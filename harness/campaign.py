@@ -237,6 +237,7 @@ def campaign_of(
         space=scoring.space_summary(setting.benchmark),
         cloud=scoring.cloud(setting.benchmark),
         ablations=ablations,
+        evaluations=setting.evaluations,
     )
     if old is None:
         return campaign

@@ -6,7 +6,7 @@ It is a job like a search (`jobs.py`). Its key is of the cell and not of who fou
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -117,7 +117,7 @@ def label_of(cell: str, target: str, recipe: Recipe) -> str:
 
 def plans(
     benchmark: Benchmark,
-    cells: list[str],
+    cells: Sequence[str],
     target: str,
     how: Trainings,
     images: str,

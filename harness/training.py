@@ -72,8 +72,8 @@ class Training:
         self.recipe, self.train, self.test, self.seed = recipe, train, test, seed
         self.device, self.precision, self.rank, self.ranks = device, precision, rank, ranks
         self.network: Any = network.to(device=device, memory_format=torch.channels_last)  # type: ignore[attr-defined]
-        # A cell may leave an operation out of the path to its output, so that its weights get no gradient.
-        self.model = self.network if ranks == 1 else DistributedDataParallel(self.network, find_unused_parameters=True)
+        # static_graph: a cell's weights off the path to its output get no gradient, the same ones at every step.
+        self.model = self.network if ranks == 1 else DistributedDataParallel(self.network, static_graph=True)
         self.sgd = torch.optim.SGD(
             self.network.parameters(),
             recipe.learning_rate,

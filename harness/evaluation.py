@@ -90,9 +90,10 @@ def _request(given: EvaluateOptions, seeds: list[int]) -> Request:
         evaluation, cells, target, named = _trained_by(benchmark), [cell], given.dataset, given.preset
         folder = given.out or Path(f"results/{benchmark.name}-cells")
     target = target or evaluation.targets[0]
+    named = named or (DEFAULT if DEFAULT in evaluation.recipes else next(iter(evaluation.recipes)))
     device, precision = options.machine(given, trains=True)
-    ways = options.trainings(evaluation, target, named or DEFAULT, seeds, precision, given.threads, given.devices)
-    preset = campaign.preset if campaign is not None else options.Preset(name=named or DEFAULT)
+    ways = options.trainings(evaluation, target, named, seeds, precision, given.threads, given.devices)
+    preset = campaign.preset if campaign is not None else options.Preset(name=named)
     setting = Setting(benchmark, None, tuple(places), target, preset, precision, device, given.threads, ways)
     return Request(folder, cells, target, setting, campaign)
 
@@ -155,7 +156,7 @@ def _summary(request: Request) -> str:
     return "\n".join(
         (
             cell,
-            f"{np.mean(values):.2f}{spread} % (n = {len(values)}) of {first.test_images:,} {request.target} test images",
+            f"{np.mean(values):.2f}{spread} % of {first.test_images:,} test images of {request.target} (n = {len(done)})",
             f"recipe {how.recipe.name}, {how.recipe.epochs} epochs; {seconds:,.1f} s each on {how.devices} x {device}",
             f"{first.parameters:,} parameters, {first.multiply_adds:,} multiply-adds in convolutions and linear maps",
         )

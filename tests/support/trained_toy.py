@@ -17,11 +17,13 @@ from benchmarks.base import Entry, Recipe
 from benchmarks.errors import UserError, suggestion
 from support import toy
 
+BASE = {"channels": 4, "cells": 2, "resolution": 8, "batch_size": 16, "learning_rate": 0.1}
 RECIPES = {
-    "smoke": Recipe(name="smoke", channels=4, cells=2, resolution=8, epochs=2, batch_size=16, learning_rate=0.1),
-    "long": Recipe(name="long", channels=4, cells=2, resolution=8, epochs=20, batch_size=16, learning_rate=0.05,
-                   auxiliary=0.4, drop_path=0.2, label_smoothing=0.1),
-}  # fmt: skip
+    "smoke": Recipe(name="smoke", epochs=2, **BASE),
+    "long": Recipe(name="long", epochs=6, auxiliary=0.4, drop_path=0.2, label_smoothing=0.1, **BASE),
+    "steps": Recipe(name="steps", epochs=20, images=16, auxiliary=0.4, **BASE),  # an epoch is a step
+    "diverging": Recipe(name="diverging", epochs=3, **BASE | {"learning_rate": 1e30, "clip": 1e30}),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +111,7 @@ class ToyEvaluation:
         return RECIPES[name]
 
     def images(self, target, recipe):
-        return blobs(target, 64, 0), blobs(target, 40, 1)
+        return blobs(target, recipe.images or 64, 0), blobs(target, 40, 1)
 
     def network(self, cell, target, recipe, seed):
         return DerivedToy(cell, recipe.channels, seed, recipe.auxiliary > 0)

@@ -156,7 +156,7 @@ def _summary(request: Request) -> str:
     return "\n".join(
         (
             cell,
-            f"{np.mean(values):.2f}{spread} % of {first.test_images:,} test images of {request.target} (n = {len(done)})",
+            f"{np.mean(values):.2f}{spread} % of {first.test_images:,} {request.target} test images (n = {len(done)})",
             f"recipe {how.recipe.name}, {how.recipe.epochs} epochs; {seconds:,.1f} s each on {how.devices} x {device}",
             f"{first.parameters:,} parameters, {first.multiply_adds:,} multiply-adds in convolutions and linear maps",
         )

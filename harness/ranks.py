@@ -6,6 +6,7 @@ them dies the others are ended, and the same command goes on from the last check
 
 from __future__ import annotations
 
+import io
 import multiprocessing
 import os
 import signal
@@ -61,11 +62,11 @@ class Ranks:
 
     def state_dict(self) -> dict[str, Any]:
         """As `Training.state_dict`: of rank 0, whose weights and momentum are those of all."""
-        return self._ask("state_dict", ranks=1)[0]
+        return _unpacked(self._ask("state_dict", ranks=1)[0])
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """As `Training.load_state_dict`, by all."""
-        self._ask("load_state_dict", state)
+        self._ask("load_state_dict", _packed(state))
 
     def close(self) -> None:
         """End the processes."""
@@ -99,10 +100,36 @@ class Ranks:
         return [answers[rank] for rank in sorted(answers)]
 
 
+def _packed(state: dict[str, Any]) -> bytes:
+    """A state as bytes: sent as tensors, the processes would share their memory and all write to it."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes) -> dict[str, Any]:
+    import torch
+
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
 def _cause(process: Any) -> str:
     process.join()
     code = process.exitcode
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _answer(training: Training, method: str, *arguments: Any) -> Any:
+    """What a rank answers to a message."""
+    if method == "ready":
+        return None
+    if method == "state_dict":
+        return _packed(training.state_dict())
+    if method == "load_state_dict":
+        return training.load_state_dict(_unpacked(*arguments))
+    return getattr(training, method)(*arguments)
 
 
 def _work(pipe: Connection, build: Callable[[int], Training], rank: int, count: int, device: str, meeting: str) -> None:
@@ -125,7 +152,7 @@ def _work(pipe: Connection, build: Callable[[int], Training], rank: int, count: 
         while True:
             method, arguments = pipe.recv()
             try:
-                pipe.send((None if method == "ready" else getattr(training, method)(*arguments), None))
+                pipe.send((_answer(training, method, *arguments), None))
             except Exception as error:
                 pipe.send((None, one_line(error)))
     except (EOFError, OSError):

@@ -122,7 +122,8 @@ def make_jobs(
         if jobs:
             executors.execute(jobs, execution, progress.report)
     if progress.failed:
-        tell(f"{progress.failed} of {len(jobs)} {what} failed; harness status {folder} says why")
+        why = f"; harness status {folder} says why" if (folder / "campaign.json").exists() else ""
+        tell(f"{progress.failed} of {len(jobs)} {what} failed{why}")
     return progress.failed
 
 

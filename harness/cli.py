@@ -99,7 +99,7 @@ def ablate(options: AblateOptions) -> None:
 def evaluate(options: EvaluateOptions) -> None:
     """Train networks from scratch: that of one cell, or those of a campaign's distinct answers, also on other data.
 
-    The test images are read once, after the last epoch. The same command again continues where it stopped.
+    The test images are seen once, after the last epoch. The same command again continues where it stopped.
     """
     from harness.evaluation import evaluate as make
 

@@ -129,7 +129,7 @@ def _extend(request: Request) -> None:
         ways = results.merged_evaluations(campaign.evaluations, request.setting.evaluations)
         before, now = campaign.evaluations.get(request.target), ways[request.target]
         if before is not None and not results.same_training(before, now):
-            tell(f"{request.target}: until now trained as {_way(before)}; these stay, but the report has the new ones")
+            tell(f"{request.target}: until now trained as {_way(before)}; the report has the new ones, none is deleted")
         command = "\n".join(dict.fromkeys([*campaign.command.split("\n"), options.command()]))[-COMMANDS:]
         store.save(request.folder, campaign.model_copy(update={"evaluations": ways, "command": command}))
 

@@ -78,7 +78,8 @@ class Results:
         own = [(d, s) for d, splits in self.campaign.space.items() for s in SPLITS if s in splits]
         own += [(target, "test") for target in self.campaign.evaluations]
         others = {(s.dataset, s.split) for r in self.records for s in r.scores} - set(own)
-        return own + sorted(others, key=lambda c: (c[0], SPLITS.index(c[1])))
+        columns = own + sorted(others, key=lambda c: (c[0], SPLITS.index(c[1])))
+        return columns or [(self.campaign.search_dataset, "test")]  # of answers that nobody has trained yet
 
     @cached_property
     def datasets(self) -> list[str]:
@@ -201,7 +202,7 @@ def join(parts: Sequence[Results], names: Sequence[str]) -> Results:
                 f"{names[0]} and {name} differ in {key} ({', '.join(values)}): "
                 "their numbers do not belong in one table.\nReport them one by one."
             )
-    evaluations = [e for part in parts for e in part.evaluations]
+    evaluations = list({e.key: e for part in parts for e in part.evaluations}.values())
     if len(campaigns) == 1:
         return Results(first, list(records[0]), evaluations)
     for campaign, name in zip(campaigns[1:], names[1:], strict=True):

@@ -9,6 +9,7 @@ from support.trained_toy import RECIPES, TrainedToy
 from benchmarks import registry
 from benchmarks.errors import UserError
 from harness import evaluate, jobs, store
+from harness.executors.base import job_of
 from harness.schema import EvaluationRecord, Trainings
 
 CELL = "nscs/cccc"
@@ -38,7 +39,7 @@ def test_the_key_is_of_all_that_decides_and_of_nothing_else():
         {"weight_decay": 0.1}, {"images": 32})]  # fmt: skip
     assert len(set(keys)) == len(keys)
     plan = plan_of()
-    assert evaluate.EvaluationPlan.from_json(json.loads(json.dumps(plan.to_json()))) == plan
+    assert job_of(json.loads(json.dumps(plan.to_json()))) == plan
     bench, how = TrainedToy(), Trainings(recipe=plan.recipe, seeds=[0], precision="fp32", threads=1)
     (elsewhere,) = evaluate.plans(bench, [CELL], "blobs", how, plan.images, "cuda:1", ("/somewhere",))
     assert elsewhere.key == plan.key
@@ -62,7 +63,7 @@ def test_a_record_says_what_was_trained_and_what_it_cost(tmp_path):
     assert not list(tmp_path.rglob("checkpoint.pt"))
 
 
-def test_the_test_images_are_read_once_after_the_last_epoch(tmp_path, monkeypatch):
+def test_the_test_images_are_seen_once_after_the_last_epoch(tmp_path, monkeypatch):
     order = []
     for name in ("batches", "views"):
         ours = getattr(trained_toy.Blobs, name)

@@ -85,7 +85,7 @@ def test_a_campaign_is_searched_trained_transferred_and_compared(harness, tmp_pa
 
 
 def test_a_failed_training_is_named_and_the_others_are_kept(harness, tmp_path, monkeypatch):
-    """Of one of two cells; with more steps than runs that are planned in the campaign's settings."""
+    """And is trained when the command is given again with a recipe that does not diverge."""
     smoke = trained_toy.RECIPES["smoke"]
     monkeypatch.setitem(trained_toy.RECIPES, "smoke", smoke.model_copy(update={"learning_rate": 1e30, "clip": 1e30}))
     code, shown, err = harness(*RUN, "--searchers", "random", "--seeds", 1, "--out", tmp_path)
@@ -106,7 +106,7 @@ def test_another_recipe_takes_the_place_of_the_first_and_loses_nothing(harness, 
     assert harness(*RUN, "--searchers", "random", "--seeds", 1, "--out", tmp_path)[0] == 0
     code, _, err = harness("evaluate", tmp_path, "--preset", "long", "--workers", 1)
     assert code == 0, err
-    assert "blobs: until now trained as smoke in fp32, 1 thread(s); these stay, but the report has the new ones" in err
+    assert "blobs: until now trained as smoke in fp32, 1 thread(s); the report has the new ones, none is deleted" in err
     assert sorted(e.recipe.name for e in store.load_evaluations(tmp_path)[0]) == ["long", "smoke"]
     assert list(package.load(tmp_path)["epochs"]) == [6]
     assert list(package.load(tmp_path)["trials"]) == [1]
@@ -151,6 +151,20 @@ def test_bad_input_is_one_line_before_any_work(harness, tmp_path, monkeypatch, a
     assert (code, shown) == (2, "")
     assert said in err
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_imported_cells_are_trained_like_answers(harness, tmp_path):
+    cells = tmp_path / "cells.csv"
+    cells.write_text("seed,cell\n0,cscs/cccc\n1,cscs/cccc\n")
+    code, shown, err = harness("import", "mine", cells, tmp_path / "c", "--benchmark", "trained-toy")
+    assert code == 0, err
+    assert "| mine | 0/2 | – |" in shown
+    code, shown, err = harness("evaluate", tmp_path / "c", "--preset", "smoke", "--workers", 1)
+    assert code == 0, err
+    assert "1 trainings, 0 done, 1 to do" in err
+    (value,) = {row["value"] for row in package.load(tmp_path / "c").to_dict("records") if not row["without_none"]}
+    assert f"| mine | 2 | **{value:.2f} ± 0.00** |" in shown
+    assert "their scores are one draw: mine seed 0, mine seed 1." in shown
 
 
 def test_evaluation_seeds_are_for_what_is_trained(harness, tmp_path):

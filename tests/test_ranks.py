@@ -12,7 +12,7 @@ from benchmarks import registry
 from harness import evaluate, jobs, store
 from harness.ranks import Ranks
 from harness.schema import Trainings
-from harness.training import learning_rate
+from harness.training import learning_rate, random_stream
 
 CELL = "nscs/cccc"
 
@@ -41,8 +41,10 @@ def by_hand(recipe):
         ((x, y),) = images.batches(recipe.batch_size, 0, epoch)
         nets[1].load_state_dict(copy.deepcopy(nets[0].state_dict()))
         halves = []
-        for net, own, labels in zip(nets, x.chunk(2), y.chunk(2), strict=True):
-            logits, auxiliary = net(own)
+        for rank, (net, own, labels) in enumerate(zip(nets, x.chunk(2), y.chunk(2), strict=True)):
+            net.drop_path = recipe.drop_path * epoch / recipe.epochs
+            with random_stream("cpu", "drop path", 0, epoch, rank):
+                logits, auxiliary = net(own)
             halves.append(F.cross_entropy(logits, labels))
             net.zero_grad()
             (halves[-1] + recipe.auxiliary * F.cross_entropy(auxiliary, labels)).backward()

@@ -111,7 +111,7 @@ def footnotes(results: Results) -> list[Note]:
     notes = [
         Note(
             "Trained on {}: recipe {} ({} cells, C {}, {}×{} pixels, {} epochs, batch {}), {}, {} thread(s){}, "
-            "{} seed(s) a cell, whose mean is the run's score; the test images were read once, after the last epoch.",
+            "{} seed(s) a cell, whose mean is the run's score; the test images were seen once, after the last epoch.",
             *(target, how.recipe.name, how.recipe.cells, how.recipe.channels, how.recipe.resolution),
             *(how.recipe.resolution, how.recipe.epochs, how.recipe.batch_size, how.precision, how.threads),
             *(_shared_by(how), len(how.seeds)),

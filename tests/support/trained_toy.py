@@ -21,7 +21,7 @@ BASE = {"channels": 4, "cells": 2, "resolution": 8, "batch_size": 16, "learning_
 RECIPES = {
     "smoke": Recipe(name="smoke", epochs=2, **BASE),
     "long": Recipe(name="long", epochs=6, auxiliary=0.4, drop_path=0.2, label_smoothing=0.1, **BASE),
-    "steps": Recipe(name="steps", epochs=20, images=16, auxiliary=0.4, **BASE),  # an epoch is a step
+    "steps": Recipe(name="steps", epochs=20, images=16, auxiliary=0.4, drop_path=0.2, **BASE),  # an epoch is a step
     "diverging": Recipe(name="diverging", epochs=3, **BASE | {"learning_rate": 1e30, "clip": 1e30}),
 }
 

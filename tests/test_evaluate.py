@@ -9,6 +9,7 @@ from support.trained_toy import RECIPES, TrainedToy
 from benchmarks import registry
 from benchmarks.errors import UserError
 from harness import evaluate, jobs, store
+from harness.executors import slurm
 from harness.executors.base import job_of
 from harness.schema import EvaluationRecord, Trainings
 
@@ -122,6 +123,15 @@ def test_a_finished_one_is_not_made_again_and_a_foreign_checkpoint_begins_anew(t
     assert "of another run than this one; set aside, the run begins anew" in record.notes[0]
     monkeypatch.setattr(evaluate.Course, "step", lambda course: pytest.fail("trained again"))
     assert make(plan, tmp_path) == record
+
+
+def test_a_task_of_a_slurm_array_trains_what_its_file_names(tmp_path, capsys):
+    plan = plan_of()
+    store.write_json(tmp_path / "jobs.json", [[plan.to_json(), str(plan.place(tmp_path))]])
+    slurm.Task(str(tmp_path / "jobs.json"), 1)(0)
+    (record,), _ = store.load_evaluations(tmp_path)
+    assert (record.finished, record.key) == (True, plan.key)
+    assert f"{plan.label} seed 0: {record.accuracy:.2f} % on the test images" in capsys.readouterr().err
 
 
 def test_a_diverged_training_is_failed_in_one_line(tmp_path):

@@ -215,6 +215,10 @@ class LabelledImages(Protocol):
     @property
     def classes(self) -> int: ...
 
+    @property
+    def checksum(self) -> str:
+        """A hash of what decides them: pixels and labels, or of files their names and sizes."""
+
     def __len__(self) -> int:
         """How many images there are."""
 

@@ -52,21 +52,20 @@ def load(folder: str | PathLike[str]) -> pd.DataFrame:
 
     import pandas as pd
 
-    from harness import store
+    from harness import results
 
     about = ("searcher", "label", "spec", "kind", "seed", "status", "cell", "index", "collapsed", "disconnected",
              "at_chance", "search_dataset", "search_seconds", "simulated_seconds", "evaluations", "train_images",
              "eval_images", "alpha_entropy", "alpha_change")  # fmt: skip
     scores = ("dataset", "split", "without_none", "epochs", "trials", "value")
     rows = []
-    campaign = store.load_campaign(Path(folder))
-    scored = {"benchmark": campaign.benchmark, "table_sha256": campaign.table_sha256}
-    records, left_out = store.load_records(Path(folder))
+    own, left_out = results.read(Path(folder))
+    scored = {"benchmark": own.campaign.benchmark, "table_sha256": own.campaign.table_sha256}
     for text in left_out.values():
         warnings.warn(text, stacklevel=2)
-    for record in records:
+    for record in own.records:
         row = {name: getattr(record, name) for name in about} | {"at_chance": record.guessing} | scored
         row["one_shot_spearman"] = record.one_shot.spearman if record.one_shot else None
-        own = [{name: getattr(score, name) for name in scores} for score in record.scores]
-        rows += [row | score for score in own or [dict.fromkeys(scores)]]
+        each = [{name: getattr(score, name) for name in scores} for score in record.scores]
+        rows += [row | score for score in each or [dict.fromkeys(scores)]]
     return pd.DataFrame(rows, columns=[*about, "one_shot_spearman", *scored, *scores])

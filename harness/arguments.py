@@ -53,22 +53,9 @@ class Executor(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class CampaignOptions:
-    """The options of all commands that make campaigns."""
+class ExecutionOptions:
+    """Where and how a command's runs are made."""
 
-    seeds: Annotated[str, typer.Option(help="A count (5 is 0 to 4) or a list (3,7,11).")]
-    benchmark: BenchmarkOption = "auto"
-    search_dataset: SearchDatasetOption = None
-    table: TableOption = None
-    data: DataOption = None
-    preset: Annotated[str, typer.Option(help="One of `harness list presets`: smoke, small, paper.")] = "small"
-    overrides: Annotated[
-        list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
-    ] = None
-    out: Annotated[
-        Path | None, typer.Option(help="Campaign folder. Default: results/<benchmark>-<preset>[-ablate-<searcher>].")
-    ] = None
-    fresh: Annotated[bool, typer.Option("--fresh", help="Move old runs aside and start anew.")] = False
     workers: Annotated[
         int | None,
         typer.Option(
@@ -124,6 +111,33 @@ class CampaignOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CampaignOptions(ExecutionOptions):
+    """The options of all commands that make campaigns."""
+
+    seeds: Annotated[str, typer.Option(help="A count (5 is 0 to 4) or a list (3,7,11).")]
+    benchmark: BenchmarkOption = "auto"
+    search_dataset: SearchDatasetOption = None
+    table: TableOption = None
+    data: DataOption = None
+    preset: Annotated[str, typer.Option(help="One of `harness list presets`: smoke, small, paper.")] = "small"
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
+    ] = None
+    out: Annotated[
+        Path | None, typer.Option(help="Campaign folder. Default: results/<benchmark>-<preset>[-ablate-<searcher>].")
+    ] = None
+    fresh: Annotated[bool, typer.Option("--fresh", help="Move old runs aside and start anew.")] = False
+    evaluation_seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=LARGEST_COUNT,
+            help="Trainings from scratch of each answer, where no table has its scores. Default: 1.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunOptions(CampaignOptions):
     searchers: Annotated[str, typer.Option(help=r"Specs, e.g. gicso,darts; settings in quotes: 'gicso\[phi={0,0.1}]'.")]
 
@@ -133,9 +147,41 @@ class AblateOptions(CampaignOptions):
     searcher: Annotated[str, typer.Argument(metavar="SEARCHER", help=r"A spec: gicso, 'gicso\[population=12]'.")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(ExecutionOptions):
+    what: Annotated[
+        str, typer.Argument(metavar="CELL|DIR", help="A cell in any notation of its space, or a campaign's folder.")
+    ]
+    seeds: Annotated[str, typer.Option(help="Of each cell's trainings: a count (3 is 0 to 2) or a list (3,7,11).")] = (
+        "1"
+    )
+    benchmark: Annotated[
+        str, typer.Option(help="The cell's; auto takes the first that trains its cells and can read this one.")
+    ] = "auto"
+    dataset: Annotated[
+        str | None,
+        typer.Option(help="What to train on. Default: the campaign's search data set, else the benchmark's first."),
+    ] = None
+    preset: Annotated[
+        str | None, typer.Option(help="The recipe. Default: that of the campaign's preset, else small.")
+    ] = None
+    data: DataOption = None
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of a single cell's trainings. Default: results/<benchmark>-cells.")
+    ] = None
+    devices: Annotated[
+        int,
+        typer.Option(min=1, max=1024, help="That share each batch of one training: GPUs, or processes of a CPU."),
+    ] = 1
+
+
 def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Callable[..., None]]:
     """A decorator that makes a function of one options object a command, with the object's fields as its options."""
     hints = get_type_hints(options, include_extras=True)
+
+    def level(name: str) -> int:
+        return next(k for k, part in enumerate(options.__mro__) if name in inspect.get_annotations(part))
+
     parameters = [
         inspect.Parameter(
             field.name,
@@ -144,7 +190,7 @@ def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Call
             annotation=hints[field.name],
         )
         # What must be given comes first in the help, the command's own options before the shared ones.
-        for field in sorted(fields(options), key=lambda f: (f.default is not MISSING, f.name == "seeds"))  # type: ignore[arg-type]
+        for field in sorted(fields(options), key=lambda f: (f.default is not MISSING, level(f.name), f.name == "seeds"))  # type: ignore[arg-type]
     ]
 
     def decorate(function: Callable[[Options], None]) -> Callable[..., None]:

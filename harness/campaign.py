@@ -7,19 +7,21 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.errors import UserError
 from harness import locks, results, scoring, store
+from harness.jobs import Job
 from harness.options import Setting
 from harness.report.notes import power
-from harness.runner import Plan, other_code
+from harness.runner import Plan
 from harness.schema import Ablations, Campaign, Entrant
 from harness.specs import Spec, digest, train_supernets
 from searchers import catalogue
 
 # What all runs of a campaign share: with another value they are another campaign.
 SHARED = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads")
+AnyJob = TypeVar("AnyJob", bound=Job)
 COMMANDS = 15_000  # characters of them that a campaign keeps, the last ones
 
 
@@ -95,11 +97,11 @@ def shard(planned: Sequence[Plan], part: int, parts: int) -> list[Plan]:
     return [plan for plan in planned if (plan.label, plan.seed) in own]
 
 
-def left_to_do(folder: Path, planned: Sequence[Plan], say: Callable[[str], None]) -> list[Plan]:
-    """The runs without a finished record. Records of other settings, failed and damaged ones are set aside."""
+def left_to_do(folder: Path, planned: Sequence[AnyJob], say: Callable[[str], None]) -> list[AnyJob]:
+    """The jobs without a finished record. Records of other settings, failed and damaged ones are set aside."""
     left = []
     for plan in planned:
-        where = store.run_folder(folder, plan.label, plan.seed)
+        where = plan.place(folder)
         if _finished(where, plan):
             continue
         left.append(plan)
@@ -111,16 +113,16 @@ def left_to_do(folder: Path, planned: Sequence[Plan], say: Callable[[str], None]
     return left
 
 
-def _finished(where: Path, plan: Plan) -> bool:
-    record = store.record_of(where, plan.key)
+def _finished(where: Path, plan: Job) -> bool:
+    record = store.record_of(where, plan.key, plan.record_type)
     if record is None or not record.finished:
         return False
     return store.is_trace_intact(where / "trace.jsonl", record.trace)
 
 
-def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:
+def _clear(where: Path, plan: Job, say: Callable[[str], None]) -> None:
     try:
-        record = store.load_record(where)
+        record = store.load_record(where, plan.record_type)
     except UserError as error:
         say(f"{error}; set aside, the run is repeated")
         store.set_aside(where / "record.json")
@@ -128,7 +130,7 @@ def _clear(where: Path, plan: Plan, say: Callable[[str], None]) -> None:
             store.set_aside(where / "trace.jsonl")  # of a finished run: a new one would take its place
         return
     if record is not None and record.key != plan.key:
-        why = other_code(record.environment, plan) or "made with other settings"
+        why = plan.other_code(record.environment) or "made with other settings"
         say(f"{where}: {why}; set aside, the run is made anew")
         store.set_aside(where)
     elif record is not None and record.finished:
@@ -235,6 +237,7 @@ def campaign_of(
         space=scoring.space_summary(setting.benchmark),
         cloud=scoring.cloud(setting.benchmark),
         ablations=ablations,
+        evaluations=setting.evaluations,
     )
     if old is None:
         return campaign

@@ -23,6 +23,7 @@ from harness.arguments import (
     AblateOptions,
     BenchmarkOption,
     DataOption,
+    EvaluateOptions,
     MarginOption,
     RunOptions,
     SearchDatasetOption,
@@ -75,8 +76,9 @@ def program(
 @app.command()
 @taking(RunOptions)
 def run(options: RunOptions) -> None:
-    """Search with every searcher at every seed, score the cells from the table, and report.
+    """Search with every searcher at every seed, score the cells, and report.
 
+    Scores are a table's; where a benchmark has none, the networks of the answers are trained from scratch.
     The same command again continues where it stopped; more seeds or searchers extend the campaign.
     """
     _make(options)
@@ -92,11 +94,27 @@ def ablate(options: AblateOptions) -> None:
     _make(options)
 
 
+@app.command()
+@taking(EvaluateOptions)
+def evaluate(options: EvaluateOptions) -> None:
+    """Train networks from scratch: that of one cell, or those of a campaign's distinct answers, also on other data.
+
+    The test images are seen once, after the last epoch. The same command again continues where it stopped.
+    """
+    from harness.evaluation import evaluate as make
+
+    _end(make(options))
+
+
 def _make(options: RunOptions | AblateOptions) -> None:
     """The two commands that make campaigns."""
     from harness.conduct import make
 
-    code = make(options)
+    _end(make(options))
+
+
+def _end(code: int) -> None:
+    """End a command that makes runs with its exit code."""
     if code == STOPPED:  # all is saved, and taking torch down in good order takes a second
         sys.stdout.flush()
         sys.stderr.flush()

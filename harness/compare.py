@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from harness import quantities, store
+from harness import quantities
 from harness.cells import short_name
 from harness.report import frames, inference, numbers
 from harness.report.notes import EQUIVALENCE, hardware, revisions
-from harness.results import Results, scored_by
+from harness.results import Results, read, scored_by
 from harness.schema import Record
 
 Pairs = dict[str, tuple[list[Record], list[Record]]]  # spec -> runs in a, runs in b
@@ -24,9 +24,8 @@ SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision"
 def compare(first: Path, second: Path, margin: float | None = None) -> str:
     """The text of `harness compare`. `margin` in accuracy points also asks whether the two are equivalent."""
     quantities.margin(margin)
-    loaded = [store.load_records(folder) for folder in (first, second)]
-    campaigns = [store.load_campaign(folder) for folder in (first, second)]
-    a, b = (Results(campaign, records) for campaign, (records, _) in zip(campaigns, loaded, strict=True))
+    loaded = [read(folder) for folder in (first, second)]
+    a, b = (results for results, _ in loaded)
     if a.campaign.table_sha256 != b.campaign.table_sha256:
         raise UserError(f"{first} and {second} are scored from different tables: their numbers cannot be compared")
     left_out = [text for _, texts in loaded for text in texts.values()]
@@ -45,16 +44,18 @@ def _settings(*sides: Results) -> list[str]:
     """A line for each setting and part of the environment in which the two differ."""
     a, b = (
         {key: getattr(side.campaign, key) for key in SETTINGS}
-        | {"preset": side.campaign.preset.model_dump(), "hardware": "; ".join(hardware(side.records))}
+        | {"preset": side.campaign.preset.model_dump()}
+        | {f"training on {t}": how.model_dump() for t, how in side.campaign.evaluations.items()}
+        | {"hardware": "; ".join(hardware(side.records))}
         | {"revisions of what made the runs": "; ".join(revisions(side.records))}
         for side in sides
     )
     lines = []
-    for key in a:
-        if isinstance(a[key], dict):
+    for key in {**a, **b}:
+        if isinstance(a.get(key), dict) and isinstance(b.get(key), dict):
             lines += [f"  {key}.{k}: {x} | {y}" for k, x, y in _differences(a[key], b[key])]
-        elif a[key] != b[key]:
-            lines.append(f"  {key}: {a[key]} | {b[key]}")
+        elif a.get(key) != b.get(key):
+            lines.append(f"  {key}: {a.get(key)} | {b.get(key)}")
     return lines
 
 

@@ -133,8 +133,8 @@ def claimant(folder: Path) -> str:
 
 
 def running(folder: Path) -> dict[Path, str]:
-    """The runs of a campaign that are being made: run folder -> who makes it."""
-    claims = {path: holder(path) for path in folder.glob("runs/*/claim-*")}
+    """The jobs of a campaign that are being made: folder of the run or evaluation -> who makes it."""
+    claims = {path: holder(path) for kind in ("runs", "evaluations") for path in folder.glob(f"{kind}/*/claim-*")}
     return {p.with_name(p.name.replace("claim-", "seed-")): who for p, who in claims.items() if who is not None}
 
 

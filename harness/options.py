@@ -8,20 +8,21 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks import registry
-from benchmarks.base import Benchmark, Preset
+from benchmarks.base import Benchmark, Evaluation, Preset
 from benchmarks.errors import UserError, suggestion
 from benchmarks.processor import cpu_has_bf16, cpu_name
 from harness import capacity, provenance, quantities, store
-from harness.arguments import CampaignOptions
+from harness.arguments import CampaignOptions, EvaluateOptions, ExecutionOptions
 from harness.executors import ray
 from harness.executors.base import Execution
 from harness.output import tell
+from harness.schema import Trainings
 from harness.specs import Spec, train_supernets
 from searchers import catalogue
 
@@ -85,24 +86,53 @@ def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting
         how = f"as the campaign in {options.out}"
     preset = resolve_preset(bench, options.preset)
     dataset = search_dataset(bench, options.search_dataset)
+    chosen, precision = machine(options, one_shot or bench.evaluation is not None)
+    bench.require_scores()  # says so now if the table lacks what they need
+    require_low_fidelity(bench, dataset, specs)
+    evaluations = {}
+    if bench.evaluation is not None:
+        seeds = list(range(options.evaluation_seeds or 1))
+        evaluations = trainings(bench.evaluation, dataset, preset.name, seeds, precision, options.threads)
+    elif options.evaluation_seeds is not None:
+        raise UserError(f"--evaluation-seeds: {bench.name} has its scores from a table; none of its cells is trained")
+    setting = Setting(bench, table, tuple(places), dataset, preset, precision, chosen, options.threads, evaluations)
+    return setting, how
+
+
+def machine(options: ExecutionOptions, trains: bool) -> tuple[str, str]:
+    """The device and the precision that a command's options mean; `trains`: whether any network is trained."""
     named = options.device
     local = options.executor == "local"
     elsewhere = options.executor == "slurm" or options.address is not None  # what this machine has says nothing
     if named == "auto" and (elsewhere or options.gpus is not None):
         named = "cuda" if options.gpus else "cpu"
-        if one_shot and options.gpus is None:
+        if trains and options.gpus is None:
             tell("searches will train on CPUs there; --gpus 1 gives each a GPU")
     if named.startswith("cuda") and options.gpus == 0:
         raise UserError(f"--gpus 0 with --device {named}: a run that is given no GPU cannot use one")
-    chosen = device(named, local) if one_shot or named != "auto" else "cpu"
+    chosen = device(named, local) if trains or named != "auto" else "cpu"
     precision = str(options.precision)
     if precision == "auto":
         precision = "bf16" if chosen.startswith("cuda") else "fp32"
-    bench.require_scores()  # says so now if the table lacks what they need
-    require_low_fidelity(bench, dataset, specs)
-    if precision == "bf16" and chosen == "cpu" and one_shot and not elsewhere and cpu_has_bf16() is False:
+    if precision == "bf16" and chosen == "cpu" and trains and not elsewhere and cpu_has_bf16() is False:
         tell(f"{cpu_name()} has no bf16 instructions: searches take several times as long as with --precision fp32")
-    return Setting(bench, table, tuple(places), dataset, preset, precision, chosen, options.threads), how
+    return chosen, precision
+
+
+def trainings(
+    evaluation: Evaluation,
+    target: str,
+    recipe: str,
+    seeds: list[int],
+    precision: str,
+    threads: int,
+    devices: int = 1,
+) -> dict[str, Trainings]:
+    """How answers are trained on a target, as campaign.json has it; UserError for an unknown target or recipe."""
+    if target not in evaluation.targets:
+        raise UserError(f"cells are not trained on {target!r}{suggestion(target, list(evaluation.targets))}")
+    resolved = evaluation.recipe(target, recipe)
+    return {target: Trainings(recipe=resolved, seeds=seeds, precision=precision, threads=threads, devices=devices)}
 
 
 def device(name: str, local: bool = True) -> str:
@@ -128,7 +158,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def belongs(options: CampaignOptions) -> None:
+def belongs(options: ExecutionOptions) -> None:
     """UserError for an option that belongs to another executor than the chosen one."""
     executor = str(options.executor)
     for option, only in (("address", "ray"), *((name, "slurm") for name in ("slurm_partition", "slurm_time", "slurm"))):
@@ -140,10 +170,12 @@ def belongs(options: CampaignOptions) -> None:
         for option in ("cpus", "gpus"):
             if getattr(options, option) is not None:
                 raise UserError(f"--{option} belongs to --executor ray or slurm; here use --threads and --workers")
+    if isinstance(options, CampaignOptions) and options.fresh and options.shard:
+        raise UserError("--fresh with --shard: each part would move the others' runs aside; use --fresh once, before")
 
 
-def execution_of(options: CampaignOptions, on: str, one_shot: bool) -> Execution:
-    """How runs are to be made on a device; `one_shot`: whether any of them trains a supernet."""
+def execution_of(options: CampaignOptions | EvaluateOptions, on: str, one_shot: bool) -> Execution:
+    """How runs are to be made on a device; `one_shot`: whether any of them trains a network."""
     executor, workers, on_gpu = str(options.executor), options.workers, on.startswith("cuda")
     if options.address is not None:
         ray.reach(options.address)
@@ -161,8 +193,6 @@ def execution_of(options: CampaignOptions, on: str, one_shot: bool) -> Execution
     cpus = options.cpus or options.threads
     if executor == "slurm" and cpus != int(cpus):
         raise UserError(f"--cpus {cpus:g}: Slurm gives whole CPUs; parts of one are for --executor ray")
-    if options.fresh and options.shard:
-        raise UserError("--fresh with --shard: each part would move the others' runs aside; use --fresh once, before")
     return Execution(
         executor=executor,
         workers=workers,
@@ -175,6 +205,28 @@ def execution_of(options: CampaignOptions, on: str, one_shot: bool) -> Execution
         slurm=dict(_pair(text) for text in options.slurm or []),
         wait=options.wait,
     )
+
+
+def with_devices(execution: Execution, options: EvaluateOptions, on: str) -> Execution:
+    """The execution where `--devices` share each training; UserError where they cannot."""
+    count = options.devices
+    if count == 1:
+        return execution
+    if ":" in on:
+        raise UserError(f"--devices {count} with --device {on}: they are the first {count} GPUs; use --device cuda")
+    if execution.executor == "local":
+        if (options.workers or 1) > 1:
+            raise UserError(
+                f"--devices {count} with --workers {options.workers}: one training at a time takes them all"
+            )
+        if on == "cuda":
+            import torch
+
+            if torch.cuda.device_count() < count:
+                raise UserError(f"--devices {count}: there are {torch.cuda.device_count()} CUDA devices")
+        return replace(execution, workers=1)
+    cpus = options.cpus or options.threads * count
+    return replace(execution, cpus=cpus, gpus=execution.gpus if options.gpus else float(count * (on == "cuda")))
 
 
 def _pair(text: str) -> tuple[str, str | bool]:
@@ -247,3 +299,4 @@ class Setting:
     precision: str
     device: str
     threads: int
+    evaluations: dict[str, Trainings] = field(default_factory=dict)  # by target: how answers are trained from scratch

@@ -10,10 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from harness.cells import short_name
+from harness.jobs import Job
 from harness.output import tell
-from harness.runner import Plan
-from harness.schema import Record
 
 PLAIN_SECONDS = 20.0  # at most one plain line about running searches in this time
 WAITING_SECONDS = 5.0  # between two lines that say what is being waited for
@@ -99,36 +97,23 @@ class Transfer(AbstractContextManager["Transfer"]):
         self.what = what
 
 
-def fraction(plan: Plan, line: dict[str, Any]) -> float:
-    """How much of its budget a run has spent, from a line of its trace."""
-    if plan.kind == "one-shot":
-        return (line["step"] + 1) / (plan.preset.epochs or 1)
-    return min(line["simulated_seconds"] / plan.preset.simulated_seconds, 1.0)
+def describe(job: Job, line: dict[str, Any], since: float, base: float = 0.0) -> str:
+    """The state of a running job in a line: where it is, and the time that is left.
 
-
-def describe(plan: Plan, line: dict[str, Any], since: float, base: float = 0.0) -> str:
-    """The state of a running search in a line: epoch or query, loss, cell, time left.
-
-    `base` is the share of the budget that had been spent at `since`, when the run was resumed.
+    `base` is the share of the work that had been done at `since`, when the job was resumed.
     """
-    share = fraction(plan, line)
-    position = f"query {line['step'] + 1}"
-    if plan.kind == "one-shot":
-        position = f"epoch {line['step'] + 1}/{plan.preset.epochs}"
-    phase = f" {line['phase']}," if "phase" in line else ""
-    loss = f" loss {line['train_loss']:.3f}," if "train_loss" in line else ""
+    share = job.fraction(line)
     remaining = (
         f", {duration((time.monotonic() - since) * (1 - share) / (share - base))} left" if base < share < 1 else ""
     )
-    cell = short_name(line.get("cell"), line["index"])
-    return f"{plan.spec} seed {plan.seed}:{phase} {position},{loss} cell {cell}{remaining}"
+    return f"{job.spec} seed {job.seed}: {job.position(line)}{remaining}"
 
 
 class Progress(AbstractContextManager["Progress"]):
-    """Shows the progress of a list of plans; an executor calls `report(number, event)`."""
+    """Shows the progress of a list of jobs, called `what`; an executor calls `report(number, event)`."""
 
-    def __init__(self, plans: Sequence[Plan]):
-        self.plans = plans
+    def __init__(self, plans: Sequence[Job], what: str = "runs"):
+        self.plans, self.what = plans, what
         self.begin, self.printed = time.monotonic(), -math.inf
         self.started: dict[int, float] = {}
         self.shares: dict[int, float] = {}
@@ -146,7 +131,7 @@ class Progress(AbstractContextManager["Progress"]):
 
             text = TextColumn("{task.description}", markup=False)
             self.bars = started_bars(BarColumn(), MofNCompleteColumn(), text)
-            self.total = self.bars.add_task("runs", total=len(self.plans))
+            self.total = self.bars.add_task(self.what, total=len(self.plans))
         if self.plans:
             self.waiting.__enter__()
         return self
@@ -172,7 +157,7 @@ class Progress(AbstractContextManager["Progress"]):
                 self.elsewhere.add(number)
                 self._say(f"{plan.spec} seed {plan.seed}: being made by {event['elsewhere']}; looked at again later")
         elif "line" in event:
-            self.shares[number] = share = fraction(plan, event["line"])
+            self.shares[number] = share = plan.fraction(event["line"])
             step = event["line"]["step"]
             self.bases.setdefault(number, share * step / (step + 1))  # its first line is a step later
             self._running(number, plan, event["line"])
@@ -188,10 +173,10 @@ class Progress(AbstractContextManager["Progress"]):
         seconds = (time.monotonic() - self.begin) / work * (len(self.plans) - total)
         return f"about {duration(seconds)} left"
 
-    def _running(self, number: int, plan: Plan, line: dict[str, Any]) -> None:
+    def _running(self, number: int, plan: Job, line: dict[str, Any]) -> None:
         text = describe(plan, line, self.started.setdefault(number, time.monotonic()), self.bases[number])
         if self.bars is not None:
-            total = plan.preset.epochs or None
+            total = plan.steps
             if number not in self.tasks:
                 self.tasks[number] = self.bars.add_task(text, total=total)
             self.bars.update(self.tasks[number], description=text, completed=line["step"] + 1)
@@ -199,7 +184,7 @@ class Progress(AbstractContextManager["Progress"]):
         elif time.monotonic() - self.printed > PLAIN_SECONDS:
             self._print(text)
 
-    def _finished(self, number: int, plan: Plan, record: Record) -> None:
+    def _finished(self, number: int, plan: Job, record: Any) -> None:
         self.done += 1
         self.shares.pop(number, None)
         for note in record.notes:
@@ -207,7 +192,7 @@ class Progress(AbstractContextManager["Progress"]):
         good = record.finished
         self.failed += not good
         run_time = duration(time.monotonic() - self.started.get(number, self.begin))
-        what = f"cell {short_name(record.cell, record.index)}" if good else f"FAILED: {record.error}"
+        what = plan.outcome(record) if good else f"FAILED: {record.error}"
         text = f"[{self.done}/{len(self.plans)}] {plan.spec} seed {plan.seed}: {what}, {run_time}; {self.time_left()}"
         if self.bars is not None:
             if number in self.tasks:
@@ -219,7 +204,7 @@ class Progress(AbstractContextManager["Progress"]):
         elif not good or self.done == len(self.plans) or time.monotonic() - self.printed > 1:
             self._print(text.rstrip("; "))
 
-    def _note(self, number: int, plan: Plan, note: str) -> None:
+    def _note(self, number: int, plan: Job, note: str) -> None:
         """Print a note once: it may come as an event and again with the record."""
         if (number, note) not in self.notes:
             self.notes.add((number, note))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 from benchmarks import registry
 from benchmarks.base import SearchSpace
 from benchmarks.errors import UserError
-from harness import store
+from harness import store, trained
 from harness.output import tell
-from harness.schema import Ablations, Campaign, Column, Entrant, Record
+from harness.schema import Ablations, Campaign, Column, Entrant, EvaluationRecord, Record, Trainings
 
 SPLITS = ("valid", "test")
 
@@ -24,6 +24,7 @@ class Results:
 
     campaign: Campaign
     records: Sequence[Record]
+    evaluations: Sequence[EvaluationRecord] = ()  # trainings of answers from scratch, as the campaign plans them
 
     @cached_property
     def searchers(self) -> list[Entrant]:
@@ -73,10 +74,12 @@ class Results:
 
     @cached_property
     def columns(self) -> list[tuple[str, str]]:
-        """All (dataset, split) with scores, in the benchmark's order, validation before test."""
+        """All (dataset, split) with scores, in the benchmark's order, validation before test; targets of trainings."""
         own = [(d, s) for d, splits in self.campaign.space.items() for s in SPLITS if s in splits]
+        own += [(target, "test") for target in self.campaign.evaluations]
         others = {(s.dataset, s.split) for r in self.records for s in r.scores} - set(own)
-        return own + sorted(others, key=lambda c: (c[0], SPLITS.index(c[1])))
+        columns = own + sorted(others, key=lambda c: (c[0], SPLITS.index(c[1])))
+        return columns or [(self.campaign.search_dataset, "test")]  # of answers that nobody has trained yet
 
     @cached_property
     def datasets(self) -> list[str]:
@@ -155,24 +158,32 @@ MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else r
 SHOULD_AGREE = ("precision", "threads", "versions")
 
 
+def read(folder: Path) -> tuple[Results, dict[Path, str]]:
+    """A campaign's folder, and what is left out of it, as path -> a sentence that says why."""
+    campaign = store.load_campaign(folder)
+    records, left_out = store.load_records(folder)
+    evaluations, faults = store.load_evaluations(folder)
+    evaluations = [e for e in evaluations if trained.fits(e, campaign)]
+    return Results(campaign, trained.scored(campaign, records, evaluations), evaluations), left_out | faults
+
+
 def load(folders: Sequence[Path]) -> Results:
     """One or several campaigns' folders as one campaign; records left out are named in its warnings and on stderr.
 
     UserError where there are no runs, or where the campaigns cannot stand in one table.
     """
-    campaigns = [store.load_campaign(f) for f in folders]
-    loaded = [store.load_records(f) for f in folders]
-    left_out = [text for _, texts in loaded for text in texts.values()]
+    parts = [read(f) for f in folders]
+    left_out = [text for _, texts in parts for text in texts.values()]
     for text in left_out:
         tell(f"warning: {text}")
-    results = join([Results(c, runs) for c, (runs, _) in zip(campaigns, loaded, strict=True)], list(map(str, folders)))
+    results = join([part for part, _ in parts], list(map(str, folders)))
     if not results.records:
         raise UserError(
             f"no runs in {', '.join(map(str, folders))} yet: nothing to report.\n"
             f"Start or resume the campaign: {results.campaign.command}"
         )
     warnings = [*results.campaign.warnings, *left_out]
-    return Results(results.campaign.model_copy(update={"warnings": warnings}), results.records)
+    return replace(results, campaign=results.campaign.model_copy(update={"warnings": warnings}))
 
 
 def join(parts: Sequence[Results], names: Sequence[str]) -> Results:
@@ -191,8 +202,16 @@ def join(parts: Sequence[Results], names: Sequence[str]) -> Results:
                 f"{names[0]} and {name} differ in {key} ({', '.join(values)}): "
                 "their numbers do not belong in one table.\nReport them one by one."
             )
+    evaluations = list({e.key: e for part in parts for e in part.evaluations}.values())
     if len(campaigns) == 1:
-        return Results(first, list(records[0]))
+        return Results(first, list(records[0]), evaluations)
+    for campaign, name in zip(campaigns[1:], names[1:], strict=True):
+        for target in campaign.evaluations.keys() & first.evaluations.keys():
+            if not same_training(campaign.evaluations[target], first.evaluations[target]):
+                raise UserError(
+                    f"{names[0]} and {name} train their answers on {target} in different ways: "
+                    "their numbers do not belong in one table.\nReport them one by one."
+                )
     kinds: dict[str, str] = {}
     rows: list[Entrant | Record] = [s for c in campaigns for s in c.searchers]
     for row in [*rows, *(r for runs in records for r in runs)]:
@@ -223,7 +242,7 @@ def join(parts: Sequence[Results], names: Sequence[str]) -> Results:
     ]
     commands = "\n".join(dict.fromkeys(c.command for c in campaigns))
     joint = {**merged(campaigns), "command": commands, "warnings": warnings}
-    return Results(first.model_copy(update=joint), list(kept.values()))
+    return Results(first.model_copy(update=joint), list(kept.values()), evaluations)
 
 
 def reconciled(campaigns: Sequence[Campaign]) -> list[Campaign]:
@@ -260,8 +279,9 @@ def first_difference(first: Campaign, second: Campaign, keys: Iterable[str]) -> 
 
 
 def merged(campaigns: Sequence[Campaign]) -> Mapping[str, Any]:
-    """Searchers, seeds and ablations of several campaigns; of a label that several have the last one's settings and the
-    seeds of all.
+    """Searchers, seeds, ablations and evaluations of several campaigns.
+
+    Of a label, or of a target, that several have the settings are the last one's, and the seeds those of all.
 
     UserError where they are ablations of different searchers.
     """
@@ -278,7 +298,24 @@ def merged(campaigns: Sequence[Campaign]) -> Mapping[str, Any]:
                             "make and report them in folders of their own")  # fmt: skip
         rows = {label: name for a in ablations for label, name in a.rows.items()}
         joint["ablations"] = Ablations(of=ablations[0].of, rows=rows)
+    if evaluations := merged_evaluations(*(c.evaluations for c in campaigns)):
+        joint["evaluations"] = evaluations
     return joint
+
+
+def merged_evaluations(*each: Mapping[str, Trainings]) -> dict[str, Trainings]:
+    """How answers are trained on each target: the last one's way, with the seeds of all that train in this way."""
+    joint: dict[str, Trainings] = {}
+    for target, how in (item for trainings in each for item in trainings.items()):
+        before = joint.get(target)
+        seeds = before.seeds if before is not None and same_training(before, how) else []
+        joint[target] = how.model_copy(update={"seeds": _union(seeds, how.seeds)})
+    return joint
+
+
+def same_training(a: Trainings, b: Trainings) -> bool:
+    """Whether two ways of training differ in nothing but their seeds."""
+    return a.model_copy(update={"seeds": b.seeds}) == b
 
 
 def _union(*seeds: Sequence[int]) -> list[int]:

@@ -1,16 +1,12 @@
-"""One run: build the task, step the searcher, keep trace and checkpoints, then derive, score and record.
+"""One run: build the task, step the searcher and trace it, then derive and score its answer.
 
-Only this module and `diagnostics` know both the searcher and the benchmark. The loop, the clocks, the checkpoints and
-the failures are here once for all searchers.
+Only this module and `diagnostics` know both the searcher and the benchmark. Trace, checkpoints, failures and the record
+are those of every job (`jobs.py`).
 """
 
 from __future__ import annotations
 
-import gc
 import time
-import traceback
-from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,20 +14,15 @@ import numpy as np
 
 from benchmarks import registry
 from benchmarks.base import Benchmark, Preset
-from benchmarks.errors import UserError, out_of_memory
-from harness import diagnostics, locks, scoring, store
-from harness.cells import identified, named
+from benchmarks.errors import UserError
+from harness import diagnostics, jobs, scoring, store
+from harness.cells import identified, named, short_name
 from harness.provenance import environment
 from harness.schema import Point, Record
 from harness.state import plain, restored
 from harness.steps import Limit, checked, finite, refuse_divergence
 from searchers import base, catalogue, plugins
 from searchers.base import Budget, SearchTask, Step
-
-CHECKPOINT_SECONDS = 30.0  # at most this much work is lost to a kill
-SNAPSHOT_SECONDS = 1.0  # and at most this much, or the running step, to a polite stop
-
-Progress = Callable[[dict[str, Any]], None]
 
 
 class Plan(NamedTuple):
@@ -65,11 +56,68 @@ class Plan(NamedTuple):
         """The plan that `to_json` gave."""
         return cls(**value | {"preset": Preset(**value["preset"]), "places": tuple(value["places"])})
 
+    @property
+    def uses_torch(self) -> bool:
+        """Whether it trains a supernet."""
+        return self.kind == "one-shot"
 
-def identity(plan: Plan) -> dict[str, Any]:
-    """The fields of a record that are known before the search: the plan without the paths on this machine."""
-    local = ("device", "table", "places", "plugin", "plugin_source")
-    return {name: value for name, value in plan._asdict().items() if name not in local}
+    @property
+    def steps(self) -> int | None:
+        """Epochs of a one-shot search; of a multi-trial one it is not known before."""
+        return self.preset.epochs or None
+
+    @property
+    def record_type(self) -> type[Record]:
+        return Record
+
+    def place(self, campaign: Path) -> Path:
+        """The run's folder in a campaign's folder."""
+        return store.run_folder(campaign, self.label, self.seed)
+
+    def identity(self) -> dict[str, Any]:
+        """The fields of a record that are known before the search: the plan without the paths on this machine."""
+        local = ("device", "table", "places", "plugin", "plugin_source")
+        return {name: value for name, value in self._asdict().items() if name not in local}
+
+    def made_in(self, on_this_device: bool = True) -> dict[str, Any]:
+        """The environment here, with a plug-in's package."""
+        return environment(self.device, uses_torch=on_this_device and self.uses_torch) | plugin_of(self)
+
+    def other_code(self, made_in: dict[str, Any]) -> str | None:
+        """A sentence if a run was made with other code of its plug-in than is installed now, else None."""
+        if made_in.get("plugin_source", "") == self.plugin_source:
+            return None
+        then, now = (f"{e['plugin']} (source {e['plugin_source']})" if e.get("plugin") else "no package of its own"
+                     for e in (made_in, plugin_of(self)))  # fmt: skip
+        return f"made with other code of {self.searcher}: {then}, now {now}"
+
+    def begin(self) -> Search:
+        """The search before its first step."""
+        benchmark = _open(self)
+        if self.kind == "one-shot":
+            import torch
+
+            torch.set_num_threads(self.threads)
+        return Search(self, benchmark, *_begin(self, benchmark))
+
+    def fraction(self, line: dict[str, Any]) -> float:
+        """How much of its budget it has spent, from a line of its trace."""
+        if self.kind == "one-shot":
+            return (line["step"] + 1) / (self.preset.epochs or 1)
+        return min(line["simulated_seconds"] / self.preset.simulated_seconds, 1.0)
+
+    def position(self, line: dict[str, Any]) -> str:
+        """Epoch or query, loss, cell."""
+        phase = f"{line['phase']}, " if "phase" in line else ""
+        step = f"query {line['step'] + 1}"
+        if self.kind == "one-shot":
+            step = f"epoch {line['step'] + 1}/{self.preset.epochs}"
+        loss = f" loss {line['train_loss']:.3f}," if "train_loss" in line else ""
+        return f"{phase}{step},{loss} cell {short_name(line.get('cell'), line['index'])}"
+
+    def outcome(self, record: Record) -> str:
+        """The answered cell."""
+        return f"cell {short_name(record.cell, record.index)}"
 
 
 def build_task(plan: Plan, benchmark: Benchmark) -> SearchTask:
@@ -92,57 +140,9 @@ def build_task(plan: Plan, benchmark: Benchmark) -> SearchTask:
     return task
 
 
-def run(plan: Plan, folder: Path, progress: Progress = lambda event: None) -> Record | None:
-    """Make or finish one run in its folder; returns its record, also of a failed run, or None while another makes it.
-
-    A run that somebody has finished meanwhile is not made again. KeyboardInterrupt passes through after the last step
-    boundary has been saved.
-    """
-    try:
-        with locks.claim(folder) as free:
-            if not free:
-                return None
-            record = store.load_record(folder)
-            if record is not None and record.key == plan.key:
-                return record
-            if record is not None:
-                store.set_aside(folder)
-            return _make(plan, folder, progress)
-    except (OSError, UserError) as error:  # a full disk, a folder taken away: not kept, so still to do
-        return failure(plan, _one_line(error), {})
-
-
-def _make(plan: Plan, folder: Path, progress: Progress) -> Record:
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*.tmp"):  # half-written files of a killed process
-        left.unlink()
-    # Before the search: the code may change meanwhile.
-    made_in = environment(plan.device, uses_torch=plan.kind == "one-shot") | plugin_of(plan)
-    notes: list[str] = []  # also for whom progress does not reach: on other machines
-
-    def noted(event: dict[str, Any]) -> None:
-        notes.extend(event[name] for name in event if name == "note")
-        progress(event)
-
-    try:
-        answer = _search(plan, folder, noted, made_in)
-        record = Record(**identity(plan), **answer, status="done", environment=made_in, notes=notes)
-    except (OSError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # a searcher's sys.exit() costs its run, not the worker
-        if _by_executor(error):
-            raise
-        (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
-        record = failure(plan, _one_line(error), made_in, notes)
-    if plan.kind == "one-shot":
-        # A search's memory is freed before the next run begins. Cycles may hold it, and nothing hurries the collector:
-        # a searcher that keeps its own exception, torch's imports at a process's first optimiser.
-        gc.collect()
-    store.save(folder, record)  # last: its existence means that the run is over
-    if record.finished:
-        for name in ("checkpoint.pt", "error.txt"):
-            (folder / name).unlink(missing_ok=True)
-    return record
+def run(plan: Plan, folder: Path, progress: jobs.Progress = lambda event: None) -> Record | None:
+    """Make or finish one run in its folder, as `jobs.run`."""
+    return jobs.run(plan, folder, progress)
 
 
 def plugin_of(plan: Plan) -> dict[str, Any]:
@@ -150,43 +150,11 @@ def plugin_of(plan: Plan) -> dict[str, Any]:
     return {"plugin": plan.plugin, "plugin_source": plan.plugin_source} if plan.plugin else {}
 
 
-def other_code(made_in: dict[str, Any], plan: Plan) -> str | None:
-    """A sentence if a run was made with other code of its plug-in than is installed now, else None."""
-    if made_in.get("plugin_source", "") == plan.plugin_source:
-        return None
-    then, now = (f"{e['plugin']} (source {e['plugin_source']})" if e.get("plugin") else "no package of its own"
-                 for e in (made_in, plugin_of(plan)))  # fmt: skip
-    return f"made with other code of {plan.searcher}: {then}, now {now}"
+def _open(plan: Plan) -> Benchmark:
+    """The plan's benchmark, with all that comes after the search tried before it, so that it cannot fail after hours.
 
-
-def _by_executor(error: BaseException) -> bool:
-    """Whether Slurm's or Ray's signal handler raised the error, wherever the search was."""
-    frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
-    return isinstance(error, SystemExit) and any(name.partition(".")[0] in ("submitit", "ray") for name in frames)
-
-
-def failure(plan: Plan, error: str, made_in: dict[str, Any], notes: Sequence[str] = ()) -> Record:
-    """The record of a run that gave no answer."""
-    return Record(**identity(plan), status="failed", error=error, environment=made_in, notes=list(notes))
-
-
-METHODS = ("step", "state_dict", "load_state_dict", "one_shot_losses", "one_shot_accuracies")  # of a searcher
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    if not isinstance(error, Exception):
-        passed = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
-        where = next((f"{name}()" for name in METHODS if name in passed), "the searcher")
-        return f"{where} raised {repr(error)[:2000]}: a searcher must not end the process"
-    if not isinstance(error, UserError):
-        text = type(error).__name__ + (f": {text[:2000]}" if text else " without a message")
-    if out_of_memory(error):
-        text += "; fewer --workers, --precision bf16 or a smaller --preset need less memory"
-    return text
-
-
-def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any]) -> dict[str, Any]:
+    UserError where something here is not what it was where the run was planned.
+    """
     places = [Path(place) for place in plan.places]
     benchmark = registry.find(plan.benchmark).open(Path(plan.table) if plan.table else None, places)
     if benchmark.version != plan.table_sha256:
@@ -194,25 +162,8 @@ def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any
         raise UserError(f"{place}: another table here (sha256 {benchmark.version[:12]}) than where the run was planned")
     if plugins.origin(plan.searcher).source != plan.plugin_source:
         raise UserError(f"{plan.plugin}: other code here than where the run was planned; give the same command again")
-    # Everything that comes after the search is tried before it, so that it cannot fail after hours of training.
     scoring.scores(benchmark, benchmark.space.sample(np.random.default_rng(0)))
-    if plan.kind == "one-shot":
-        import torch
-
-        torch.set_num_threads(plan.threads)
-    task, searcher, trace, state = _begin_or_resume(plan, benchmark, folder, progress, made_in)
-    try:
-        state = _loop(plan, task, searcher, trace, state, folder, progress)
-    finally:
-        trace.close()
-    if state.steps == 0:
-        budget = f"{task.budget.epochs} epochs" if plan.kind == "one-shot" else f"{task.budget.simulated_seconds:g} s"
-        raise UserError(
-            f"{plan.spec} ended without an answer: its first step() gave None; where its budget ({budget}) pays for no "
-            "step, give it more"
-        )
-    began = None if state.begun_in == made_in else state.begun_in  # a run resumed elsewhere, or by another revision
-    return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.fingerprint, "begun_in": began}
+    return benchmark
 
 
 def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]:
@@ -221,92 +172,57 @@ def _begin(plan: Plan, benchmark: Benchmark) -> tuple[SearchTask, base.Searcher]
     return task, searcher(task, base.configure(searcher, plan.config))
 
 
-def _begin_or_resume(
-    plan: Plan, benchmark: Benchmark, folder: Path, progress: Progress, made_in: dict[str, Any]
-) -> tuple[SearchTask, base.Searcher, store.Trace, Progressed]:
-    """Task, searcher and trace as they were at this run's checkpoint, or new ones.
-
-    A checkpoint that is damaged, another run's, or of steps that the trace has lost is set aside with the trace.
-    """
-    checkpoint, traced = folder / "checkpoint.pt", folder / "trace.jsonl"
-    if checkpoint.is_file():
-        task, searcher = _begin(plan, benchmark)
-        try:
-            saved = store.read_checkpoint(checkpoint)
-            if saved["key"] != plan.key:
-                why = other_code(saved.get("environment", {}), plan) or "of another run than this one"
-                raise UserError(f"{checkpoint}: {why}")
-            trace = store.Trace.reopen(traced, *saved["trace"])
-            if trace is None:
-                raise UserError(f"{traced}: damaged: not the trace that its checkpoint knows")
-            task.load_state_dict(saved["task"])
-            searcher.load_state_dict(restored(saved["searcher"], saved.get("types", {})))
-            begun_in = saved.get("environment", made_in)
-            return task, searcher, trace, Progressed(saved["steps"], saved["search_seconds"], begun_in)
-        except OSError:
-            raise
-        except Exception as error:
-            if out_of_memory(error):
-                raise  # says nothing against the checkpoint
-            for path in (checkpoint, traced):
-                if path.exists():
-                    store.set_aside(path)
-            progress({"note": f"{_one_line(error)}; set aside, the run begins anew"})
-    return *_begin(plan, benchmark), store.Trace(traced), Progressed(0, 0.0, made_in)
-
-
 class Progressed(NamedTuple):
     steps: int
     search_seconds: float  # spent inside the searcher's steps, nothing else
-    begun_in: dict[str, Any]  # environment of the process that made the first step
 
 
-def _loop(
-    plan: Plan,
-    task: SearchTask,
-    searcher: base.Searcher,
-    trace: store.Trace,
-    state: Progressed,
-    folder: Path,
-    progress: Progress,
-) -> Progressed:
-    snapshot: bytes | None = None
-    limit = Limit(plan.kind, task)
-    snapped = saved = shown = time.monotonic()
-    try:
-        while True:
-            start = time.perf_counter()
-            step = searcher.step()
-            seconds = time.perf_counter() - start
-            if step is None:
-                trace.sync()
-                if snapshot is not None:  # or a stop before the record is written would lose more than a step
-                    store.write_bytes(folder / "checkpoint.pt", snapshot)
-                return state._replace(search_seconds=state.search_seconds + seconds)
-            state = state._replace(steps=state.steps + 1, search_seconds=state.search_seconds + seconds)
-            limit.check(state.steps)
-            step = checked(step, task.space)
-            refuse_divergence(step, plan.kind, state.steps, getattr(searcher, "config", None))
-            line = trace_line(state, step, task)
-            if state.steps == 1:
-                plain(searcher.state_dict())  # that it cannot be kept is said now, not after hours
-            trace.append(line)
-            now = time.monotonic()
-            if now - snapped > SNAPSHOT_SECONDS:
-                snapshot, snapped = _snapshot(plan, task, searcher, trace, state), now
-            if snapshot is not None and now - saved > CHECKPOINT_SECONDS:
-                trace.sync()
-                store.write_bytes(folder / "checkpoint.pt", snapshot)
-                snapshot, saved = None, now
-            if now - shown > 0.2:
-                progress({"line": line})
-                shown = now
-    except BaseException:  # stopped, or a Slurm task that has queued itself again, or an error: the same for all
-        with suppress(OSError):
-            trace.sync()
-            if snapshot is not None:
-                store.write_bytes(folder / "checkpoint.pt", snapshot)
-        raise
+class Search:
+    """A searcher at work on its task: the `jobs.Work` of a run."""
+
+    def __init__(self, plan: Plan, benchmark: Benchmark, task: SearchTask, searcher: base.Searcher):
+        self.plan, self.benchmark, self.task, self.searcher = plan, benchmark, task, searcher
+        self.state = Progressed(0, 0.0)
+        self.limit = Limit(plan.kind, task)
+
+    def step(self) -> dict[str, Any] | None:
+        start = time.perf_counter()
+        step = self.searcher.step()
+        seconds = self.state.search_seconds + time.perf_counter() - start
+        if step is None:
+            self.state = self.state._replace(search_seconds=seconds)
+            return None
+        self.state = Progressed(self.state.steps + 1, seconds)
+        self.limit.check(self.state.steps)
+        step = checked(step, self.task.space)
+        refuse_divergence(step, self.plan.kind, self.state.steps, getattr(self.searcher, "config", None))
+        line = trace_line(self.state, step, self.task)
+        if self.state.steps == 1:
+            plain(self.searcher.state_dict())  # that it cannot be kept is said now, not after hours
+        return line
+
+    def state_dict(self) -> dict[str, Any]:
+        kept, types = plain(self.searcher.state_dict())
+        return {**self.state._asdict(), "task": self.task.state_dict(), "searcher": kept, "types": types}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.task.load_state_dict(state["task"])
+        self.searcher.load_state_dict(restored(state["searcher"], state.get("types", {})))
+        self.state = Progressed(state["steps"], state["search_seconds"])
+        self.limit = Limit(self.plan.kind, self.task)
+
+    def answer(self, folder: Path) -> dict[str, Any]:
+        if self.state.steps == 0:
+            budget = self.task.budget
+            paid = f"{budget.epochs} epochs" if self.plan.kind == "one-shot" else f"{budget.simulated_seconds:g} s"
+            raise UserError(
+                f"{self.plan.spec} ended without an answer: its first step() gave None; where its budget ({paid}) pays "
+                "for no step, give it more"
+            )
+        return _answer(self.benchmark, self.task, self.searcher, self.state, folder)
+
+    def close(self) -> None:
+        pass
 
 
 def trace_line(state: Progressed, step: Step, task: SearchTask) -> dict[str, Any]:
@@ -366,19 +282,3 @@ def _answer(
         "at_chance": chance,
         "one_shot": supernet,
     }
-
-
-def _snapshot(plan: Plan, task: SearchTask, searcher: base.Searcher, trace: store.Trace, state: Progressed) -> bytes:
-    kept, types = plain(searcher.state_dict())
-    return store.checkpoint_bytes(
-        {
-            "key": plan.key,
-            "steps": state.steps,
-            "search_seconds": state.search_seconds,
-            "environment": state.begun_in,
-            "trace": [trace.size, trace.sum.hexdigest()],
-            "task": task.state_dict(),
-            "searcher": kept,
-            "types": types,
-        }
-    )

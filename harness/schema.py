@@ -1,4 +1,4 @@
-"""What a campaign and a record hold: the values that tables, tests, plots and pages read.
+"""What a campaign and its records hold: the values that tables, tests, plots and pages read.
 
 Files may come from other people, so each is checked when it is read. Further keys are let through, so that a later
 version's files can be read.
@@ -9,9 +9,17 @@ from __future__ import annotations
 from math import isfinite
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
-from benchmarks.base import Preset
+from benchmarks.base import Preset, Recipe
 from benchmarks.errors import LABEL, UserError
 from harness.quantities import LARGEST_SEED
 
@@ -41,6 +49,17 @@ class Score(Checked):
     trials: Count  # trainings that the value is the mean of
     record: Name  # what those networks were trained on
     without_none: bool  # whether the cell was derived without `none`
+    each: list[Percent] = []  # of trainings of ours, the value of each evaluation seed
+    source: Literal["table", "trained"] = "table"  # trained: by this program, from scratch
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Scores of a table say neither, as in older records."""
+        return {
+            name: value
+            for name, value in dump(self).items()
+            if self.source == "trained" or name not in ("each", "source")
+        }
 
 
 class Point(Checked):
@@ -153,6 +172,47 @@ class Record(Checked):
         return None
 
 
+class EvaluationRecord(Checked):
+    """What the training of a cell's network from scratch leaves. The defaults are those of one that failed."""
+
+    benchmark: Name
+    cell: Name
+    target: Name  # the data set that it was trained and tested on
+    recipe: Recipe
+    label: Label
+    seed: Seed
+    precision: Name
+    threads: Count
+    devices: Annotated[int, Field(ge=1, le=10_000)]
+    batch_per_device: Count
+    images: Name  # checksum of training and test images
+    key: Name
+    accuracy: Annotated[float | None, Field(ge=0, le=100)] = None  # of the test images, percent, after the last epoch
+    train_loss: Finite | None = None  # mean cross-entropy of the last epoch, without the auxiliary head's
+    parameters: Count | None = None  # without the auxiliary head
+    multiply_adds: Count | None = None  # of an image, in convolutions and linear maps, without the auxiliary head
+    seconds: Seconds = 0.0  # of training, on all devices at once
+    train_images: Count = 0  # images trained on, over all epochs
+    test_images: Count = 0
+    trace: Fingerprint | None = None
+    begun_in: Environment | None = None  # environment, where another one finished it
+    status: Name
+    error: Text | None = None
+    environment: Environment = {}
+    notes: list[Text] = []
+
+    @model_validator(mode="after")
+    def _with_an_accuracy(self) -> EvaluationRecord:
+        if self.finished and self.accuracy is None:
+            raise ValueError("done, but without an accuracy")
+        return self
+
+    @property
+    def finished(self) -> bool:
+        """Whether the network was trained to the end and tested."""
+        return self.status == "done"
+
+
 class Optimum(Checked):
     index: Index | None
     cell: Name | None = None
@@ -195,6 +255,16 @@ class Cloud(Checked):
     bins: dict[str, list[Annotated[list[int], Field(min_length=3, max_length=3)]]]
 
 
+class Trainings(Checked):
+    """How a campaign's answers are trained on a target from scratch, and with which seeds."""
+
+    recipe: Recipe
+    seeds: list[Seed]
+    precision: Name
+    threads: Count
+    devices: Annotated[int, Field(ge=1, le=10_000)] = 1  # of one training
+
+
 class Campaign(Checked):
     """campaign.json: settings that all runs share, the searchers, and what the benchmark's table holds."""
 
@@ -211,6 +281,7 @@ class Campaign(Checked):
     space: dict[str, dict[str, Column]]  # data set -> split -> the table's cells
     cloud: Cloud | None = None
     ablations: Ablations | None = None
+    evaluations: dict[Name, Trainings] = {}  # by target; none where a table has the scores
     chosen: Text = ""
     command: Text = ""
     device: Name = ""
@@ -219,14 +290,18 @@ class Campaign(Checked):
     power_note: Text = ""
     warnings: list[Text] = []  # of campaigns that were joined
 
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in dump(self).items() if name != "evaluations" or self.evaluations}
 
-File = TypeVar("File", Record, Campaign)
+
+File = TypeVar("File", bound=Record | EvaluationRecord | Campaign)
 
 
 def parse(kind: type[File], value: dict[str, Any], where: object) -> File:
-    """The content of a file as a Record or Campaign; UserError naming the first key that is not what it must be."""
+    """The content of a file as a value of that kind; UserError naming the first key that is not what it must be."""
     try:
-        return kind.model_validate(value)
+        return kind.model_validate(value)  # type: ignore[return-value]
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])

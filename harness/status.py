@@ -6,14 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.errors import UserError
-from harness import locks, store
+from harness import locks, store, trained
 from harness.results import Results, scored_by
 
 
 def status(folder: Path) -> str:
     """A line for each searcher, then the running runs and where they are, the failed ones and why, and what is left
     out: the runs that count as done are those of the report. One whose record is of other settings or other code is
-    left to do; one whose record cannot be read has failed.
+    left to do; one whose record cannot be read has failed. Of trainings from scratch those of the answers so far count.
     """
     campaign = store.load_campaign(folder)
     running = locks.running(folder)
@@ -40,8 +40,14 @@ def status(folder: Path) -> str:
         rows.append((searcher.spec + imported, counts))
         total += counts
     rows.append(("all", total))
-    width = max(len(name) for name, _ in rows)
     kinds = ("done", "running", "failed", "left")
+    evaluations, faults = store.load_evaluations(folder)
+    left_out |= faults
+    for standing in trained.standings(folder, campaign, records, evaluations, running):
+        rows.append((f"training on {standing.target} ({standing.how.recipe.name})", Counter(standing.states.values())))
+        states = {p: _reached(p, running[p]) for p, state in standing.states.items() if state == "running"}
+        details += [f"  {p.parent.name} {p.name}: {text}" for p, text in (states | standing.errors).items()]
+    width = max(len(name) for name, _ in rows)
     lines = [scored_by(campaign), " " * width + "".join(f"{kind:>9}" for kind in kinds)]
     lines += [f"{name:<{width}}" + "".join(f"{counts[kind]:>9}" for kind in kinds) for name, counts in rows]
     return "\n".join([*lines, *details, *(f"warning: {text}" for text in left_out.values())])

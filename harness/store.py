@@ -3,6 +3,7 @@
 DIR/campaign.json
 DIR/runs/<label>/seed-<n>/   trace.jsonl, checkpoint.pt (while unfinished), record.json (written last), error.txt
 DIR/runs/<label>/claim-<n>   while a process makes that run: its host and number (`locks.py`)
+DIR/evaluations/<target>-<recipe>-<8 hex of the cell>/seed-<n>/   the same of a network trained from scratch
 DIR/aside/                   what was replaced: runs under other settings, damaged files
 DIR.old-<n>                  what --fresh replaced
 DIR/report/
@@ -21,13 +22,14 @@ import re
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from benchmarks.errors import UserError, out_of_memory
 from benchmarks.files import bounded_memory, read_at_most, written_whole
 from harness import schema
-from harness.schema import Campaign, Entrant, Fingerprint, Record
+from harness.schema import Campaign, Entrant, EvaluationRecord, Fingerprint, Record
 
+Kept = TypeVar("Kept", bound=Record | EvaluationRecord)  # what a job leaves in its folder
 LARGEST_MB, LARGEST_CHECKPOINT_MB = 256, 16_384  # of a JSON file (record.json, campaign.json), of checkpoint.pt
 DIGEST = "sha256"  # last key of a sealed JSON file: the checksum of all other keys
 
@@ -35,6 +37,11 @@ DIGEST = "sha256"  # last key of a sealed JSON file: the checksum of all other k
 def run_folder(folder: Path, label: str, seed: int) -> Path:
     """The folder of one run in a campaign's folder."""
     return folder / "runs" / label / f"seed-{seed}"
+
+
+def evaluation_folder(folder: Path, label: str, seed: int) -> Path:
+    """The folder of one training from scratch in a campaign's folder."""
+    return folder / "evaluations" / label / f"seed-{seed}"
 
 
 # -------------------------------------------------------------------------------------------------- writing
@@ -61,9 +68,9 @@ def write_sealed(path: Path, value: dict[str, Any]) -> None:
     write_json(path, value | {DIGEST: _digest(value)})
 
 
-def save(folder: Path, value: Record | Campaign) -> None:
-    """record.json in a run's folder, or campaign.json in a campaign's."""
-    name = "record.json" if isinstance(value, Record) else "campaign.json"
+def save(folder: Path, value: Record | EvaluationRecord | Campaign) -> None:
+    """record.json in a job's folder, or campaign.json in a campaign's."""
+    name = "campaign.json" if isinstance(value, Campaign) else "record.json"
     write_sealed(folder / name, value.model_dump())
 
 
@@ -106,11 +113,11 @@ class Misplaced(UserError):
     """A record that lies in a folder of another label or seed, as copies and backups of a run's folder do."""
 
 
-def load_record(folder: Path) -> Record | None:
-    """The record in a run's folder, or None where there is none; UserError where it is damaged or another run's."""
+def load_record(folder: Path, kind: type[Kept] = Record) -> Kept | None:  # type: ignore[assignment]
+    """The record in a job's folder, or None where there is none; UserError where it is damaged or another job's."""
     path = folder / "record.json"
     try:
-        record = schema.parse(Record, read_sealed(path), path)
+        record = schema.parse(kind, read_sealed(path), path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     if (folder.parent.name, folder.name) != (record.label, f"seed-{record.seed}"):
@@ -119,13 +126,35 @@ def load_record(folder: Path) -> Record | None:
     return record
 
 
-def record_of(folder: Path, key: str) -> Record | None:
-    """The record in a run's folder if it has this run's key; None for a missing, damaged or other run's record."""
+def record_of(folder: Path, key: str, kind: type[Kept] = Record) -> Kept | None:  # type: ignore[assignment]
+    """The record in a job's folder if it has this key; None for a missing, damaged or other job's record."""
     try:
-        record = load_record(folder)
+        record = load_record(folder, kind)
     except UserError:
         return None
     return record if record is not None and record.key == key else None
+
+
+def load_evaluations(folder: Path) -> tuple[list[EvaluationRecord], dict[Path, str]]:
+    """All records of trainings from scratch in a campaign's folder, in the order of their labels and seeds.
+
+    And what is left out, as path -> a sentence that says why.
+    """
+    records = []
+    faults: dict[Path, str] = {}
+    for path in folder.glob("evaluations/*/seed-*/record.json"):
+        try:
+            record = load_record(path.parent, EvaluationRecord)
+        except Misplaced as error:
+            faults[path.parent] = f"{error}; left out"
+        except UserError as error:
+            faults[path.parent] = f"{error}; the command that made it, given again, repeats it"
+        except OSError as error:
+            faults[path.parent] = f"{path.parent}: its record cannot be read ({error.strerror or error})"
+        else:
+            if record is not None:
+                records.append(record)
+    return sorted(records, key=lambda r: (r.label, r.seed)), dict(sorted(faults.items()))
 
 
 def load_records(folder: Path) -> tuple[list[Record], dict[Path, str]]:
@@ -136,7 +165,7 @@ def load_records(folder: Path) -> tuple[list[Record], dict[Path, str]]:
     """
     campaign = load_campaign(folder)
     order = {s.label: k for k, s in enumerate(campaign.searchers)}
-    records = []
+    records: list[Record] = []
     faults: dict[Path, str] = {}
     files, strays = _record_files(folder)
     for path in files:
@@ -336,7 +365,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def set_aside(path: Path) -> Path:
     """Move a file or folder of a campaign to its `aside` folder, under a free name; returns the new path."""
-    runs = next((p for p in path.parents if p.name == "runs"), None)
+    runs = next((p for p in path.parents if p.name in ("runs", "evaluations")), None)
     root = path.parent if runs is None or path.name == "campaign.json" else runs.parent
     name = "-".join(path.relative_to(root).parts)
     target = root / "aside" / name

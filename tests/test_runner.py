@@ -19,13 +19,13 @@ from benchmarks.digits201.benchmark import open_digits201
 from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201.benchmark import open_nb201
-from harness import campaign, options, runner, scoring, store
+from harness import campaign, jobs, options, runner, scoring, store
 from harness.specs import parse_specs
 from searchers import base
 from searchers.random_search import RandomSearch
 
 DIGITS = ["--benchmark", "digits201"]
-SLOW = "import harness.runner as r; r.CHECKPOINT_SECONDS = r.SNAPSHOT_SECONDS = 0; from harness.cli import main; main()"
+SLOW = "import harness.jobs as j; j.CHECKPOINT_SECONDS = j.SNAPSHOT_SECONDS = 0; from harness.cli import main; main()"
 
 
 def one_shot(out):
@@ -98,16 +98,16 @@ def test_an_exit_of_slurm_s_or_ray_s_is_no_failure():
     exec("def leave():\n    raise SystemExit(-1)", handler)
     with pytest.raises(SystemExit) as error:
         handler["leave"]()
-    assert runner._by_executor(error.value)
+    assert jobs.by_executor(error.value)
     with pytest.raises(SystemExit) as error:
         raise SystemExit
-    assert not runner._by_executor(error.value)
+    assert not jobs.by_executor(error.value)
 
 
 def test_alphas_are_traced_with_the_cell_without_none():
     """`none` first, then nor_conv_3x3."""
     alphas = np.tile([3.0, 0.0, 1.0, 2.0, 0.5], (6, 1))
-    line = runner.trace_line(runner.Progressed(1, 0.25, {}), base.Step((0,) * 6, alphas), make_task())
+    line = runner.trace_line(runner.Progressed(1, 0.25), base.Step((0,) * 6, alphas), make_task())
     assert (line["index"], line["index_without_none"]) == (C.index((0,) * 6), C.index((3,) * 6))
     assert line["alphas"] == alphas.tolist()
 
@@ -140,7 +140,7 @@ def test_a_metric_that_is_not_finite_is_left_out_of_the_trace(tmp_path):
         "queried": 3,
         "index": 7,  # another's name: a metric takes nobody's place
     }
-    line = runner.trace_line(runner.Progressed(1, 0.25, {}), base.Step(C.from_index(284), metrics=metrics), make_task())
+    line = runner.trace_line(runner.Progressed(1, 0.25), base.Step(C.from_index(284), metrics=metrics), make_task())
     kept = {name: line[name] for name in metrics if name in line}
     assert kept == {"diversity": 0.5, "phase": "warm-up", "queried": 3, "index": 284}
     trace = store.Trace(tmp_path / "trace.jsonl")
@@ -161,7 +161,7 @@ def test_a_metric_that_is_not_finite_is_left_out_of_the_trace(tmp_path):
     ],
 )
 def test_out_of_memory_says_what_would_help(error, hinted):
-    said = runner._one_line(error)
+    said = jobs.one_line(error)
     assert ("fewer --workers, --precision bf16 or a smaller --preset" in said) == hinted
     assert "\n" not in said
 
@@ -195,7 +195,7 @@ def test_a_stop_after_the_last_step_loses_no_step(tmp_path, monkeypatch):
     """The answer is worked out after the search; a task that ends there goes on from its last step."""
     plan = plan_for(benchmark.open_digits201(), "digits201", "random")
     folder = store.run_folder(tmp_path, "random", 0)
-    monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", -1)
+    monkeypatch.setattr(jobs, "SNAPSHOT_SECONDS", -1)
     answer = runner._answer
 
     def stopped(*arguments):
@@ -218,7 +218,7 @@ def test_a_run_says_where_it_was_begun(tmp_path, monkeypatch):
     plan = plan_for(bench, "digits201", "gicso")
     versions = iter(["one", "two"])
     monkeypatch.setattr(runner, "environment", lambda device, uses_torch: {"git": next(versions)})
-    monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", 0)
+    monkeypatch.setattr(jobs, "SNAPSHOT_SECONDS", 0)
 
     def stopped(event):
         raise KeyboardInterrupt
@@ -243,6 +243,6 @@ def test_scoring_is_tried_before_the_search(table, tmp_path, monkeypatch):
         raise UserError("no such query")
 
     monkeypatch.setattr(scoring, "scores", broken)
-    monkeypatch.setattr(runner, "_loop", lambda *arguments: pytest.fail("the search began"))
+    monkeypatch.setattr(runner, "_begin", lambda *arguments: pytest.fail("the search began"))
     record = runner.run(plan, tmp_path / "runs/random/seed-0")
     assert (record.status, record.error) == ("failed", "no such query")

@@ -12,7 +12,7 @@ from support.plugin import GOOD, made
 
 from benchmarks.digits201 import benchmark
 from benchmarks.errors import UserError
-from harness import runner, state, store
+from harness import jobs, runner, state, store
 
 NUMBERS = st.one_of(
     st.none(),
@@ -141,7 +141,7 @@ class Mine(RandomSearch):
 def test_a_search_with_numpy_s_numbers_and_deques_goes_on_where_it_was(site, tmp_path, monkeypatch):
     site.mine(COUNTING)
     plan = plan_for(benchmark.open_digits201(), "digits201", "mine")
-    monkeypatch.setattr(runner, "SNAPSHOT_SECONDS", 0)
+    monkeypatch.setattr(jobs, "SNAPSHOT_SECONDS", 0)
     whole, stopped = (store.run_folder(tmp_path / name, "mine", 0) for name in ("whole", "stopped"))
     assert runner.run(plan, whole).error is None
 

@@ -1,9 +1,10 @@
 """What all executors share: their options, making one run, and recording a run whose process was lost.
 
-An executor takes (plan, folder) pairs and calls `report(number, event)` with the number of a pair and a dict: with
-`started`, with `line` at steps, with `elsewhere` while another process makes the run, with `record` at the end. Runs
-share nothing, so their order and the number of workers change no result. A run that another command on the same folder
-is making goes back to the end of the queue, until it is finished or free.
+A run is here any job, a search or a training from scratch. An executor takes (job, folder) pairs and calls
+`report(number, event)` with the number of a pair and a dict: with `started`, with `line` at steps, with `elsewhere`
+while another process makes the run, with `record` at the end. Runs share nothing, so their order and the number of
+workers change no result. A run that another command on the same folder is making goes back to the end of the queue,
+until it is finished or free.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from harness import locks, provenance, runner, store
+from harness import jobs, locks, store
+from harness.evaluate import EvaluationPlan
 from harness.runner import Plan
 
-Job = tuple[Plan, Path]
+Job = tuple[jobs.Job, Path]
 Report = Callable[[int, dict[str, Any]], None]
 LOOK_SECONDS = 2.0  # between two looks at the traces of runs on other machines
 ELSEWHERE_SECONDS = 1.0  # before a run that another process makes is tried again
@@ -42,9 +44,14 @@ class Execution:
     wait: bool = True
 
 
-def make_run(plan: Plan, folder: Path, progress: runner.Progress, patient: bool = True) -> dict[str, Any]:
+def job_of(value: dict[str, Any]) -> jobs.Job:
+    """The job that `to_json` described."""
+    return (EvaluationPlan if value["kind"] == "evaluation" else Plan).from_json(value)
+
+
+def make_run(job: jobs.Job, folder: Path, progress: jobs.Progress, patient: bool = True) -> dict[str, Any]:
     """Make a run; returns its last event: its record, or which other process is making it."""
-    record = runner.run(plan, folder, progress)
+    record = jobs.run(job, folder, progress)
     if record is not None:
         return {"record": record}
     if patient:
@@ -75,15 +82,14 @@ def lost_run(job: Job, why: str) -> dict[str, Any]:
     The run is recorded as failed. One that has not begun is only reported, so that the same command makes it later.
     """
     plan, folder = job
-    made_in = provenance.environment(plan.device, uses_torch=False) | runner.plugin_of(plan)
-    record = runner.failure(plan, why, made_in)
+    record = jobs.failure(plan, why, plan.made_in(on_this_device=False))
     try:
         with locks.claim(folder) as is_ours:
             if not is_ours:  # another process has taken it over
                 return {"elsewhere": locks.claimant(folder)}
             files = set(os.listdir(folder)) if folder.is_dir() else set()
             if "record.json" in files:  # the run ended just before its process did
-                return {"record": store.load_record(folder) or record}
+                return {"record": store.load_record(folder, plan.record_type) or record}
             if files:
                 store.save(folder, record)
     except (OSError, UserError):

@@ -16,8 +16,8 @@ from typing import Any
 from benchmarks.processes import interrupt, start_worker, uninterrupted
 from harness import locks, store
 from harness.executors.base import STOP_SECONDS, Execution, Job, Report, lost_run, make_run
+from harness.jobs import Job as AnyJob
 from harness.output import open_streams
-from harness.runner import Plan
 
 
 def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
@@ -43,9 +43,9 @@ def here(jobs: Sequence[Job], report: Report, patient: bool = True) -> None:
             waiting.append((number, (plan, folder)))
 
 
-def _other_maker(plan: Plan, folder: Path) -> str | None:
+def _other_maker(plan: AnyJob, folder: Path) -> str | None:
     """Who has made or is making a run, or None; faster than claims, which take minutes beside a thousand processes."""
-    if store.record_of(folder, plan.key) is not None:
+    if store.record_of(folder, plan.key, plan.record_type) is not None:
         return "another, who has finished it"
     return locks.holder(locks.claim_path(folder))
 

@@ -21,8 +21,8 @@ from benchmarks.errors import UserError
 from benchmarks.processes import interrupt, on_stop
 from harness.executors import base
 from harness.executors.base import Execution, Job, Report
+from harness.jobs import Job as AnyJob
 from harness.output import open_streams
-from harness.runner import Plan
 
 RETRIES = 5  # of a run whose node or process is lost, before it is recorded as failed
 
@@ -31,10 +31,9 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     """Make the runs; UserError where Ray is missing, does not answer, or lacks the CPUs or GPUs of a run."""
     ray = _connect(how)
     on_stop(interrupt)  # again: Ray has set a handler of its own
-    gpus = {"one-shot": how.gpus, "multi-trial": 0}  # queries of a table need no GPU
-    remote_by_kind = {
-        kind: ray.remote(num_cpus=how.cpus, num_gpus=number, max_retries=RETRIES)(_make)
-        for kind, number in gpus.items()
+    remote = {  # queries of a table need no GPU
+        on_gpu: ray.remote(num_cpus=how.cpus, num_gpus=how.gpus if on_gpu else 0, max_retries=RETRIES)(_make)
+        for on_gpu in (False, True)
     }
     waiting, tasks, last_look = deque(range(len(jobs))), dict[Any, int](), 0.0  # tasks: Ray's handle -> job number
     try:
@@ -44,7 +43,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
             while waiting and len(tasks) < limit:
                 number = waiting.popleft()
                 plan, folder = jobs[number]
-                tasks[remote_by_kind[plan.kind].remote(plan, folder)] = number
+                tasks[remote[plan.uses_torch].remote(plan, folder)] = number
             ready, _ = ray.wait(list(tasks), timeout=base.LOOK_SECONDS)
             for task in ready:
                 number = tasks.pop(task)
@@ -64,7 +63,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
         ray.shutdown()
 
 
-def _make(plan: Plan, folder: Path) -> dict[str, Any]:
+def _make(plan: AnyJob, folder: Path) -> dict[str, Any]:
     """The body of a Ray task: makes one run and returns its last event."""
     open_streams()
     return base.make_run(plan, folder, base.ignore)

@@ -22,7 +22,6 @@ from harness.executors import base, local
 from harness.executors.base import Execution, Job, Report
 from harness.output import open_streams, tell
 from harness.progress import Progress
-from harness.runner import Plan
 
 TIMEOUTS = 1000  # how often a task that reaches its time limit is queued again
 SIGNAL_SECONDS = 60  # before the time limit, for a task to save its run and queue itself again
@@ -75,7 +74,7 @@ class Task:
     def __call__(self, task: int) -> None:
         open_streams()
         rows = json.loads(Path(self.listing).read_bytes())
-        jobs = [(Plan.from_json(plan), Path(run_folder)) for plan, run_folder in rows]
+        jobs = [(base.job_of(plan), Path(run_folder)) for plan, run_folder in rows]
         start = len(jobs) * task // self.tasks  # or all tasks would try to claim the first run
         jobs = [*jobs[start:], *jobs[:start]]
         with Progress([plan for plan, _ in jobs]) as progress:  # for the task's log
@@ -96,7 +95,8 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
         while pending:
             time.sleep(POLL_SECONDS)
             for number in sorted(pending):
-                record = store.record_of(jobs[number][1], jobs[number][0].key)
+                plan, folder = jobs[number]
+                record = store.record_of(folder, plan.key, plan.record_type)
                 event: dict[str, Any] = {"record": record}
                 if record is None and looks_after_end >= 2:  # files of another machine may appear late
                     event = base.lost_run(jobs[number], f"Slurm's job {job} ended without it; see slurm/")

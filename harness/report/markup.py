@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pandas as pd
 
 from benchmarks import registry
-from harness.report import power
+from harness.report import power, trained
 from harness.report.ablations import ablation_table
 from harness.report.frames import COSTS, comparisons, results_table
 from harness.report.inference import ALPHA
@@ -111,12 +111,12 @@ def readable_table(
              for t in tests.to_dict("records")}  # fmt: skip
     tested = ablations[ablations["split"] == "test"].to_dict("records")
     marks |= {(t["label"], t["dataset"]): MARKS.get(t["verdict"], "") for t in tested}
-    groups = [*_our_groups(results, marks, numbers), _space_group(results)]
+    groups = [*_our_groups(results, marks, numbers), *([_space_group(results)] if results.campaign.space else [])]
     table = ReadableTable(caption, columns, groups)
     if published:
         _add_published(table, results.campaign.benchmark)
-    table.footnotes += footnotes(results, question)
-    table.warnings += warnings(results)
+    table.footnotes += footnotes(results, question) + trained.footnotes(results)
+    table.warnings += warnings(results) + trained.warnings(results)
     return table
 
 
@@ -188,6 +188,41 @@ def _ablation_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
     significant = bool(row["p_holm"] <= ALPHA)
     same = f"{row['same_answer']} of {row['n']}"
     return [Cell(median, significant), Cell(signed(row["mean_difference"])), Cell(p, significant), Cell(same)]
+
+
+def readable_trainings(results: Results) -> ReadableTable:
+    """What answers that were trained from scratch cost and how large they are, a row a searcher."""
+    targets = list(results.campaign.evaluations)
+    names = [
+        "std search",
+        "std training",
+        "params, M",
+        "multiply-adds, M",
+        "training " + trained.days(results.evaluations),
+    ]
+    groups: dict[str, Group] = {}
+    rows = {(row["label"], row["target"]): row for row in trained.costs(results)}
+    for searcher in results.searchers:
+        own = [rows[searcher.label, target] for target in targets]
+        cells = [Cell(str(own[0]["n"]))]
+        for row in own:
+            cells += [Cell(_mean(row["std_search"])), Cell(_mean(row["std_training"]))]
+            cells += [Cell(EMPTY if row[k] is None else f"{row[k] / 1e6:.3f}") for k in ("parameters", "multiply_adds")]
+            cells.append(Cell(quantity(row["training_days"])))
+        cells.append(Cell(quantity(own[0]["search_days"])))
+        groups.setdefault(searcher.kind, Group(searcher.kind, [])).rows.append(Row(searcher.spec, "", cells))
+    searched = [r for r in results.records if r.kind != "imported"]
+    text = (
+        "Params and multiply-adds (convolutions and linear maps, one image) are means over answers, without the "
+        "auxiliary head. std search: of the runs' scores; std training: of trainings of one cell, pooled. Days are of "
+        "one device: of a search, on {}; of one training, on {}. They are never added up."
+    )
+    notes = [Note(text, trained.devices(searched), trained.devices(results.evaluations))]
+    caption = "Answers trained from scratch: their size, what varies, and the cost of a search and of a training"
+    scores = [(target, name) for target in targets for name in names]
+    return ReadableTable(
+        caption, scores, list(groups.values()), costs=[f"search {trained.days(searched)}"], footnotes=notes
+    )
 
 
 def _space_group(results: Results) -> Group:

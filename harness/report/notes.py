@@ -227,6 +227,9 @@ def _made_by(results: Results) -> list[Note]:
 
 
 def _protocol(results: Results) -> Note:
+    if results.campaign.evaluations:  # `report/trained.py` says how each target's networks are trained
+        text = "Search on {} only; the same cell is trained from scratch on every target. {}."
+        return Note(text, results.campaign.search_dataset, scored_by(results.campaign, digits=64))
     scores = [s for r in results.finished for s in r.scores if not s.without_none]
     text = f"Search on {results.campaign.search_dataset} only; the same cell is scored on every data set"
     if scores:

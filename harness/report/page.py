@@ -15,14 +15,19 @@ from benchmarks import registry
 from benchmarks.base import Cell, SearchSpace
 from harness.cells import named, short_name
 from harness.output import tell
-from harness.report import ablations, inference, markup, notes, numbers, plot_style, plots_scores, plots_search
+from harness.report import ablations, inference, markup, notes, numbers, plot_style, plots_scores, plots_search, trained
 from harness.report.frames import diagnostics, ranks_table, runs_table, to_csv, with_specs
 from harness.report.notes import UNPAIRED, Question
 from harness.report.numbers import p_number, p_text
 from harness.results import Results, is_partial, load, scored_by, space_held
 from harness.schema import Record
 
-SOMETIMES = ("ranks.csv", "ablations.csv", "published.bib")  # files that not every report has; as plots
+SOMETIMES = (
+    "ranks.csv",
+    "ablations.csv",
+    "trainings.csv",
+    "published.bib",
+)  # files that not every report has; as plots
 PLOTS = {
     "accuracy": plots_scores.accuracy,
     "ranks": plots_search.ranks,
@@ -39,8 +44,8 @@ PLOTS = {
 def write_report(
     folders: Sequence[Path], out: Path | None = None, published: bool = False, question: Question = UNPAIRED
 ) -> list[Path]:
-    """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, runs.csv, ranks.csv and ablations.csv where there
-    are some, the plots and report.html; returns their paths.
+    """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, runs.csv, ranks.csv, ablations.csv and trainings.csv
+    where there are some, the plots and report.html; returns their paths.
 
     out: a folder, by default `report` in the first campaign folder. Reads nothing but the campaign folders.
     UserError where there are no runs, or where the campaigns cannot stand in one table.
@@ -59,6 +64,8 @@ def show(results: Results, out: Path) -> None:
     shown = [markup.readable_table(results, frames=tables)]
     if len(tables.ablations):
         shown.append(markup.readable_ablations(tables.ablations))
+    if results.campaign.evaluations:
+        shown.append(markup.readable_trainings(results))
     if sys.stdout.isatty():
         from rich.console import Console
 
@@ -106,6 +113,10 @@ def write_files(results: Results, out: Path, published: bool = False, question: 
         texts["ablations.csv"] = csv(tables.ablations)
         texts["table.md"] += "\n" + markup.to_markdown(markup.readable_ablations(tables.ablations))
         texts["table.tex"] += "\n" + markup.to_latex(markup.readable_ablations(tables.ablations))
+    if results.campaign.evaluations:
+        texts["trainings.csv"] = to_csv(trained.trainings_table(results))
+        texts["table.md"] += "\n" + markup.to_markdown(markup.readable_trainings(results))
+        texts["table.tex"] += "\n" + markup.to_latex(markup.readable_trainings(results))
     if table.sources:
         texts["published.bib"] = registry.find(results.campaign.benchmark).bibliography()
     for name, text in texts.items():
@@ -199,6 +210,7 @@ def to_html(
         campaign=results.campaign,
         table=table,
         ablations=markup.readable_ablations(tables.ablations) if len(tables.ablations) else None,
+        trainings=markup.readable_trainings(results) if results.campaign.evaluations else None,
         headline=headline(results, tables, ranks),
         power=notes.power(results, question),
         margin=question.margin,

@@ -24,8 +24,8 @@ class Site:
     def __init__(self, folder):
         self.folder = folder
 
-    def install(self, distribution, modules, points, version="1.0", record=True):
-        """`modules` is path -> text; `points` name -> "module:Class"."""
+    def install(self, distribution, modules, points, version="1.0", record=True, group="searchers"):
+        """`modules` is path -> text; `points` name -> "module:Class", of the entry-point group harness.`group`."""
         for path, text in modules.items():
             file = self.folder / path
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ class Site:
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {version}\n")
         lines = "".join(f"{name} = {value}\n" for name, value in points.items())
-        (info / "entry_points.txt").write_text(f"[harness.searchers]\n{lines}")
+        (info / "entry_points.txt").write_text(f"[harness.{group}]\n{lines}")
         if record:
             (info / "RECORD").write_text("".join(f"{path},,\n" for path in modules))
         self.forget(modules)

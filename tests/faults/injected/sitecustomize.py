@@ -7,10 +7,10 @@ from its n-th flush to disk on, three fail (`write`).
 import os
 import signal
 
-from harness import diagnostics, runner
+from harness import diagnostics, jobs, runner
 
 diagnostics.SAMPLE = 20  # cells of the one-shot correlation: it is no part of what is disturbed
-runner.CHECKPOINT_SECONDS = runner.SNAPSHOT_SECONDS = -1.0
+jobs.CHECKPOINT_SECONDS = jobs.SNAPSHOT_SECONDS = -1.0
 kind, _, number = os.environ.get("FAULT", "none:0").partition(":")
 left = {"steps": int(number), "writes": int(number)}
 

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,11 @@ class MemoryImages:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @cached_property
+    def checksum(self) -> str:
+        """sha256 of pixels and labels."""
+        return images.checksum(self.images)
 
     def batches(
         self, size: int, seed: int, epoch: int, rank: int = 0, ranks: int = 1
@@ -246,6 +252,14 @@ class FileImages:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @cached_property
+    def checksum(self) -> str:
+        """sha256 of the files' names, sizes and labels; their contents are not read for it."""
+        digest = sha256(self.files.labels.tobytes())
+        for number, name in enumerate(self.files.names):
+            digest.update(b"%s %d\n" % (name, self.files.path(number).stat().st_size))
+        return digest.hexdigest()
 
     @property
     def notes(self) -> list[str]:

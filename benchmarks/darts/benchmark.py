@@ -43,7 +43,7 @@ DATASETS = ("cifar10",)
 HALF = 25_000  # of CIFAR-10's 50,000 training images: the first train weights, the others validate (DOC)
 PRESETS = {
     "smoke": Preset(channels=4, cells=3, resolution=16, images=320, epochs=2, batch_size=32),
-    "small": Preset(channels=8, cells=5, resolution=16, images=3200, epochs=12, batch_size=64),
+    "small": Preset(channels=8, cells=5, resolution=16, images=3200, epochs=10, batch_size=64),
     "paper": Preset(channels=16, cells=8, resolution=32, images=None, epochs=None, batch_size=64),  # DOC
 }
 

@@ -181,7 +181,7 @@ def _number(value: Any, count: int, where: str, what: str) -> int:
     except AttributeError:
         number = -1
     if isinstance(value, bool) or not 0 <= number < count:
-        raise UserError(f"cell {where}: {what} {quoted(str(value))}; expected 0 to {count - 1}")
+        raise UserError(f"cell {where}: {what} {quoted(value)}; expected 0 to {count - 1}")
     return number
 
 

@@ -120,9 +120,9 @@ def _inputs(entries: Any, where: str) -> tuple[Input, ...]:
         operation, source = entry
         if operation not in OPERATIONS[1:] + FURTHER_OPERATIONS:
             raise UserError(
-                f"{where}: node {node} has operation {quoted(str(operation))}; one of {', '.join(OPERATIONS[1:])}"
+                f"{where}: node {node} has operation {quoted(operation)}; one of {', '.join(OPERATIONS[1:])}"
             )
         if not isinstance(source, int) or isinstance(source, bool) or not 0 <= source < node:
-            raise UserError(f"{where}: node {node} has input {quoted(str(source))}; expected 0 to {node - 1}")
+            raise UserError(f"{where}: node {node} has input {quoted(source)}; expected 0 to {node - 1}")
         inputs.append((operation, source))
     return tuple(inputs)

@@ -196,6 +196,12 @@ class SearchSpace(Protocol):
     def network(self, cell: Cell, size: NetworkSize) -> nn.Module:
         """The stand-alone network of one cell."""
 
+    def costs(self, size: NetworkSize, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters and multiply-adds of all cells' networks by index, each (cells,).
+
+        Called only where the cells can be enumerated.
+        """
+
 
 class DerivedNetwork(Protocol):
     """The network of one cell that is trained from scratch: a torch module."""

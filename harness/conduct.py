@@ -18,7 +18,7 @@ from harness.output import CONTINUES, STOPPED, tell
 from harness.progress import Progress, Waiting
 from harness.runner import Plan
 from harness.schema import Ablations, Campaign
-from harness.specs import parse_ablations, parse_seeds, parse_specs, train_supernets
+from harness.specs import parse_ablations, parse_seeds, parse_specs, use_images
 from searchers import plugins
 
 
@@ -43,7 +43,7 @@ def make(options: RunOptions | AblateOptions) -> int:
                     if name in {spec.name for spec in specs}:
                         tell(text)
                 setting, how = setting_of(options, specs)
-                execution = execution_of(options, setting.device, train_supernets(specs))
+                execution = execution_of(options, setting.device, use_images(specs))
                 planned = plans(setting, specs, seeds)
                 folder = options.out
                 if folder is None:

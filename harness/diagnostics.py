@@ -73,35 +73,47 @@ class TraceSummary:
 
 
 def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot | None:
-    """Spearman correlation of one-shot validation loss (negated) with the table's validation accuracy.
+    """Spearman correlation of a search's scores with the table's validation accuracy.
 
-    The correlation is over a fixed sample of cells, and over the half of it that is best in the table; `seconds` is the
-    time of scoring it. None without a supernet or a table. UserError where a loss is not finite, since the last weight
-    step may have diverged.
+    The scores are one-shot validation losses (negated), or those of a training-free search. The correlation is over a
+    fixed sample of cells, and over the half of it that is best in the table; `seconds` is the time of scoring it. None
+    without such scores or a table. UserError where a loss is not finite, since the last weight step may have diverged.
     """
     pair = benchmark.sample(dataset, SAMPLE)
     if pair is None:
         return None
     sample, accuracy = pair
     start = time.perf_counter()
-    losses = searcher.one_shot_losses(sample, IMAGES)
+    if searcher.kind == "training-free":
+        losses, scores = None, searcher.training_free_scores(sample)
+    else:
+        losses = searcher.one_shot_losses(sample, IMAGES)
+        scores = None if losses is None else -losses
     seconds = time.perf_counter() - start
-    if losses is None:
+    if scores is None:
         return None
-    if count := int((~np.isfinite(losses)).sum()):
+    if count := int((~np.isfinite(scores)).sum()):
+        if losses is None:
+            raise UserError(f"training_free_scores() of {count} in {len(scores)} cells are not finite")
         raise UserError(
             f"one-shot losses of {count} in {len(losses)} cells are not finite after the last epoch: "
             + diverged(getattr(searcher, "config", None))
         )
-    good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
+    good = best(accuracy, GOOD)
     return OneShot(
         cells=[identifier(benchmark.space, cell) for cell in sample],
-        losses=[round(float(loss), 5) for loss in losses],
+        losses=[] if losses is None else [round(float(loss), 5) for loss in losses],
+        scores=[float(score) for score in scores] if losses is None else [],
         accuracies=[round(float(value), 4) for value in accuracy],
-        spearman=_spearman(-losses, accuracy),
-        spearman_good=_spearman(-losses[good], accuracy[good]),
+        spearman=spearman(scores, accuracy),
+        spearman_good=spearman(scores[good], accuracy[good]),
         seconds=seconds,
     )
+
+
+def best(accuracy: np.ndarray, share: float) -> np.ndarray:
+    """Where the best cells of a sample are, that share of it, best first."""
+    return np.argsort(-accuracy, kind="stable")[: round(share * len(accuracy))]
 
 
 def at_chance(searcher: Searcher, supernet: OneShot | None, train_loss: Any, task: SearchTask) -> bool:
@@ -124,7 +136,7 @@ def at_chance(searcher: Searcher, supernet: OneShot | None, train_loss: Any, tas
     return accuracies is not None and float(np.max(accuracies)) <= 100 * (chance + LUCK * error)
 
 
-def _spearman(x: np.ndarray, y: np.ndarray) -> float | None:
+def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
     """Rank correlation; None where one side is constant or not a number."""
     from scipy.stats import spearmanr
 

@@ -22,7 +22,7 @@ from harness.arguments import CampaignOptions
 from harness.executors import ray
 from harness.executors.base import Execution
 from harness.output import tell
-from harness.specs import Spec, train_supernets
+from harness.specs import Spec, use_images
 
 AUTO = "auto"  # the benchmark that this machine has what it needs for
 
@@ -69,16 +69,16 @@ def require_low_fidelity(bench: Benchmark, dataset: str) -> None:
     """UserError if a benchmark has no proxy on a data set, which multi-trial searchers need."""
     if bench.low_fidelity(dataset) is None:
         raise UserError(
-            f"{bench.name} has no low-fidelity proxy on {dataset}, which multi-trial searchers query: take one-shot "
-            "searchers"
+            f"{bench.name} has no low-fidelity proxy on {dataset}, which multi-trial searchers query: take "
+            "searchers of another kind"
         )
 
 
 def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting, str]:
-    one_shot = train_supernets(specs)
+    images = use_images(specs)
     name, table = options.benchmark, options.table
     continued = benchmark_in(options.out) if name == AUTO and table is None and not options.fresh else None
-    bench, places, how = open_benchmark(continued or name, table, options.data, options.search_dataset, one_shot)
+    bench, places, how = open_benchmark(continued or name, table, options.data, options.search_dataset, images)
     if continued:
         how = f"as the campaign in {options.out}"
     preset = resolve_preset(bench, options.preset)
@@ -88,18 +88,19 @@ def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting
     elsewhere = options.executor == "slurm" or options.address is not None  # what this machine has says nothing
     if named == "auto" and (elsewhere or options.gpus is not None):
         named = "cuda" if options.gpus else "cpu"
-        if one_shot and options.gpus is None:
+        if images and options.gpus is None:
             tell("searches will train on CPUs there; --gpus 1 gives each a GPU")
     if named.startswith("cuda") and options.gpus == 0:
         raise UserError(f"--gpus 0 with --device {named}: a run that is given no GPU cannot use one")
-    chosen = device(named, local) if one_shot or named != "auto" else "cpu"
+    chosen = device(named, local) if images or named != "auto" else "cpu"
     precision = str(options.precision)
     if precision == "auto":
         precision = "bf16" if chosen.startswith("cuda") else "fp32"
     bench.require_scores()  # says so now if the table lacks what they need
     if any(spec.kind == "multi-trial" for spec in specs):
         require_low_fidelity(bench, dataset)
-    if precision == "bf16" and chosen == "cpu" and one_shot and not elsewhere and cpu_has_bf16() is False:
+    trained = any(spec.kind == "one-shot" for spec in specs)
+    if precision == "bf16" and chosen == "cpu" and trained and not elsewhere and cpu_has_bf16() is False:
         tell(f"{cpu_name()} has no bf16 instructions: searches take several times as long as with --precision fp32")
     return Setting(bench, table, tuple(places), dataset, preset, precision, chosen, options.threads), how
 
@@ -141,14 +142,14 @@ def belongs(options: CampaignOptions) -> None:
                 raise UserError(f"--{option} belongs to --executor ray or slurm; here use --threads and --workers")
 
 
-def execution_of(options: CampaignOptions, on: str, one_shot: bool) -> Execution:
-    """How runs are to be made on a device; `one_shot`: whether any of them trains a supernet."""
+def execution_of(options: CampaignOptions, on: str, images: bool) -> Execution:
+    """How runs are to be made on a device; `images`: whether any of them needs images and torch."""
     executor, workers, on_gpu = str(options.executor), options.workers, on.startswith("cuda")
     if options.address is not None:
         ray.reach(options.address)
     if executor == "local" and workers is None:
         workers, note = (
-            (1, "") if on_gpu else capacity.fitting(cores(), capacity.free(), capacity.need(options.preset, one_shot))
+            (1, "") if on_gpu else capacity.fitting(cores(), capacity.free(), capacity.need(options.preset, images))
         )
         if note:
             tell(note)

@@ -103,6 +103,8 @@ def fraction(plan: Plan, line: dict[str, Any]) -> float:
     """How much of its budget a run has spent, from a line of its trace."""
     if plan.kind == "one-shot":
         return (line["step"] + 1) / (plan.preset.epochs or 1)
+    if plan.kind == "training-free":
+        return min(max(line.get("share", 0.0), 0.0), 1.0)
     return min(line["simulated_seconds"] / plan.preset.simulated_seconds, 1.0)
 
 
@@ -112,7 +114,7 @@ def describe(plan: Plan, line: dict[str, Any], since: float, base: float = 0.0) 
     `base` is the share of the budget that had been spent at `since`, when the run was resumed.
     """
     share = fraction(plan, line)
-    position = f"query {line['step'] + 1}"
+    position = f"{'query' if plan.kind == 'multi-trial' else 'step'} {line['step'] + 1}"
     if plan.kind == "one-shot":
         position = f"epoch {line['step'] + 1}/{plan.preset.epochs}"
     phase = f" {line['phase']}," if "phase" in line else ""

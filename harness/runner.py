@@ -117,7 +117,7 @@ def _make(plan: Plan, folder: Path, progress: Progress) -> Record:
     for left in folder.glob("*.tmp"):  # half-written files of a killed process
         left.unlink()
     # Before the search: the code may change meanwhile.
-    made_in = environment(plan.device, uses_torch=plan.kind == "one-shot") | plugin_of(plan)
+    made_in = environment(plan.device, uses_torch=plan.kind != "multi-trial") | plugin_of(plan)
     notes: list[str] = []  # also for whom progress does not reach: on other machines
 
     def noted(event: dict[str, Any]) -> None:
@@ -134,7 +134,7 @@ def _make(plan: Plan, folder: Path, progress: Progress) -> Record:
             raise
         (folder / "error.txt").write_text(traceback.format_exc(), encoding="utf-8", errors="replace")
         record = failure(plan, _one_line(error), made_in, notes)
-    if plan.kind == "one-shot":
+    if plan.kind != "multi-trial":
         # A search's memory is freed before the next run begins. Cycles may hold it, and nothing hurries the collector:
         # a searcher that keeps its own exception, torch's imports at a process's first optimiser.
         gc.collect()
@@ -170,7 +170,10 @@ def failure(plan: Plan, error: str, made_in: dict[str, Any], notes: Sequence[str
     return Record(**identity(plan), status="failed", error=error, environment=made_in, notes=list(notes))
 
 
-METHODS = ("step", "state_dict", "load_state_dict", "one_shot_losses", "one_shot_accuracies")  # of a searcher
+METHODS = (  # of a searcher
+    *("step", "state_dict", "load_state_dict"),
+    *("one_shot_losses", "one_shot_accuracies", "training_free_scores"),
+)
 
 
 def _one_line(error: BaseException) -> str:
@@ -196,7 +199,7 @@ def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any
         raise UserError(f"{plan.plugin}: other code here than where the run was planned; give the same command again")
     # Everything that comes after the search is tried before it, so that it cannot fail after hours of training.
     scoring.scores(benchmark, benchmark.space.sample(np.random.default_rng(0)))
-    if plan.kind == "one-shot":
+    if plan.kind != "multi-trial":
         import torch
 
         torch.set_num_threads(plan.threads)
@@ -206,11 +209,10 @@ def _search(plan: Plan, folder: Path, progress: Progress, made_in: dict[str, Any
     finally:
         trace.close()
     if state.steps == 0:
-        budget = f"{task.budget.epochs} epochs" if plan.kind == "one-shot" else f"{task.budget.simulated_seconds:g} s"
-        raise UserError(
-            f"{plan.spec} ended without an answer: its first step() gave None; where its budget ({budget}) pays for no "
-            "step, give it more"
-        )
+        budgets = {"one-shot": f"{task.budget.epochs} epochs", "multi-trial": f"{task.budget.simulated_seconds:g} s"}
+        budget = budgets.get(plan.kind)
+        advice = f"; where its budget ({budget}) pays for no step, give it more" if budget else ""
+        raise UserError(f"{plan.spec} ended without an answer: its first step() gave None{advice}")
     began = None if state.begun_in == made_in else state.begun_in  # a run resumed elsewhere, or by another revision
     return _answer(benchmark, task, searcher, state, folder) | {"trace": trace.fingerprint, "begun_in": began}
 
@@ -351,7 +353,7 @@ def _answer(
     spent = {name: getattr(task, name) for name in ("simulated_seconds", "evaluations", "train_images", "eval_images")}
     # After the counters were read: what it costs is no part of the search.
     supernet = diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None
-    chance = task.train is not None and diagnostics.at_chance(searcher, supernet, last.get("train_loss"), task)
+    chance = searcher.kind == "one-shot" and diagnostics.at_chance(searcher, supernet, last.get("train_loss"), task)
     return {
         **identified(space, cell),
         **identified(space, without, "_without_none"),

@@ -61,7 +61,10 @@ class Phase(Checked):
 
 
 class OneShot(Checked):
-    """What a supernet knew after the search: losses of a sample of cells beside their accuracies in the table."""
+    """How a search's scores rank a sample of cells after it, beside the cells' accuracies in the table.
+
+    The scores are losses in a supernet, or those of a training-free search.
+    """
 
     spearman: float | None
     spearman_good: float | None  # in the better half
@@ -69,6 +72,12 @@ class OneShot(Checked):
     cells: list[int | str] = []
     accuracies: list[Percent] = []
     losses: list[Annotated[float, Field(allow_inf_nan=True)]] = []  # of a supernet that diverged, nan
+    scores: list[Finite] = []  # of a training-free search, the higher the better
+
+    @property
+    def liking(self) -> list[float]:
+        """What the search thinks of each cell, the higher the better; empty in records without a sample."""
+        return self.scores or [-loss for loss in self.losses]
 
 
 class Fingerprint(Checked):

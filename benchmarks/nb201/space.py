@@ -11,6 +11,7 @@ import numpy as np
 
 from benchmarks.base import Cell, Edge, NetworkSize
 from benchmarks.errors import UserError
+from benchmarks.nb201 import cost
 from benchmarks.nb201.cell import (
     EDGES,
     NONE,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 
 # fmt: off
 __all__ = [
-    "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
+    "canonical", "costs", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
     "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
     "operations", "parse", "plain_supernet", "sample", "size", "supernet", "to_string",
 ]
@@ -110,3 +111,8 @@ def network(cell: Cell, size: NetworkSize) -> Skeleton:
     from benchmarks.nb201.network import network as build
 
     return build(cell, size)
+
+
+def costs(size: NetworkSize, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters and multiply-adds of one image of all cells' networks by index, each int64 (15625,)."""
+    return cost.parameters(size), cost.multiply_adds(size, resolution)

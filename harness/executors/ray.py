@@ -23,6 +23,7 @@ from harness.executors import base
 from harness.executors.base import Execution, Job, Report
 from harness.output import open_streams
 from harness.runner import Plan
+from searchers.base import KINDS
 
 RETRIES = 5  # of a run whose node or process is lost, before it is recorded as failed
 
@@ -31,7 +32,7 @@ def execute(jobs: Sequence[Job], how: Execution, report: Report) -> None:
     """Make the runs; UserError where Ray is missing, does not answer, or lacks the CPUs or GPUs of a run."""
     ray = _connect(how)
     on_stop(interrupt)  # again: Ray has set a handler of its own
-    gpus = {"one-shot": how.gpus, "multi-trial": 0}  # queries of a table need no GPU
+    gpus = {kind: 0 if kind == "multi-trial" else how.gpus for kind in KINDS}  # queries of a table need no GPU
     remote_by_kind = {
         kind: ray.remote(num_cpus=how.cpus, num_gpus=number, max_retries=RETRIES)(_make)
         for kind, number in gpus.items()

@@ -84,11 +84,8 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot 
         return None
     sample, accuracy = pair
     start = time.perf_counter()
-    if searcher.kind == "training-free":
-        losses, scores = None, searcher.training_free_scores(sample)
-    else:
-        losses = searcher.one_shot_losses(sample, IMAGES)
-        scores = None if losses is None else -losses
+    losses = searcher.one_shot_losses(sample, IMAGES)
+    scores = searcher.training_free_scores(sample) if losses is None else -losses
     seconds = time.perf_counter() - start
     if scores is None:
         return None

@@ -78,6 +78,9 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
         decides = {name: getattr(plan, name) for name in DECIDES} | {"preset": preset.model_dump()}
         decides["searcher"], decides["config"] = catalogue.find(spec.name).key_settings(spec.config)
         decides["images_sha256"] = images_sha256 if images else ""
+        version = setting.benchmark.space.supernet_version
+        if one_shot and version > 1:  # keys of the first have none
+            decides["supernet_version"] = version
         if plan.plugin:  # other people's code may change at any time; that of this program is named in records
             decides["plugin_source"] = plan.plugin_source
         runs.append(plan._replace(key=digest(decides)))

@@ -47,7 +47,7 @@ def gradients(net: nn.Module, batch: Batch) -> list[tuple[Tensor, Tensor]]:
     net.train().zero_grad()
     cross_entropy(net(x), y).backward()
     weights = [layer.weight for layer in layers(net)]
-    return [(w.detach(), w.grad.clone()) for w in weights if w.grad is not None]  # type: ignore[union-attr]
+    return [(w.detach(), w.grad.clone()) for w in weights if w.grad is not None]
 
 
 def params(net: nn.Module, batches: Sequence[Batch]) -> float:
@@ -66,7 +66,7 @@ def flops(net: nn.Module, batches: Sequence[Batch]) -> float:
     def count(layer: nn.Module, inputs: Any, output: Tensor) -> None:
         nonlocal total
         weight, bias = layer.weight, layer.bias
-        total += output.numel() * (weight[0].numel() + (bias is not None))  # type: ignore[index, operator]
+        total += output.numel() * (weight[0].numel() + (bias is not None))
 
     for layer in layers(net):
         layer.register_forward_hook(count)
@@ -137,7 +137,7 @@ def synflow(net: nn.Module, batches: Sequence[Batch]) -> float:
     net.zero_grad()
     net(torch.ones_like(batches[0][0][:1], dtype=torch.float64)).sum().backward()
     weights = [layer.weight for layer in layers(net)]
-    return float(sum((w.detach() * w.grad).abs().sum() for w in weights if w.grad is not None))  # type: ignore[operator, union-attr]
+    return float(sum((w.detach() * w.grad).abs().sum() for w in weights if w.grad is not None))
 
 
 @torch.no_grad()

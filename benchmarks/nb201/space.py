@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 __all__ = [
     "canonical", "costs", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
     "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
-    "operations", "parse", "plain_supernet", "sample", "size", "supernet", "to_string",
+    "operations", "parse", "plain_supernet", "sample", "size", "supernet", "supernet_version", "to_string",
 ]
 # fmt: on
 name = "nb201"
@@ -44,6 +44,7 @@ none = NONE
 edges = tuple(Edge("cell", *edge) for edge in EDGES)
 incoming: tuple[slice, ...] = (slice(0, 1), slice(1, 3), slice(3, 6))
 size: int | None = NUM_CELLS
+supernet_version = 2  # 1: its last normalisation had no affine parameters
 
 
 def derive(alphas: Any, keep_none: bool = True, edge_weights: np.ndarray | None = None) -> Cell:

@@ -67,4 +67,4 @@ def composition(cells: Sequence[Cell], space: SearchSpace, preset: Preset) -> np
     # Any images and classes give the same order: what sees them is the same in all networks.
     size = NetworkSize(max(preset.channels, 1), max(preset.cells, 1), in_channels=1, num_classes=1)
     parameters, _ = space.costs(size, 1)
-    return np.column_stack([counts, parameters[[space.index(cell) for cell in cells]]])
+    return np.column_stack([counts, parameters[[space.index(cell) or 0 for cell in cells]]])

@@ -25,6 +25,7 @@ PAIRS = ((0, 1), (0, 2), (1, 2), (2, 3))
 edges = tuple(Edge(cell_type, *pair) for cell_type in ("normal", "reduction") for pair in PAIRS)
 incoming: tuple[slice, ...] = (slice(0, 1), slice(1, 3), slice(3, 4), slice(4, 5), slice(5, 7), slice(7, 8))
 size: int | None = None
+supernet_version = 1
 
 
 def derive(alphas, keep_none=True, edge_weights=None) -> Cell:

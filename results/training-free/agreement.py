@@ -25,6 +25,7 @@ from scipy.stats import rankdata, spearmanr
 from benchmarks.base import NetworkSize
 from benchmarks.images import Batches, search_images
 from benchmarks.nb201 import cost, space
+from benchmarks.nb201.cell import CONV1, CONV3, edges_in_use
 from benchmarks.nb201.splits import official_split
 from searchers.zero_cost import SCORES, Batch
 
@@ -53,8 +54,17 @@ def scores(index: int, batches: list[Batch]) -> dict[str, list[float | None]]:
     return values
 
 
+def has_dead_convolution(index: int) -> bool:
+    """Whether some convolution lies on no path; NASLib computes it all the same, and counts its ReLUs."""
+    cell = space.parse(index)
+    return any(op in (CONV1, CONV3) and not used for op, used in zip(cell, edges_in_use(cell), strict=True))
+
+
 def table(public: pd.DataFrame, lines: list[dict]) -> pd.DataFrame:
-    """A row for each score: cells, cells without a finite score, ρ with the public score, ρ of each with accuracy."""
+    """A row for each score: cells, cells without a finite score, ρ with the public score, ρ of each with accuracy.
+
+    `without dead` is ρ with the public score over the cells that have no dead convolution.
+    """
     frame = public.set_index("index").loc[[line["index"] for line in lines]]
     counts = np.array([space.operation_counts(space.parse(int(index))) for index in frame.index])
     of = dict(zip(space.operations, counts.T, strict=True))
@@ -78,6 +88,8 @@ def table(public: pd.DataFrame, lines: list[dict]) -> pd.DataFrame:
             theirs = frame[PUBLIC.get(name, name)]
             known = theirs.notna().to_numpy()
             row |= {"public ρ": spearmanr(ranks[known], theirs[known]).statistic}
+            whole = known & ~np.array([has_dead_convolution(line["index"]) for line in lines])
+            row |= {"without dead": spearmanr(ranks[whole], theirs[whole]).statistic}
             row |= {"its ρ with accuracy": spearmanr(theirs[known], frame["val_accuracy"][known]).statistic}
         row |= {"our ρ with accuracy": spearmanr(ranks, frame["val_accuracy"]).statistic, "VKDNW's": VKDNW.get(name)}
         rows.append(row)

@@ -221,7 +221,7 @@ def test_a_version_alone_makes_no_new_runs(site):
 
 
 def test_keys_of_our_own_searchers_are_those_of_old(site, monkeypatch):
-    """As the committed campaign of digits201 has them, made before packages and supernets' versions had a part in keys."""
+    """As the committed campaign of digits201 has them, made before packages and supernets' versions were in keys."""
     folder, bench = ROOT / "results/reference/digits201-small", benchmark.open_digits201()
     monkeypatch.setattr(bench.space, "supernet_version", 1)
     planned = plans_for(bench, "digits201", "darts,random", [0, 1], "small")

@@ -147,6 +147,7 @@ class SearchSpace(Protocol):
     edges: tuple[Edge, ...]
     incoming: tuple[slice, ...]  # for each computed node, the rows (edges) that enter it
     size: int | None  # number of cells; None where they cannot be enumerated
+    supernet_version: int  # of what the supernet computes, from 1; in the key of runs that train one
 
     def derive(self, alphas: Any, keep_none: bool = True, edge_weights: np.ndarray | None = None) -> Cell:
         """The cell of architecture parameters; `edge_weights` (edges,) may decide which edges stay.
@@ -198,6 +199,12 @@ class SearchSpace(Protocol):
 
     def network(self, cell: Cell, size: NetworkSize) -> nn.Module:
         """The stand-alone network of one cell."""
+
+    def costs(self, size: NetworkSize, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters and multiply-adds of all cells' networks by index, each (cells,).
+
+        Called only where the cells can be enumerated.
+        """
 
 
 class DerivedNetwork(Protocol):

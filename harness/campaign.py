@@ -16,7 +16,7 @@ from harness.options import Setting
 from harness.report.notes import power
 from harness.runner import Plan
 from harness.schema import Ablations, Campaign, Entrant
-from harness.specs import Spec, digest, train_supernets
+from harness.specs import Spec, digest, use_images
 from searchers import catalogue
 
 # What all runs of a campaign share: with another value they are another campaign.
@@ -41,7 +41,7 @@ DECIDES = ("searcher", "config", "seed", *SHARED)
 def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list[Plan]:
     """All runs, seed by seed, so that an unfinished campaign has every searcher at the seeds it has done."""
     images_sha256 = ""
-    if train_supernets(specs):
+    if use_images(specs):
         from benchmarks.images import checksum
 
         parts = setting.benchmark.search_data(setting.search_dataset, setting.preset)
@@ -49,14 +49,14 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
     runs = []
     for seed, spec in itertools.product(seeds, specs):
         epochs = setting.preset.epochs or spec.reference_epochs
-        one_shot = spec.kind == "one-shot"
+        one_shot, images = spec.kind == "one-shot", spec.kind != "multi-trial"
         if one_shot and not epochs:
             raise UserError(
                 f"searcher {spec.text!r} has no reference_epochs, which --preset {setting.preset.name} trains it for"
             )
         preset = setting.preset.model_copy(update={"epochs": epochs if one_shot else 0})
         # Queries of a table have neither: one found on a GPU's machine is the one found here.
-        precision, threads = (setting.precision, setting.threads) if one_shot else ("fp32", 1)
+        precision, threads = setting.precision if one_shot else "fp32", setting.threads if images else 1
         plan = Plan(
             searcher=spec.name,
             label=spec.label,
@@ -79,7 +79,10 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
         )
         decides = {name: getattr(plan, name) for name in DECIDES} | {"preset": preset.model_dump()}
         decides["searcher"], decides["config"] = catalogue.find(spec.name).key_settings(spec.config)
-        decides["images_sha256"] = images_sha256 if one_shot else ""
+        decides["images_sha256"] = images_sha256 if images else ""
+        version = setting.benchmark.space.supernet_version
+        if one_shot and version > 1:  # keys of the first have none
+            decides["supernet_version"] = version
         if plan.plugin:  # other people's code may change at any time; that of this program is named in records
             decides["plugin_source"] = plan.plugin_source
         runs.append(plan._replace(key=digest(decides)))
@@ -171,7 +174,7 @@ def prepare(
         if old is not None:  # each command had a part in it
             commands = dict.fromkeys([*old.command.split("\n"), campaign.command])
             history: dict[str, Any] = {"created": old.created, "command": "\n".join(commands)[-COMMANDS:]}
-            if results.trains(old) and not train_supernets(specs):  # what is said is of the supernets
+            if results.uses_images(old) and not use_images(specs):  # what is said is of those that do
                 history |= {name: getattr(old, name) for name in ("chosen", "device", "versions")}
             campaign = campaign.model_copy(update=history)
         campaign = campaign.model_copy(update={"power_note": power(results.Results(campaign, []))})
@@ -207,7 +210,7 @@ def campaign_of(
 
     UserError where the folder holds a campaign on another table, benchmark or preset, or of another default.
     """
-    if specs and not train_supernets(specs):  # as their runs, in `plans`
+    if specs and not use_images(specs):  # as their runs, in `plans`
         setting = replace(setting, precision="fp32", threads=1)
     rows = [
         Entrant(

@@ -10,9 +10,9 @@ ONE_SHOT = {"smoke": 500, "small": 700, "paper": 2500}
 MULTI_TRIAL = 300
 
 
-def need(preset: str | None, one_shot: bool) -> int:
-    """MB of a run; a preset that was not measured is taken for `small`."""
-    return ONE_SHOT.get(preset or "small", ONE_SHOT["small"]) if one_shot else MULTI_TRIAL
+def need(preset: str | None, images: bool) -> int:
+    """MB of a run, with images as much as a supernet's; a preset that was not measured is taken for `small`."""
+    return ONE_SHOT.get(preset or "small", ONE_SHOT["small"]) if images else MULTI_TRIAL
 
 
 def fitting(cores: int, free: int | None, megabytes: int) -> tuple[int, str]:

@@ -20,7 +20,7 @@ from harness.options import Setting, belongs, execution_of, origin, setting_of
 from harness.output import CONTINUES, STOPPED, tell
 from harness.progress import Progress, Waiting
 from harness.schema import Ablations, Trainings
-from harness.specs import parse_ablations, parse_seeds, parse_specs, train_supernets
+from harness.specs import parse_ablations, parse_seeds, parse_specs, use_images
 from searchers import plugins
 
 
@@ -45,7 +45,7 @@ def make(options: RunOptions | AblateOptions) -> int:
                     if name in {spec.name for spec in specs}:
                         tell(text)
                 setting, how = setting_of(options, specs)
-                trains = train_supernets(specs) or bool(setting.evaluations)
+                trains = use_images(specs) or bool(setting.evaluations)
                 execution = execution_of(options, setting.device, trains)
                 planned = plans(setting, specs, seeds)
                 images = checksums(setting.benchmark, setting.evaluations)

@@ -73,11 +73,12 @@ class TraceSummary:
 
 
 def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot | None:
-    """Spearman correlation of one-shot validation loss (negated) with final accuracy.
+    """Spearman correlation of a search's scores with final accuracies, after it.
 
-    The correlation is over a fixed sample of cells, and over the half of it that has the best accuracies; `seconds` is
-    the time of scoring it. None without a supernet or such a sample. UserError where a loss is not finite, since the
-    last weight step may have diverged.
+    The scores are one-shot validation losses (negated), or those of a training-free search. The correlation is over a
+    fixed sample of cells, and over the half of it that has the best accuracies; `seconds` is the time of scoring it.
+    None without such scores or such a sample. UserError where a loss is not finite, since the last weight step may have
+    diverged.
     """
     known = benchmark.sample(dataset, SAMPLE)
     if known is None:
@@ -85,25 +86,34 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot 
     sample, accuracy = known.cells, known.accuracies
     start = time.perf_counter()
     losses = searcher.one_shot_losses(sample, IMAGES)
+    scores = searcher.training_free_scores(sample) if losses is None else -losses
     seconds = time.perf_counter() - start
-    if losses is None:
+    if scores is None:
         return None
-    if count := int((~np.isfinite(losses)).sum()):
+    if count := int((~np.isfinite(scores)).sum()):
+        if losses is None:
+            raise UserError(f"training_free_scores() of {count} in {len(scores)} cells are not finite")
         raise UserError(
             f"one-shot losses of {count} in {len(losses)} cells are not finite after the last epoch: "
             + diverged(getattr(searcher, "config", None))
         )
-    good = np.argsort(-accuracy, kind="stable")[: round(GOOD * len(sample))]
+    good = best(accuracy, GOOD)
     return OneShot(
         cells=[] if known.private else [identifier(benchmark.space, cell) for cell in sample],
-        losses=[round(float(loss), 5) for loss in losses],
+        losses=[] if losses is None else [round(float(loss), 5) for loss in losses],
+        scores=[float(score) for score in scores] if losses is None else [],
         accuracies=[] if known.private else [round(float(value), 4) for value in accuracy],
         ceiling=known.ceiling,
-        others={name: _spearman(figures, accuracy) for name, figures in known.others.items()},
-        spearman=_spearman(-losses, accuracy),
-        spearman_good=_spearman(-losses[good], accuracy[good]),
+        others={name: spearman(figures, accuracy) for name, figures in known.others.items()},
+        spearman=spearman(scores, accuracy),
+        spearman_good=spearman(scores[good], accuracy[good]),
         seconds=seconds,
     )
+
+
+def best(accuracy: np.ndarray, share: float) -> np.ndarray:
+    """Where the best cells of a sample are, that share of it, best first."""
+    return np.argsort(-accuracy, kind="stable")[: round(share * len(accuracy))]
 
 
 def at_chance(searcher: Searcher, supernet: OneShot | None, train_loss: Any, task: SearchTask) -> bool:
@@ -126,7 +136,7 @@ def at_chance(searcher: Searcher, supernet: OneShot | None, train_loss: Any, tas
     return accuracies is not None and float(np.max(accuracies)) <= 100 * (chance + LUCK * error)
 
 
-def _spearman(x: np.ndarray, y: np.ndarray) -> float | None:
+def spearman(x: np.ndarray, y: np.ndarray) -> float | None:
     """Rank correlation; None where one side is constant or not a number."""
     from scipy.stats import spearmanr
 

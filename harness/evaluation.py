@@ -46,7 +46,7 @@ def evaluate(given: EvaluateOptions) -> int:
         with ExitStack() as stack:
             with Waiting("still loading"):
                 request = _request(given, seeds)
-                execution = options.execution_of(given, request.setting.device, one_shot=True)
+                execution = options.execution_of(given, request.setting.device, images=True)
                 execution = options.with_devices(execution, given, request.setting.device)
                 images = checksums(request.setting.benchmark, request.setting.evaluations)
                 on_stop(interrupt)  # till now there was nothing to save

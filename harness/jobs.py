@@ -58,7 +58,7 @@ class Job(Protocol):
 
     @property
     def kind(self) -> str:
-        """one-shot or multi-trial (searches), evaluation."""
+        """That of the searcher (searches), evaluation."""
 
     @property
     def seed(self) -> int: ...
@@ -163,7 +163,10 @@ def failure(job: Job, error: str, made_in: dict[str, Any], notes: Sequence[str] 
     return job.record_type(**job.identity(), status="failed", error=error, environment=made_in, notes=list(notes))
 
 
-METHODS = ("step", "state_dict", "load_state_dict", "one_shot_losses", "one_shot_accuracies")  # of a searcher
+METHODS = (  # of a searcher
+    *("step", "state_dict", "load_state_dict"),
+    *("one_shot_losses", "one_shot_accuracies", "training_free_scores"),
+)
 
 
 def one_line(error: BaseException) -> str:

@@ -23,7 +23,7 @@ from harness.executors import ray
 from harness.executors.base import Execution
 from harness.output import tell
 from harness.schema import Trainings
-from harness.specs import Spec, train_supernets
+from harness.specs import Spec, use_images
 from searchers import catalogue
 
 AUTO = "auto"  # the benchmark that this machine has what it needs for
@@ -73,20 +73,20 @@ def require_low_fidelity(bench: Benchmark, dataset: str, specs: Sequence[Spec]) 
     if in_need and bench.low_fidelity(dataset) is None:
         raise UserError(
             f"{bench.name} has no low-fidelity proxy on {dataset}, which {', '.join(in_need)} would query: take "
-            "one-shot searchers, or random"
+            "searchers of another kind, or random"
         )
 
 
 def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting, str]:
-    one_shot = train_supernets(specs)
+    images = use_images(specs)
     name, table = options.benchmark, options.table
     continued = benchmark_in(options.out) if name == AUTO and table is None and not options.fresh else None
-    bench, places, how = open_benchmark(continued or name, table, options.data, options.search_dataset, one_shot)
+    bench, places, how = open_benchmark(continued or name, table, options.data, options.search_dataset, images)
     if continued:
         how = f"as the campaign in {options.out}"
     preset = resolve_preset(bench, options.preset)
     dataset = search_dataset(bench, options.search_dataset)
-    chosen, precision = machine(options, one_shot or bench.evaluation is not None)
+    chosen, precision = machine(options, images or bench.evaluation is not None)
     bench.require_scores()  # says so now if the table lacks what they need
     require_low_fidelity(bench, dataset, specs)
     evaluations = {}
@@ -174,14 +174,14 @@ def belongs(options: ExecutionOptions) -> None:
         raise UserError("--fresh with --shard: each part would move the others' runs aside; use --fresh once, before")
 
 
-def execution_of(options: CampaignOptions | EvaluateOptions, on: str, one_shot: bool) -> Execution:
-    """How runs are to be made on a device; `one_shot`: whether any of them trains a network."""
+def execution_of(options: CampaignOptions | EvaluateOptions, on: str, images: bool) -> Execution:
+    """How runs are to be made on a device; `images`: whether any of them needs images and torch."""
     executor, workers, on_gpu = str(options.executor), options.workers, on.startswith("cuda")
     if options.address is not None:
         ray.reach(options.address)
     if executor == "local" and workers is None:
         workers, note = (
-            (1, "") if on_gpu else capacity.fitting(cores(), capacity.free(), capacity.need(options.preset, one_shot))
+            (1, "") if on_gpu else capacity.fitting(cores(), capacity.free(), capacity.need(options.preset, images))
         )
         if note:
             tell(note)

@@ -149,6 +149,11 @@ def trains(campaign: Campaign) -> bool:
     return any(row.kind == "one-shot" for row in campaign.searchers)
 
 
+def uses_images(campaign: Campaign) -> bool:
+    """Whether a campaign has searchers that see images; with the others, precision and threads mean nothing."""
+    return any(row.kind in ("one-shot", "training-free") for row in campaign.searchers)
+
+
 def planned_seeds(searcher: Entrant, campaign: Campaign) -> list[int]:
     """The seeds that a searcher was to run; older campaigns have them once for all searchers."""
     return campaign.seeds if searcher.seeds is None else searcher.seeds
@@ -248,13 +253,13 @@ def join(parts: Sequence[Results], names: Sequence[str]) -> Results:
 def reconciled(campaigns: Sequence[Campaign]) -> list[Campaign]:
     """The campaigns, where a setting that means nothing in one has the value that it has in the others.
 
-    Imported cells alone have no preset, and what trains no supernet has neither precision nor threads.
+    Imported cells alone have no preset, and what sees no images has neither precision nor threads.
     """
     ran = next((c for c in campaigns if c.searchers), campaigns[0])
-    trained = next((c for c in campaigns if trains(c)), ran)
+    trained = next((c for c in campaigns if uses_images(c)), ran)
     setting = {"precision": trained.precision, "threads": trained.threads}
     return [
-        c if trains(c) else c.model_copy(update=setting | ({} if c.searchers else {"preset": ran.preset}))
+        c if uses_images(c) else c.model_copy(update=setting | ({} if c.searchers else {"preset": ran.preset}))
         for c in campaigns
     ]
 

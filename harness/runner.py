@@ -59,7 +59,7 @@ class Plan(NamedTuple):
     @property
     def uses_torch(self) -> bool:
         """Whether it trains a supernet."""
-        return self.kind == "one-shot"
+        return self.kind != "multi-trial"
 
     @property
     def steps(self) -> int | None:
@@ -104,12 +104,14 @@ class Plan(NamedTuple):
         """How much of its budget it has spent, from a line of its trace."""
         if self.kind == "one-shot":
             return (line["step"] + 1) / (self.preset.epochs or 1)
+        if self.kind == "training-free":
+            return min(max(line.get("share", 0.0), 0.0), 1.0)
         return min(line["simulated_seconds"] / self.preset.simulated_seconds, 1.0)
 
     def position(self, line: dict[str, Any]) -> str:
-        """Epoch or query, loss, cell."""
+        """Epoch, query or step; loss; cell."""
         phase = f"{line['phase']}, " if "phase" in line else ""
-        step = f"query {line['step'] + 1}"
+        step = f"{'query' if self.kind == 'multi-trial' else 'step'} {line['step'] + 1}"
         if self.kind == "one-shot":
             step = f"epoch {line['step'] + 1}/{self.preset.epochs}"
         loss = f" loss {line['train_loss']:.3f}," if "train_loss" in line else ""
@@ -213,12 +215,11 @@ class Search:
 
     def answer(self, folder: Path) -> dict[str, Any]:
         if self.state.steps == 0:
-            budget = self.task.budget
-            paid = f"{budget.epochs} epochs" if self.plan.kind == "one-shot" else f"{budget.simulated_seconds:g} s"
-            raise UserError(
-                f"{self.plan.spec} ended without an answer: its first step() gave None; where its budget ({paid}) pays "
-                "for no step, give it more"
-            )
+            own = self.task.budget
+            budgets = {"one-shot": f"{own.epochs} epochs", "multi-trial": f"{own.simulated_seconds:g} s"}
+            budget = budgets.get(self.plan.kind)
+            advice = f"; where its budget ({budget}) pays for no step, give it more" if budget else ""
+            raise UserError(f"{self.plan.spec} ended without an answer: its first step() gave None{advice}")
         return _answer(self.benchmark, self.task, self.searcher, self.state, folder)
 
     def close(self) -> None:
@@ -267,7 +268,7 @@ def _answer(
     spent = {name: getattr(task, name) for name in ("simulated_seconds", "evaluations", "train_images", "eval_images")}
     # After the counters were read: what it costs is no part of the search.
     supernet = diagnostics.one_shot(searcher, benchmark, task.dataset) if task.train is not None else None
-    chance = task.train is not None and diagnostics.at_chance(searcher, supernet, last.get("train_loss"), task)
+    chance = searcher.kind == "one-shot" and diagnostics.at_chance(searcher, supernet, last.get("train_loss"), task)
     return {
         **identified(space, cell),
         **identified(space, without, "_without_none"),

@@ -80,7 +80,10 @@ class Phase(Checked):
 
 
 class OneShot(Checked):
-    """What a supernet knew after the search: losses of a sample of cells, compared with their final accuracies."""
+    """How a search's scores rank a sample of cells after it, beside the cells' final accuracies.
+
+    The scores are losses in a supernet, or those of a training-free search.
+    """
 
     spearman: float | None
     spearman_good: float | None  # in the better half
@@ -90,6 +93,12 @@ class OneShot(Checked):
     ceiling: float | None = None  # the correlation of a perfect score with accuracies as noisy as these
     others: dict[Name, float | None] = {}  # correlations of figures that need no training
     losses: list[Annotated[float, Field(allow_inf_nan=True)]] = []  # of a supernet that diverged, nan
+    scores: list[Finite] = []  # of a training-free search, the higher the better
+
+    @property
+    def liking(self) -> list[float]:
+        """What the search thinks of each cell, the higher the better; empty in records without a sample."""
+        return self.scores or [-loss for loss in self.losses]
 
 
 class Fingerprint(Checked):

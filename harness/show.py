@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from benchmarks import registry
 from benchmarks.base import Benchmark, Cell, Entry, SearchSpace
 from benchmarks.errors import UserError, suggestion
 from harness import options
+from harness.progress import duration
 from harness.results import origin
 from harness.specs import show_settings, show_value
 from searchers import catalogue, plugins
@@ -86,6 +88,7 @@ def searchers() -> str:
         lines.append(f"{name}  ({searcher.kind}) {module.strip().splitlines()[0] if module.strip() else ''}")
         if searcher.reference_epochs:
             lines.append(f"    {searcher.reference_epochs} epochs with the preset paper")
+        lines += [f"    {line}" for line in costs(name, searcher.kind)]
         defaults = searcher.Config().model_dump(mode="json")
         for key, field in searcher.Config.model_fields.items():
             setting = f"{key}={show_value(defaults[key])}"
@@ -94,6 +97,27 @@ def searchers() -> str:
             lines.append(f"    ablation: {what} [{show_settings(settings)}]")
     lines += [f"not usable: {line}" for line in faults] + list(plugins.name_conflicts().values())
     return "\n".join(lines)
+
+
+def costs(name: str, kind: str) -> list[str]:
+    """What a run takes at each preset, as measured: `costs.csv`, made by results/reference/costs.py."""
+    if kind == "multi-trial":
+        return ["takes milliseconds: a query is a look-up"]
+    with open(Path(__file__).with_name("costs.csv"), encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["spec"].partition("[")[0] == name]
+    if not rows:  # of another package
+        return []
+    lines = []
+    for row in rows:
+        steps, seconds = int(row["steps"]), float(row["seconds"])
+        number = f"{steps:,} steps of {seconds:g} s" if steps > 1 else "1 step"
+        spec = "" if row["spec"] == name else f"{row['spec']} "
+        origin = {"0": "by the time of its steps", "1": "one run"}.get(row["runs"], f"mean of {row['runs']} runs")
+        time = duration(steps * seconds) if steps * seconds >= 1 else "under 1 s"
+        lines.append(f"{spec}takes {time} at {row['benchmark']} {row['preset']}: {number}, {row['hardware']}, {origin}")
+    there = {(row["benchmark"], row["preset"]) for row in rows}
+    missing = [f"{b} {p}" for b in registry.names() for p in registry.find(b).presets if (b, p) not in there]
+    return [*lines, f"not measured at {', '.join(missing)}"] if missing else lines
 
 
 def allowed(field: FieldInfo) -> str:

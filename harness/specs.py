@@ -34,9 +34,9 @@ class Spec:
     plugin_source: str = ""
 
 
-def train_supernets(specs: Iterable[Spec]) -> bool:
-    """Whether any of the searchers trains a supernet and so needs images; all others only query."""
-    return any(spec.kind == "one-shot" for spec in specs)
+def use_images(specs: Iterable[Spec]) -> bool:
+    """Whether any of the searchers needs images, and torch; multi-trial ones only query."""
+    return any(spec.kind != "multi-trial" for spec in specs)
 
 
 def split_outside(text: str, separator: str = ",") -> list[str]:

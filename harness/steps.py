@@ -110,6 +110,7 @@ METRIC_TYPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "phase": (_is_text, "a string, the name of a phase of the search"),
     "swarm_diversity": (_are_numbers, "a list of numbers, one a generation"),
     "train_loss": (_is_number, "a number"),
+    "share": (_is_number, "a number, how much of the search is done"),
 }
 
 
@@ -138,7 +139,7 @@ def refuse_divergence(step: Step, kind: str, number: int, settings: Any = None) 
 
     `number` counts the steps of a search of that kind from 1; the message names the learning rates in its settings.
     """
-    ending = f"step {number}" if kind == "multi-trial" else f"epoch {number}: {diverged(settings)}"
+    ending = f"epoch {number}: {diverged(settings)}" if kind == "one-shot" else f"step {number}"
     for name, value in step.metrics.items():
         if JUDGEMENTS.intersection(re.split("[^a-z]+", name.lower())) and not finite(value):
             raise UserError(f"{name} is {value} in {ending}")
@@ -151,17 +152,25 @@ class Limit:
 
     def __init__(self, kind: str, task: SearchTask):
         self.kind, self.task = kind, task
-        self.idle, self.clock = 0, task.simulated_seconds
+        self.idle, self.work = 0, self._work()
 
     def check(self, steps: int) -> None:
         """Call after each step with the number of steps so far."""
         epochs = self.task.budget.epochs
         if self.kind == "one-shot" and steps > epochs:
             raise UserError(f"step() must give None after {epochs} steps: a step is an epoch, task.budget.epochs many")
-        self.idle = 0 if self.task.simulated_seconds > self.clock else self.idle + 1
-        self.clock = self.task.simulated_seconds
+        work = self._work()
+        self.idle, self.work = 0 if work > self.work else self.idle + 1, work
         if self.kind == "multi-trial" and self.idle == IDLE:
             raise UserError(
                 f"step() must give None when the search is over: {IDLE:,} steps in a row have queried nothing "
                 "(task.proxy() gives None when the budget is spent)"
             )
+        if self.kind == "training-free" and self.idle == IDLE:
+            raise UserError(
+                f"step() must give None when the search is over: {IDLE:,} steps in a row have scored nothing "
+                "(task.count(evaluations=…) counts what is scored)"
+            )
+
+    def _work(self) -> float:
+        return self.task.evaluations if self.kind == "training-free" else self.task.simulated_seconds

@@ -43,9 +43,12 @@ SEARCHERS: dict[str, str] = {
     "cmaes-table": "searchers.cmaes:TableCMAES",
     "zero-order": "searchers.zero_order:ZeroOrder",
     "gicso": "searchers.gicso:GICSO",
+    "training-free": "searchers.training_free:TrainingFree",
+    "params": "searchers.training_free:LargestParameters",
+    "flops": "searchers.training_free:LargestMultiplyAdds",
 }
 
-KINDS = ("one-shot", "multi-trial")  # trains a supernet, queries the proxy
+KINDS = ("one-shot", "multi-trial", "training-free")  # trains a supernet, queries the proxy, scores untrained networks
 REFUSALS = 100_000  # queries refused in a row before an error; a search may first try all cells for an affordable one
 
 
@@ -57,7 +60,10 @@ class Settings(BaseModel):
 
 @dataclass(frozen=True)
 class Budget:
-    """What a search may spend: epochs (one-shot searchers) or simulated seconds (multi-trial ones)."""
+    """What a search may spend: epochs (one-shot searchers) or simulated seconds (multi-trial ones).
+
+    A training-free searcher's settings say how many cells it scores.
+    """
 
     epochs: int = 0
     simulated_seconds: float = 0.0
@@ -71,7 +77,8 @@ class Step:
     `alphas` is (edges, operations) or None. `metrics` are written to the trace: numbers, strings, lists of numbers.
 
     A run fails as diverged where alphas, or metrics named as a loss, score, accuracy, error, reward or fitness, are not
-    finite. A one-shot searcher's `train_loss` is the mean cross-entropy of the epoch.
+    finite. A one-shot searcher's `train_loss` is the mean cross-entropy of the epoch; a training-free one's `share` is
+    how much of the search is done, from 0 to 1.
     """
 
     cell: Cell
@@ -83,8 +90,8 @@ class Step:
 class SearchTask:
     """All that a searcher may know: the space, copies of images or of the proxy, a budget, random streams.
 
-    `size` is the size of the supernet. `low_fidelity` is None for searchers that train a supernet; call it through
-    `proxy`, which advances the simulated clock.
+    `size` is the size of the supernet. `low_fidelity` is for multi-trial searchers alone; call it through `proxy`,
+    which advances the simulated clock. All others have images.
     """
 
     seed: int
@@ -211,10 +218,11 @@ class Searcher(ABC):
 
     @abstractmethod
     def step(self) -> Step | None:
-        """Advance by one epoch (one-shot) or one query (multi-trial); None when finished.
+        """Advance by one epoch (one-shot), one query (multi-trial) or some cells (training-free); None when finished.
 
         A one-shot searcher makes at most `task.budget.epochs` steps. A multi-trial one finishes when `task.proxy`
-        returns None, at the latest 1,000 steps after its last query. A run with more steps fails.
+        returns None, at the latest 1,000 steps after its last query; a training-free one 1,000 steps after the last
+        evaluation that it counted. A run with more steps fails.
         """
 
     def one_shot_losses(self, candidates: Sequence[Cell], images: int) -> np.ndarray | None:
@@ -229,6 +237,13 @@ class Searcher(ABC):
         """Accuracy in percent of each cell on the images of `one_shot_losses`; None where it is not known.
 
         Called only where no loss is better than that of guessing.
+        """
+        return None
+
+    def training_free_scores(self, candidates: Sequence[Cell]) -> np.ndarray | None:
+        """How a training-free search likes each cell, the higher the better, (len(candidates),); None for all others.
+
+        Called once after the search, to compare these scores with the benchmark's table.
         """
         return None
 

@@ -115,8 +115,12 @@ class SearcherContract:
         if searcher.kind == "multi-trial":
             assert task.evaluations > 0, "ask for accuracies through task.proxy(cell), which counts and keeps the clock"
             assert task.train_images == 0, "a multi-trial searcher trains nothing"
+        elif searcher.kind == "training-free":
+            assert task.evaluations > 0, "task.count(evaluations=…) counts the cells that are scored"
+            assert task.train_images == 0, "a training-free searcher trains nothing"
         else:
             assert steps <= EPOCHS, "a step is an epoch, task.budget.epochs of them at the most"
+        if searcher.kind != "multi-trial":
             assert task.simulated_seconds == 0, "a searcher that is given images has no proxy to ask"
 
     def test_the_same_seed_is_the_same_search(self, searcher: type[Searcher]) -> None:

@@ -210,6 +210,14 @@ def test_all_that_decides_a_run_is_in_its_key(monkeypatch):
             {"precision": "bf16"}, {"threads": 2}, {"benchmark": other}]  # fmt: skip
     assert len({key(**way) for way in ways}) == len(ways)
     assert key(device="cuda", places=(Path("x"),)) == key()  # where things are decides nothing
+    # untrained networks: no epochs, always fp32
+    ways = [{}, {"images": "x"}, {"threads": 2}, {"preset": {"channels": 3}}]
+    assert len({key("training-free", **way) for way in ways}) == len(ways)
+    assert key("training-free", preset={"epochs": 3}, precision="bf16") == key("training-free")
+    before = {spec: key(spec) for spec in ("gicso", "training-free", "random")}
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.space, "supernet_version", 99)
+        assert {spec for spec, old in before.items() if key(spec) != old} == {"gicso"}
     # queries of a table: no images, no precision, no threads
     ways = [{}, {"images": "x"}, {"precision": "bf16"}, {"threads": 2}, {"preset": {"epochs": 3}}]
     assert len({key("random", **way) for way in ways}) == 1

@@ -156,6 +156,8 @@ def test_the_declared_rule_is_how_a_search_chose_its_answer(name):
     elif rule == BEST_QUERIED:
         best = max((metrics for _, _, metrics, *_ in steps), key=lambda metrics: metrics["accuracy"])
         assert C.index(tuple(steps[-1][0])) == best["queried"]
+    elif kind(name) == "training-free":
+        assert rule == "the one with the largest rank sum of the scores"  # tests/test_training_free.py
     else:
         assert (name in ("rsws", "enas"), "best by one-shot accuracy" in rule) == (True, True)
         assert {alphas for _, alphas, *_ in steps} == {None}
@@ -172,6 +174,10 @@ def test_what_a_whole_search_costs(name):
         passes |= {"cso": 3, "zero-order": 3, "cmaes": 3, "gicso": (1 + 7 * 3 + 2 * 2) / 10}  # three paths a batch
         assert len(steps) == EPOCHS
         assert train_images == passes.get(name, 1) * EPOCHS * 64
+    elif kind(name) == "training-free":
+        assert (simulated_seconds, train_images) == (0, 0)
+        assert evaluations == SPECS[name]["cells"]
+        assert eval_images == (8 * 16 if name == "training-free" else 0)  # naswot's batches; synflow sees none
     else:
         assert len(steps) == evaluations > 10
         assert 200 - 15 < simulated_seconds <= 200

@@ -22,6 +22,9 @@ SETTINGS = {
     "zero-order": "pairs=2,fitness_batch=32,fitness_images=32",
     "rsws": "candidates=4,fitness_batch=32",
     "enas": "candidates=4,fitness_batch=32,updates=2,cells_an_update=3",
+    "training-free": "cells=20",
+    "params": "cells=20",
+    "flops": "cells=20",
     "gicso": "population=6,fitness_batch=32,fitness_images=32,final_images=64,patience=0",
 }
 

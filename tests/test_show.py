@@ -43,6 +43,12 @@ def test_searchers_are_listed_with_their_settings_and_ablations(harness):
     assert heads == [f"{name}  ({catalogue.find(name).kind}" for name in base.SEARCHERS]
     assert "    population=24               ≥ 6, a multiple of 3" in lines
     assert "    fitness=error               error or loss or mixture" in lines
+    darts = lines[lines.index(next(line for line in lines if line.startswith("darts "))) :]
+    costs = [line.strip() for line in darts if " takes " in line or "not measured" in line][:6]
+    # 391 step pairs of 2.3658 s (results/perf/amd-epyc-1-threads/perf.md) are 925 s
+    assert "takes 12 h 50 min at nb201 paper: 50 steps of 925 s, AMD EPYC, by the time of its steps" in costs
+    assert "takes 6 min 48 s at nb201 small: 50 steps of 8.16 s, AMD EPYC, mean of 5 runs" in costs
+    assert costs[-1] == "not measured at nb201 smoke, digits201 smoke"
     assert "    ablation: no warm-up, explores instead [warmup=0.0,exploration=0.8]" in lines
 
 

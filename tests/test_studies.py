@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from harness import options
 
 ROOT = Path(__file__).parents[1]
 STUDY, PROCESSORS = ROOT / "results/gicso-study", ROOT / "results/processors"
+FREE, REFERENCE = ROOT / "results/training-free", ROOT / "results/reference"
 
 
 @pytest.fixture
@@ -71,3 +73,29 @@ def test_committed_figures_give_the_tables_that_are_shown(monkeypatch):
     variance = module(monkeypatch, PROCESSORS, "variance")
     shown = (PROCESSORS / "README.md").read_text(encoding="utf-8")
     assert variance.table(variance.pd.read_csv(PROCESSORS / "answers.csv")) in shown
+
+
+def test_what_searches_cost_is_what_the_reference_records_say(monkeypatch):
+    costs = module(monkeypatch, REFERENCE, "costs")
+    shown = rows(ROOT / "harness/costs.csv")
+    assert [list(map(str, row)) for row in sorted(costs.from_records() + costs.from_perf())] == [
+        list(row.values()) for row in shown if row["spec"] not in costs.FREE
+    ]
+    darts = [json.loads(path.read_bytes()) for path in REFERENCE.glob("nb201-small/runs/darts/*/record.json")]
+    (row,) = (row for row in shown if (row["preset"], row["spec"], row["benchmark"]) == ("small", "darts", "nb201"))
+    expected = sum(record["search_seconds"] for record in darts) / sum(record["steps"] for record in darts)
+    assert float(row["seconds"]) == pytest.approx(expected, rel=0.01)
+
+
+def test_the_agreement_of_scores_as_shown_is_that_of_the_committed_lines(monkeypatch, shared):
+    agreement = module(monkeypatch, FREE, "agreement")
+    public = agreement.pd.read_csv(shared / "data/nb201/zero_cost_naslib.csv.gz").query("dataset == 'cifar10'")
+    lines = [json.loads(line) for line in (FREE / "agreement.jsonl").read_text().splitlines()]
+    table = agreement.table(public, lines)
+    readme = (FREE / "README.md").read_text(encoding="utf-8")
+    for row in table.to_dict("records"):
+        shown = next(line for line in readme.splitlines() if line.startswith(f"| {row['score']} |")).split(" | ")
+        assert int(shown[1]) == row["cells"] == len(lines)
+        if row["score"] in agreement.PUBLIC:
+            assert float(shown[2]) == pytest.approx(row["public ρ"], abs=6e-4)
+        assert float(shown[3].replace("−", "-")) == pytest.approx(row["our ρ with accuracy"], abs=6e-4)

@@ -107,11 +107,13 @@ def test_losses_of_many_cells_equal_one_by_one():
 
 @pytest.mark.case(49, 50)  # always the batch's statistics, which every table's notes say
 def test_batch_norm_of_the_supernet():
-    """No affine parameters in cells and head, no running statistics anywhere; stem and residual blocks keep theirs."""
+    """No affine parameters in cells, no running statistics anywhere; stem, residual blocks and head keep theirs."""
     net = Supernet(SMALL, 0)
     norms = {n: m for n, m in net.named_modules() if isinstance(m, torch.nn.BatchNorm2d)}
     assert all(m.running_mean is None for m in norms.values())
-    assert {n for n, m in norms.items() if m.affine} == {n for n in norms if n.startswith(("stem", "reductions"))}
+    assert {n for n, m in norms.items() if m.affine} == {
+        n for n in norms if n.startswith(("stem", "reductions", "head"))
+    }
     assert not any(p.ndim == 1 for n, p in net.named_parameters() if n.startswith("stages"))
 
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 
 # fmt: off
 __all__ = [
-    "allowed", "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
+    "allowed", "canonical", "costs", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
     "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
-    "operations", "parse", "plain_supernet", "sample", "size", "supernet", "to_string",
+    "operations", "parse", "plain_supernet", "sample", "size", "supernet", "supernet_version", "to_string",
 ]
 # fmt: on
 name = "darts"
@@ -33,6 +33,7 @@ operations: tuple[str, ...] = OPERATIONS
 none = NONE
 edges = EDGES
 incoming: tuple[slice, ...] = INCOMING
+supernet_version = 1
 size: int | None = None  # 1.08·10¹⁸ cells (`cell.NUM_CELLS`) are not enumerated
 
 
@@ -146,3 +147,8 @@ def network(cell: Cell, size: NetworkSize) -> nn.Module:
     from benchmarks.darts.network import Classifier, Network
 
     return Classifier(Network(to_genotype(cell), size))
+
+
+def costs(size: NetworkSize, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+    """UserError: the cells cannot be enumerated; those of one network are in `network.py`."""
+    raise UserError(f"{name} has too many cells to count the costs of all")

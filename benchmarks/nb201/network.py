@@ -77,7 +77,6 @@ class Skeleton(nn.Module):
         size: NetworkSize,
         make_cell: Callable[[int], nn.Module],
         norm: Norm,
-        affine_head: bool,
         copies: int = 1,
     ):
         super().__init__()
@@ -87,7 +86,7 @@ class Skeleton(nn.Module):
             nn.ModuleList(make_cell(c * 2**stage) for _ in range(size.cells)) for stage in range(3)
         )
         self.reductions = nn.ModuleList(ResidualBlock(c * 2**stage, norm, copies) for stage in range(2))
-        self.head_norm = norm(4 * c, affine=affine_head)
+        self.head_norm = norm(4 * c)
         features, classes = 4 * size.channels, size.num_classes
         self.classifier = nn.Linear(features, classes) if copies == 1 else StackedLinear(features, classes, copies)
         self.to(memory_format=torch.channels_last)
@@ -140,9 +139,7 @@ class FixedCell(nn.Module):
 
 def network(cell: Cell, size: NetworkSize, copies: int = 1) -> Skeleton:
     """The network that the benchmark trained for this cell (affine BN with running statistics)."""
-    return Skeleton(
-        size, lambda c: FixedCell(cell, c, TrackedBatchNorm, copies), TrackedBatchNorm, affine_head=True, copies=copies
-    )
+    return Skeleton(size, lambda c: FixedCell(cell, c, TrackedBatchNorm, copies), TrackedBatchNorm, copies)
 
 
 def count_parameters(module: nn.Module) -> int:

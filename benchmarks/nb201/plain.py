@@ -59,5 +59,5 @@ class PlainCell(nn.Module):
 
 def plain_supernet(size: NetworkSize) -> Skeleton:
     """A weight-sharing network of all cells; call it with (images, cell or mixture weights)."""
-    net = Skeleton(size, PlainCell, BatchStatisticsNorm, affine_head=False)
+    net = Skeleton(size, PlainCell, BatchStatisticsNorm)
     return net.to(memory_format=torch.contiguous_format)  # NCHW, as everybody's

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.base import Cell, Edge, NetworkSize
 from benchmarks.errors import UserError
+from benchmarks.nb201 import cost
 from benchmarks.nb201.cell import (
     EDGES,
     NONE,
@@ -33,9 +34,9 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 
 # fmt: off
 __all__ = [
-    "allowed", "canonical", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
+    "allowed", "canonical", "costs", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
     "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
-    "operations", "parse", "plain_supernet", "sample", "size", "supernet", "to_string",
+    "operations", "parse", "plain_supernet", "sample", "size", "supernet", "supernet_version", "to_string",
 ]
 # fmt: on
 name = "nb201"
@@ -44,6 +45,7 @@ none = NONE
 edges = tuple(Edge("cell", *edge) for edge in EDGES)
 incoming: tuple[slice, ...] = (slice(0, 1), slice(1, 3), slice(3, 6))
 size: int | None = NUM_CELLS
+supernet_version = 2  # 1: its last normalisation had no affine parameters
 
 
 def derive(alphas: Any, keep_none: bool = True, edge_weights: np.ndarray | None = None) -> Cell:
@@ -116,3 +118,8 @@ def network(cell: Cell, size: NetworkSize) -> Skeleton:
     from benchmarks.nb201.network import network as build
 
     return build(cell, size)
+
+
+def costs(size: NetworkSize, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters and multiply-adds of one image of all cells' networks by index, each int64 (15625,)."""
+    return cost.parameters(size), cost.multiply_adds(size, resolution)

@@ -1,8 +1,8 @@
 """The weight-sharing network of all 15,625 cells, built for speed.
 
 What it computes is AutoDL-Projects' NAS-Bench-201 search network: all five operations on each edge, combined by
-mixture weights or chosen one-hot; batch statistics; no affine BN parameters in cells. Unlike there, the
-normalisations of stem and reductions use the batch's statistics too, and the last one has no affine parameters.
+mixture weights or chosen one-hot; batch statistics; affine BN parameters outside the cells alone. Unlike there, the
+normalisations of stem, reductions and head use the batch's statistics too.
 How it computes it differs: per node, ReLU and pooling run once; the convolutions of one kernel size on all edges
 leaving the node are one convolution; the mixture weights ride on the BN scale, so that weighting a convolution costs
 nothing. `plain.py` is the same network written the obvious way, and its oracle.
@@ -195,7 +195,7 @@ class Supernet(Skeleton):
 
         with torch.random.fork_rng(devices=[]):  # the global generator stays as it was
             torch.manual_seed(seed)
-            super().__init__(size, make_cell, BatchStatisticsNorm, affine_head=False)
+            super().__init__(size, make_cell, BatchStatisticsNorm)
 
     @torch.no_grad()
     def logits(self, choices: Sequence[Tensor | Cell], x: Tensor) -> list[Tensor]:

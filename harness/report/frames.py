@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from harness.cells import named
-from harness.report import inference
+from harness.report import bias, inference
 from harness.report.notes import UNPAIRED, Question
 from harness.results import Results, cells_held
 from harness.schema import Column, Entrant, Record
@@ -213,8 +213,8 @@ def diagnostics(results: Results) -> pd.DataFrame:
         row |= {"answer_changes": _average([len(r.trajectory) - 1 for r in runs if r.trajectory])}
         row |= {name: _average([getattr(r, name) for r in runs]) for name in AVERAGED}
         row |= {f"one_shot_{k}": _average([getattr(o, k) for o in one_shot]) for k in ("spearman", "spearman_good")}
-        rows.append(row)
-    return _frame(rows, [*ANSWERS, *space.operations, *SEARCHES])
+        rows.append(row | bias.row(results, runs))
+    return _frame(rows, [*ANSWERS, *space.operations, *SEARCHES, *bias.columns(space)])
 
 
 def _average(values: Iterable[float | None]) -> float | None:

@@ -173,12 +173,12 @@ def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
     if singles:
         notes.append(Note("n = 1: no ± and no test ({}).", ", ".join(singles)))
     first, *others = results.compared
-    crossing = [s.spec for s in others if {first.kind, s.kind} == {"one-shot", "multi-trial"}]
+    crossing = [s.spec for s in others if s.kind != first.kind and "imported" not in (s.kind, first.kind)]
     if crossing:
         notes.append(
             Note(
                 "Crossing kinds: {} ({}) against {}; one-shot searchers spend training epochs, multi-trial ones "
-                "simulated seconds, so budgets differ.",
+                "simulated seconds, training-free ones neither, so budgets differ.",
                 *(first.spec, first.kind, ", ".join(crossing)),
             )
         )

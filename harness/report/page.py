@@ -15,7 +15,18 @@ from benchmarks import registry
 from benchmarks.base import Cell, SearchSpace
 from harness.cells import named, short_name
 from harness.output import tell
-from harness.report import ablations, inference, markup, notes, numbers, plot_style, plots_scores, plots_search, trained
+from harness.report import (
+    ablations,
+    inference,
+    markup,
+    notes,
+    numbers,
+    plot_style,
+    plots_bias,
+    plots_scores,
+    plots_search,
+    trained,
+)
 from harness.report.frames import diagnostics, ranks_table, runs_table, to_csv, with_specs
 from harness.report.notes import UNPAIRED, Question
 from harness.report.numbers import p_number, p_text
@@ -38,6 +49,7 @@ PLOTS = {
     "operations": plots_search.operations,
     "diversity": plots_search.diversity,
     "one-shot": plots_search.one_shot,
+    "bias": plots_bias.liking,
 }
 
 
@@ -292,9 +304,11 @@ def _diagnostic_rows(frame: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of the page's table of diagnostics."""
     names = {"modal_share": "share of the commonest", "alpha_entropy": "α entropy",
              "alpha_change": "α moved by", "one_shot_spearman": "one-shot ρ",
-             "one_shot_spearman_good": "ρ in the better half"}  # fmt: skip
-    hidden = ("label", "modal_cell")  # the commonest answer is drawn
-    columns = [c for c in frame.columns if c not in hidden and not frame[c].isna().all()]
+             "one_shot_spearman_good": "ρ in the better half",
+             "one_shot_spearman_top": "ρ in the top fifth"}  # fmt: skip
+    hidden = ("label", "modal_cell")  # the commonest answer is drawn, and what scores like
+    columns = [c for c in frame.columns if c not in hidden and not c.startswith(("score_", "truth_"))]
+    columns = [c for c in columns if not frame[c].isna().all()]
 
     def text(value: Any) -> str:
         return str(value) if isinstance(value, str | int) else _number(value)

@@ -64,7 +64,8 @@ def convergence(results: Results) -> Figure:
         ax.set_title(dataset, fontsize=10)
     fig.axes[0].set_ylabel(f"test accuracy of the current answer, %{_scale_note(fig, 'y')}", fontsize=9)
     middle = fig.axes[len(fig.axes) // 2]
-    middle.set_xlabel("fraction of the search (one-shot: epochs; multi-trial: queries)", fontsize=9)
+    steps = "one-shot: epochs; multi-trial: queries; training-free: cells"
+    middle.set_xlabel(f"fraction of the search ({steps})", fontsize=9)
     handles = [handle(i, name_and_n(results, s)) for i, s in enumerate(searchers)]
     handles.append(
         Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label=f"optimum of {space_held(results.campaign)}")
@@ -141,8 +142,11 @@ def regret(results: Results) -> Figure | None:
     Measured and simulated seconds are different clocks and never share an axis. A line is the median over seeds of what
     had been found by then, from where every seed has an answer; its band as in `convergence`. None without runs.
     """
-    clocks = {"one-shot": "search_seconds", "multi-trial": "simulated_seconds"}
-    names = {"one-shot": "measured search seconds", "multi-trial": "simulated seconds"}
+    clocks = {
+        "one-shot": ("search_seconds", "measured search seconds"),
+        "multi-trial": ("simulated_seconds", "simulated seconds"),
+        "training-free": ("search_seconds", "measured search seconds, no training"),
+    }
     searchers = list(enumerate(results.searchers))
     kinds = [k for k in clocks if any(r.kind == k and r.trajectory for r in results.finished)]
     datasets = [d for d in results.datasets if table_optimum(results, d) is not None]
@@ -157,7 +161,7 @@ def regret(results: Results) -> Figure | None:
                 runs = [r for r in results.runs(searcher.label) if r.trajectory]
                 if searcher.kind == kind and runs:
                     _draw_regret(
-                        ax, runs, clocks[kind], dataset, table_optimum(results, dataset) or 0.0, i, len(searchers)
+                        ax, runs, clocks[kind][0], dataset, table_optimum(results, dataset) or 0.0, i, len(searchers)
                     )
             for axis, scale in ((ax.xaxis, ax.set_xscale), (ax.yaxis, ax.set_yscale)):
                 scale("log")
@@ -165,7 +169,7 @@ def regret(results: Results) -> Figure | None:
                 axis.set_minor_locator(NullLocator())
                 axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,g}"))
             ax.set_title(dataset, fontsize=10)
-            ax.set_xlabel(names[kind], fontsize=9)
+            ax.set_xlabel(clocks[kind][1], fontsize=9)
             against = f"\nagainst the best of {space_held(results.campaign)}" if is_partial(results.campaign) else ""
             ax.set_ylabel(f"regret, points{against}" if dataset == datasets[0] else "", fontsize=9)
     legend(fig, [handle(i, short_name(results, s)) for i, s in searchers if s.kind in kinds])

@@ -268,6 +268,7 @@ def one_shot(results: Results) -> Figure | None:
         for i, s in enumerate(results.searchers)
         if (run := next((r for r in results.runs(s.label) if r.one_shot), None))
         and run.one_shot
+        and run.one_shot.losses
         and run.one_shot.accuracies
     ]
     if not shown:

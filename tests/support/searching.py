@@ -42,6 +42,9 @@ SPECS = {
         "final_images": 64,
         "patience": 0,
     },
+    "training-free": {"cells": 8},
+    "params": {"cells": 50},
+    "flops": {"cells": 50},
 }
 EPOCHS = 10  # of gicso: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability
 PARTS = parts()["train"]
@@ -50,7 +53,7 @@ PARTS = parts()["train"]
 def make_task(seed=0, epochs=EPOCHS, kind="one-shot", seconds=200.0, device="cpu", precision="fp32"):
     size, budget = NetworkSize(2, 1, 1, 10), Budget(epochs, seconds)
     task = SearchTask(seed, "digits", space, size, budget, batch_size=16, device=device, precision=precision)
-    if kind == "one-shot":
+    if kind != "multi-trial":
         task.train, task.valid = PARTS.subset(range(64)).to(device), PARTS.subset(range(64, 128)).to(device)
     else:
         rng = np.random.default_rng(9)

@@ -25,6 +25,7 @@ PAIRS = ((0, 1), (0, 2), (1, 2), (2, 3))
 edges = tuple(Edge(cell_type, *pair) for cell_type in ("normal", "reduction") for pair in PAIRS)
 incoming: tuple[slice, ...] = (slice(0, 1), slice(1, 3), slice(3, 4), slice(4, 5), slice(5, 7), slice(7, 8))
 size: int | None = None
+supernet_version = 1
 
 
 def derive(alphas, keep_none=True, edge_weights=None) -> Cell:
@@ -135,8 +136,26 @@ def plain_supernet(size: NetworkSize) -> ToySupernet:
     return ToySupernet(size, 0, 1)
 
 
-def network(cell: Cell, size: NetworkSize) -> nn.Module:
-    raise UserError("toy cells are scored by a function; no network is trained")
+class ToyNetwork(nn.Module):
+    """The network of one cell: a convolution for each edge that has one, one after the other."""
+
+    def __init__(self, cell: Cell, size: NetworkSize):
+        super().__init__()
+        c = size.channels
+        self.stem = nn.Conv2d(size.in_channels, c, 3, padding=1, bias=False)
+        self.convs = nn.ModuleList(nn.Conv2d(c, c, 3, padding=1, bias=False) for op in cell if op == 2)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c) for _ in self.convs)
+        self.head = nn.Linear(c, size.num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = x + norm(conv(F.relu(x)))
+        return self.head(x.mean((2, 3)))
+
+
+def network(cell: Cell, size: NetworkSize) -> ToyNetwork:
+    return ToyNetwork(cell, size)
 
 
 class Toy:

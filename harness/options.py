@@ -22,6 +22,7 @@ from harness.arguments import CampaignOptions
 from harness.executors import ray
 from harness.executors.base import Execution
 from harness.output import tell
+from harness.results import MEAN, check_endpoint
 from harness.specs import Spec, train_supernets
 
 AUTO = "auto"  # the benchmark that this machine has what it needs for
@@ -101,7 +102,12 @@ def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting
         require_low_fidelity(bench, dataset)
     if precision == "bf16" and chosen == "cpu" and one_shot and not elsewhere and cpu_has_bf16() is False:
         tell(f"{cpu_name()} has no bf16 instructions: searches take several times as long as with --precision fp32")
-    return Setting(bench, table, tuple(places), dataset, preset, precision, chosen, options.threads), how
+    endpoint = options.endpoint
+    if endpoint is not None:
+        check_endpoint(endpoint, bench.datasets)
+        if endpoint == MEAN and any(bench.summary(d, "test") is None for d in bench.datasets):
+            raise UserError(f"--endpoint mean: {bench.name} has no table, so no optimum and no mean cell")
+    return Setting(bench, table, tuple(places), dataset, preset, precision, chosen, options.threads, endpoint), how
 
 
 def device(name: str, local: bool = True) -> str:
@@ -246,3 +252,4 @@ class Setting:
     precision: str
     device: str
     threads: int
+    endpoint: str | None = None  # the primary one that was asked for

@@ -198,6 +198,7 @@ class Searcher(ABC):
     ablations: ClassVar[dict[str, dict[str, Any]]] = {}  # what an ablation removes -> changed settings
     reference_epochs: ClassVar[int] = 0  # epochs of a one-shot method's own protocol, for the preset paper
     answer_rule: ClassVar[str] = "that of the last step"  # which cell is the answer, for the report's footnote
+    development: ClassVar[str] = ""  # how many of its settings were tried while it was made, for the same
 
     def __init__(self, task: SearchTask, config: Any):
         self.task = task

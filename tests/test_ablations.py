@@ -36,7 +36,7 @@ def test_differences_are_of_the_same_seed():
     assert first["p"] == pytest.approx(2 / 64)
     assert first["p_holm"] == pytest.approx(4 / 64)  # the smaller of two
     assert (second["n"], second["difference"], second["p"], second["p_holm"]) == (4, 0, 1, 1)
-    text = markup.to_markdown(markup.readable_ablations(frame))
+    text = markup.to_markdown(readable.readable_ablations(frame))
     assert "| part | n | d median difference | d mean difference | d p | d same answer |" in text
     assert "| no x ([x=1]) | 6 | −3.50 [−6.00, −1.00; 0.969] | −3.50 | 0.062 | 1 of 6 |" in text
     assert "Below 7 pairs no p can reach that" in text  # 2 / 2^7 x 2 tests = 0.031
@@ -49,7 +49,7 @@ def test_an_ablation_that_differs_is_said_in_words_and_in_bold():
     records += [record("s-2", k, 90.0) for k in range(10)]
     frame = ablation_table(results_of(records, ABOUT))
     assert list(frame["verdict"]) == ["worse", "constant"]
-    text = markup.to_markdown(markup.readable_ablations(frame))
+    text = markup.to_markdown(readable.readable_ablations(frame))
     assert "| no x ([x=1]) | 10 | **−5.50 [−9.00, −2.00]** | −5.50 | **0.0039** | 10 of 10 |" in text
     assert "order-statistic interval of level 0.979" in text
     assert sentences(frame) == [

@@ -19,7 +19,7 @@ def test_a_table_of_some_cells_says_so(counts, held):
     columns = [column for splits in campaign["space"].values() for column in splits.values()]
     for column, count in zip(columns, counts, strict=True):
         column["cells"] = count
-    table = markup.readable_table(results_of(records, campaign))
+    table = readable.readable_table(results_of(records, campaign))
     said = f"{held} of 15,625 cells"
     assert cells_of(table, f"optimum (of {said})")["ImageNet16-120 test"].text == "47.31"
     assert cells_of(table, f"mean of {said}")["ImageNet16-120 test"].text == "33.59"
@@ -32,11 +32,11 @@ def test_a_table_of_some_cells_says_so(counts, held):
 
 def test_readable_table_groups_by_kind_and_marks_the_best():
     records, campaign = two_searchers()
-    table = markup.readable_table(results_of(records, campaign))
+    table = readable.readable_table(results_of(records, campaign))
     assert [g.title for g in table.groups] == ["one-shot", "multi-trial", "the space"]
     gicso, rand = cells_of(table, "gicso"), cells_of(table, "random")
-    assert gicso["cifar10 test"] == markup.Cell("92.00 ± 1.58", second=True)
-    assert rand["cifar10 test"] == markup.Cell("93.34 ± 0.88", True)
+    assert gicso["cifar10 test"] == readable.Cell("92.00 ± 1.58", second=True)
+    assert rand["cifar10 test"] == readable.Cell("93.34 ± 0.88", True)
     assert (gicso["n"].text, gicso["search s"].text, rand["simulated s"].text) == ("5", "302", "12,000")
     assert cells_of(table, "optimum (of each column)")["ImageNet16-120 test"].text == "47.31"
     texts = " ".join(table.footnotes)
@@ -52,13 +52,13 @@ def test_readable_table_groups_by_kind_and_marks_the_best():
 
 def test_rows_that_read_the_same_are_both_bold():
     records = [make_record(k, 0, v) for k, v in (("a", 93.001), ("b", 93.0), ("c", 92.9))]
-    table = markup.readable_table(results_of(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0])))
+    table = readable.readable_table(results_of(records, make_campaign(dict.fromkeys("abc", "one-shot"), [0])))
     assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [True, True, False]
 
 
 @pytest.mark.case(71)
 def test_one_seed_has_no_spread_and_says_so():
-    table = markup.readable_table(
+    table = readable.readable_table(
         results_of([make_record("gicso", 0, 93.0)], make_campaign({"gicso": "one-shot"}, [0]))
     )
     assert cells_of(table, "gicso")["cifar10 test"].text == "93.00"
@@ -67,7 +67,7 @@ def test_one_seed_has_no_spread_and_says_so():
 
 def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
     records, campaign = two_searchers()
-    table = markup.readable_table(results_of(records, campaign), published=True)
+    table = readable.readable_table(results_of(records, campaign), published=True)
     group = table.groups[-1]
     assert len(group.rows) == len(published()) == 59
     assert all(re.fullmatch(r"published \[\d+\]", r.note) for r in group.rows)
@@ -81,8 +81,8 @@ def test_published_rows_are_marked_sourced_and_never_tested_or_bold():
     assert (rea["search s"].text, rea["simulated s"].text) == (numbers.EMPTY, "12,000")
     assert rea["ImageNet16-120 valid"].text == "45.15 ± 0.89"
     assert len(table.sources) == len({r["source"] for r in published()})
-    assert set(frames.comparisons(results_of(records, campaign))["b"]) == {"random"}
-    other = markup.readable_table(results_of(records, campaign | {"benchmark": "digits201"}), published=True)
+    assert set(contrasts.comparisons(results_of(records, campaign))["b"]) == {"random"}
+    other = readable.readable_table(results_of(records, campaign | {"benchmark": "digits201"}), published=True)
     assert other.groups[-1].title == "the space"
 
 
@@ -90,11 +90,11 @@ def test_imported_cells_join_as_a_group():
     records, campaign = two_searchers()
     clocks = dict.fromkeys(["search_seconds", "simulated_seconds", "evaluations"])
     records += [make_record("mine", s, 93.0, "imported", trajectory=[], **clocks) for s in range(2)]
-    table = markup.readable_table(results_of(records, campaign))
+    table = readable.readable_table(results_of(records, campaign))
     assert cells_of(table, "mine")["search s"].text == numbers.EMPTY
     assert cells_of(table, "mine")["n"].text == "2"
     assert "imported" in [g.title for g in table.groups]
-    assert set(frames.comparisons(results_of(records, campaign))["b"]) == {"random", "mine"}
+    assert set(contrasts.comparisons(results_of(records, campaign))["b"]) == {"random", "mine"}
 
 
 HOSTILE = "a|b*c_d`e<script>alert(1)</script>$x^2$&{\\input{/etc/passwd}}%#~"
@@ -104,7 +104,7 @@ def test_hostile_text_stays_text():
     records = [failed("gicso", 0, HOSTILE), *(make_record("gicso", s, 93.0, spec=HOSTILE) for s in (1, 2))]
     campaign = make_campaign({"gicso": "one-shot"}, [0, 1, 2])
     campaign["searchers"][0]["spec"] = HOSTILE
-    table = markup.readable_table(results_of(records, campaign))
+    table = readable.readable_table(results_of(records, campaign))
     markdown = markup.to_markdown(table)
     assert "<script>" not in markdown
     rows = [line for line in markdown.splitlines() if line.startswith("|")]
@@ -120,7 +120,7 @@ def test_hostile_text_stays_text():
 def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
     records = [make_record("gicso", 0, 93.0), failed("gicso", 1, "no `x` in {a|b} [c](d) __e__")]
     markdown = markup.to_markdown(
-        markup.readable_table(results_of(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
+        readable.readable_table(results_of(records, make_campaign({"gicso": "one-shot"}, [0, 1])))
     )
     assert "- **Warning:** No random searcher in this campaign" in markdown
     assert (
@@ -131,7 +131,7 @@ def test_markdown_escapes_the_words_of_records_and_not_our_own_marks():
 
 def test_latex_is_a_booktabs_table_of_equal_rows():
     records, campaign = two_searchers()
-    latex = markup.to_latex(markup.readable_table(results_of(records, campaign)))
+    latex = markup.to_latex(readable.readable_table(results_of(records, campaign)))
     for word in (r"\toprule", r"\midrule", r"\bottomrule", r"\cmidrule(lr){3-4}", r"\cmidrule(lr){7-8}"):
         assert word in latex
     assert r"\textbf{93.34 $\pm$ 0.88}" in latex
@@ -143,7 +143,7 @@ def test_latex_is_a_booktabs_table_of_equal_rows():
 
 def test_significance_is_marked_in_the_row_that_is_not_the_first():
     records = [make_record(k, s, v + s / 10) for k, v in {"a": 93.0, "b": 54.0, "c": 94.0}.items() for s in range(8)]
-    table = markup.readable_table(results_of(records, make_campaign(dict.fromkeys("abc", "one-shot"), list(range(8)))))
+    table = readable.readable_table(results_of(records, make_campaign(dict.fromkeys("abc", "one-shot"), list(range(8)))))
     assert cells_of(table, "a")["cifar10 test"].text == "93.35 ± 0.24"
     assert cells_of(table, "b")["cifar10 test"].text == "54.35 ± 0.24 ↓"
     assert cells_of(table, "c")["cifar10 test"].text == "94.35 ± 0.24 ↑"
@@ -158,24 +158,24 @@ def test_ablations_are_tested_in_their_own_table_and_marked_in_the_main_one():
     records = [make_record(k, s, v + s / 10) for k, v in values.items() for s in range(12)]
     campaign = make_campaign(dict.fromkeys(values, "one-shot"), list(range(12)))
     campaign["ablations"] = {"of": "gicso", "rows": {"gicso-1": "no p"}}
-    assert set(frames.comparisons(results_of(records, campaign))["b"]) == {"darts"}
-    table = markup.readable_table(results_of(records, campaign))
+    assert set(contrasts.comparisons(results_of(records, campaign))["b"]) == {"darts"}
+    table = readable.readable_table(results_of(records, campaign))
     assert cells_of(table, "gicso-1")["cifar10 test"].text.endswith(" ↓")
     assert not cells_of(table, "darts")["cifar10 test"].text.endswith(("↑", "↓"))
     assert any(", for ablations gicso (signed ranks" in note for note in table.footnotes)
     assert f"Power: {power.power_note(12, 12, 3)}." in table.footnotes
     alone = [r for r in records if r["label"] != "darts"]
     campaign["searchers"] = [s for s in campaign["searchers"] if s["label"] != "darts"]
-    table = markup.readable_table(results_of(alone, campaign))
+    table = readable.readable_table(results_of(alone, campaign))
     assert f"Power: {power.power_note(12, 12, 3, paired=True)}." in table.footnotes
     assert table.warnings == []  # no random searcher is missed
 
 
 def test_a_row_that_is_not_complete_is_not_the_best():
     records = [make_record("a", s, 93.0) for s in range(3)] + [make_record("b", 0, 94.0)]
-    table = markup.readable_table(results_of(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0, 1, 2])))
+    table = readable.readable_table(results_of(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0, 1, 2])))
     assert cells_of(table, "a")["cifar10 test"].bold
-    assert cells_of(table, "b")["cifar10 test"] == markup.Cell("94.00")
+    assert cells_of(table, "b")["cifar10 test"] == readable.Cell("94.00")
 
 
 CHANCE = [{"at_chance": True}, {"one_shot": {"losses": [2.0, math.nan], "spearman": None, "spearman_good": None}}]
@@ -187,7 +187,7 @@ def test_a_row_with_a_supernet_at_chance_is_warned_of_and_not_the_best(sign):
     records = [make_record(name, s, v) for name, v in (("a", 94.0), ("b", 93.0), ("c", 92.0)) for s in range(2)]
     records[1] |= sign
     campaign = make_campaign(dict.fromkeys("abc", "one-shot"), [0, 1])
-    table = markup.readable_table(results_of(records, campaign))
+    table = readable.readable_table(results_of(records, campaign))
     assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [False, True, False]
     assert [cells_of(table, m)["cifar10 test"].second for m in "abc"] == [False, False, True]
     assert any(re.match(r"The supernet ended at chance, .*: a 1 of 2 runs; what", w) for w in table.warnings)
@@ -201,7 +201,7 @@ def test_a_row_with_a_supernet_at_chance_is_warned_of_and_not_the_best(sign):
     ]
     assert frames.diagnostics(results_of(records, campaign))["at_chance"].tolist() == [1, 0, 0]
     records[1]["status"] = "failed"
-    assert "at chance" not in " ".join(markup.readable_table(results_of(records, campaign)).warnings)
+    assert "at chance" not in " ".join(readable.readable_table(results_of(records, campaign)).warnings)
 
 
 def test_published_rows_cite_entries_that_there_are():
@@ -209,5 +209,5 @@ def test_published_rows_cite_entries_that_there_are():
     cited = {row["bibkey"] for row in published()} - {""}
     assert cited <= known
     assert known - cited == {"dong2021natsbench"}
-    latex = markup.to_latex(markup.readable_table(results_of(*two_searchers()), published=True))
+    latex = markup.to_latex(readable.readable_table(results_of(*two_searchers()), published=True))
     assert r"~\cite{liu2019darts} & 3 &" in latex

@@ -17,7 +17,7 @@ def test_runs_of_other_revisions_are_named_and_warned_of():
     records[0]["environment"] = records[0]["environment"] | {"git": "352f11100000-dirty", "source": "0123456789ab"}
     records[1]["environment"] = records[1]["environment"] | {"git": ""}  # an installed copy
     named = "352f11100000; source 0123456789ab; source a49f42c77202"
-    table = markup.readable_table(results_of(records, campaign))
+    table = readable.readable_table(results_of(records, campaign))
     assert any(note.endswith(f"Revision of the program: {named}.") for note in table.footnotes)
     assert table.warnings == [f"The runs come from several revisions of the program: {named}."]
 
@@ -25,7 +25,7 @@ def test_runs_of_other_revisions_are_named_and_warned_of():
 def test_a_run_resumed_by_another_revision_names_both():
     records, campaign = two_searchers()
     records[2]["begun_in"] = records[2]["environment"] | {"git": "a923c9f00000", "cpu": "Older CPU"}
-    table = markup.readable_table(results_of(records, campaign))
+    table = readable.readable_table(results_of(records, campaign))
     assert "The runs come from several revisions of the program: 352f11100000; a923c9f00000." in table.warnings
     assert any("several machines" in warning for warning in table.warnings)
 
@@ -38,7 +38,7 @@ def machines(*changes: dict[str, Any]) -> list[str]:
     records, _ = two_searchers()
     for record, change in zip(records, changes, strict=False):
         record["environment"] = record["environment"] | change
-    return notes.hardware(typed(records[: len(changes)]))
+    return machines.hardware(typed(records[: len(changes)]))
 
 
 def test_processors_of_one_name_are_told_apart_by_model_and_kernels():
@@ -84,14 +84,14 @@ def test_several_machines_are_warned_of_and_one_is_not(first, second, several):
     records, campaign = two_searchers()
     for record in records:
         record["environment"] = record["environment"] | (first if record["label"] == "gicso" else second)
-    table = markup.readable_table(results_of(records, campaign))
+    table = readable.readable_table(results_of(records, campaign))
     assert any("several machines" in text for text in table.warnings) is several
 
 
 @pytest.mark.case(44, 73)
 def test_failed_collapsed_and_missing_random_are_warned_of():
     records = [make_record("gicso", s, 93.0, collapsed=s < 2) for s in range(4)] + [failed("gicso", 4, "out\nof")]
-    table = markup.readable_table(results_of(records, make_campaign({"gicso": "one-shot"}, list(range(5)))))
+    table = readable.readable_table(results_of(records, make_campaign({"gicso": "one-shot"}, list(range(5)))))
     assert cells_of(table, "gicso")["n"].text == "4/5"
     assert any("gicso: 4 of 5 seeds: 1 failed (out)" in w for w in table.warnings)
     assert any("(collapsed, × in the dots): gicso 2 of 4 runs." in w for w in table.warnings)
@@ -102,7 +102,7 @@ def test_failed_collapsed_and_missing_random_are_warned_of():
 def test_the_power_of_pairs_counts_the_seeds_that_both_have():
     records = [make_record("a", s, 90.0 + s) for s in range(5, 15)] + [make_record("b", s, 91.0) for s in range(12, 22)]
     campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(5, 22)))
-    texts = markup.readable_table(results_of(records, campaign), question=Question(paired=True)).footnotes
+    texts = readable.readable_table(results_of(records, campaign), question=Question(paired=True)).footnotes
     assert f"With the runs there are (fewest: b): {power.power_note(3, 3, 3, paired=True)}." in texts
 
 
@@ -110,13 +110,13 @@ def test_how_each_searcher_chose_its_cell_is_said_where_the_campaign_says_it():
     names = ["darts", "darts-0", "cso", "cso-1", "random", "imp"]
     campaign = make_campaign(dict.fromkeys(names, "one-shot") | {"imp": "imported"}, [0])
     records = [make_record(name, 0, 93.0) for name in names]
-    texts = markup.readable_table(results_of(records, campaign)).footnotes
+    texts = readable.readable_table(results_of(records, campaign)).footnotes
     assert "The answered cell is that of the last step (darts, cso, random)." in texts
     for k, row in enumerate(campaign["searchers"][:5]):
         row["answer_rule"] = "the arg-max" if k < 3 else "the best"
-    texts = markup.readable_table(results_of(records, campaign)).footnotes
+    texts = readable.readable_table(results_of(records, campaign)).footnotes
     assert "The answered cell is the arg-max (darts, cso); the best (cso-1, random)." in texts
-    alone = markup.readable_table(
+    alone = readable.readable_table(
         results_of(records[-1:], campaign | {"searchers": campaign["searchers"][-1:]})
     ).footnotes
     assert "answered cell" not in " ".join(alone)
@@ -126,7 +126,7 @@ def test_how_each_searcher_chose_its_cell_is_said_where_the_campaign_says_it():
 def test_nearly_equal_alphas_and_disconnected_answers_are_warned_of():
     changes = [{"alpha_entropy": 0.9996, "alpha_change": 0.05}, {"alpha_entropy": 0.9, "disconnected": True}]
     records = [make_record("darts", s, 93.0, **change) for s, change in enumerate(changes)]
-    text = " ".join(markup.readable_table(results_of(records, make_campaign({"darts": "one-shot"}, [0, 1]))).warnings)
+    text = " ".join(readable.readable_table(results_of(records, make_campaign({"darts": "one-shot"}, [0, 1]))).warnings)
     assert "ended nearly equal (softmax entropy above 0.999 of 1): darts 1 of 2 runs;" in text
     assert "depends on no input (disconnected): darts 1 of 2 runs." in text
 
@@ -136,8 +136,8 @@ def test_reports_name_the_packages_and_warn_of_several_versions():
         environment = {"harness": "0.1.0", "git": "abc", "plugin": f"my-package {version}", "plugin_source": source}
         return make_record("a", 0, 93.0, environment=environment)
 
-    assert notes.revisions(typed([record("aaa")])) == ["abc", "my-package 1.0 (source aaa)"]
-    assert notes._revisions(typed([record("aaa"), record("bbb", "1.1")])) == {
+    assert machines.revisions(typed([record("aaa")])) == ["abc", "my-package 1.0 (source aaa)"]
+    assert machines.by_package(typed([record("aaa"), record("bbb", "1.1")])) == {
         "the program": ["abc"],
         "my-package": ["my-package 1.0 (source aaa)", "my-package 1.1 (source bbb)"],
     }

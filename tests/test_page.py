@@ -75,7 +75,7 @@ def test_report_writes_its_files_and_a_page_that_stands_alone(tmp_path):
 
 def said(records, campaign):
     own = results_of(records, campaign)
-    return page.headline(own, markup.frames_of(own), frames.ranks_table(own))
+    return page.headline(own, readable.frames_of(own), contrasts.ranks_table(own))
 
 
 @pytest.mark.case(86)
@@ -83,7 +83,7 @@ def test_headline_says_not_distinguishable_with_p_and_n():
     records, campaign = two_searchers()
     (sentence,) = said(records, campaign)
     # gicso 90 91 92 93 94 against 92 93 93.5 94 94.2: pairs won 0+0+.5+1.5+3.5 = 5.5 of 25
-    frame = frames.comparisons(results_of(records, campaign))
+    frame = contrasts.comparisons(results_of(records, campaign))
     assert frame["effect"].iloc[0] == pytest.approx(5.5 / 25)
     p = f"p = {frame['p_holm'].iloc[0]:.2g}"
     assert sentence.startswith("gicso against random (one-shot against multi-trial): not distinguishable on cifar10 ")
@@ -95,9 +95,9 @@ def test_headline_of_equivalent_searchers_quotes_the_test_of_equivalence(tmp_pat
     """The same values at eight seeds: the test of a difference has p = 1; each of two one-sided ones 1 / C(16, 8)."""
     records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
     campaign, asked = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8))), page.Question(margin=0.5)
-    tables = markup.frames_of(results_of(records, campaign), asked)
+    tables = readable.frames_of(results_of(records, campaign), asked)
     (sentence,) = page.headline(
-        results_of(records, campaign), tables, frames.ranks_table(results_of(records, campaign))
+        results_of(records, campaign), tables, contrasts.ranks_table(results_of(records, campaign))
     )
     numbers = "(p < 0.001 after Holm, two one-sided tests, n = 8)"  # 3 / 12870
     named = f"cifar10 {numbers}, cifar100 {numbers} and ImageNet16-120 {numbers}"
@@ -232,7 +232,7 @@ def test_headline_ranks_three_and_more():
         "All 3 ranked together at each seed (Friedman, then Nemenyi at 0.05): cifar10 p = 0.0025, "
     )
     assert ranked.count("1 of 3 pairs apart") == 3
-    frame = frames.ranks_table(results_of(records, campaign))
+    frame = contrasts.ranks_table(results_of(records, campaign))
     assert frame["friedman_p"].iloc[0] == pytest.approx(stats.chi2.sf(12, 2))
     rows = frame[frame["dataset"] == "cifar10"][["a", "b", "rank_a", "rank_b", "seeds"]].to_numpy().tolist()
     assert rows == [["a", "b", 1, 2, 6], ["a", "c", 1, 3, 6], ["b", "c", 2, 3, 6]]

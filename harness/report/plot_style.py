@@ -41,6 +41,7 @@ def save(fig: Figure, stem: Path) -> list[Path]:
     """Write stem.png and stem.svg; the same figure gives the same bytes."""
     paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
     fig.savefig(paths[0], dpi=160)
+    fig.set_layout_engine("none")  # laid out once: with many panels that is most of the time
     with mpl.rc_context({"svg.hashsalt": "harness"}):  # otherwise ids, and so the file, differ in each process
         fig.savefig(paths[1], dpi=160, metadata={"Date": None})
     return paths

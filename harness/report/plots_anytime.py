@@ -7,6 +7,7 @@ mean down, with the medians of all others in grey behind.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -40,6 +41,7 @@ from harness.schema import Entrant, Record
 QUARTILES_FROM = 6  # below: the band is the range
 PALE = "#CFCFCF"
 Curve = tuple[Floats, Floats]  # x (k,), and foot, median, top (3, k), each held until the next x
+Panels = list[tuple[Axes, str, list[tuple[int, Entrant]]]]  # with its data set, and the searchers that are coloured
 
 
 def convergence(results: Results) -> Figure:
@@ -50,8 +52,9 @@ def convergence(results: Results) -> Figure:
     colour are its changes of phase.
     """
 
-    def curve(searcher: Entrant, dataset: str) -> Curve | None:
-        values = curves(results, results.runs(searcher.label), dataset)
+    @cache
+    def curve(label: str, dataset: str) -> Curve | None:
+        values = curves(results, results.runs(label), dataset)
         if values is None:
             return None
         start = int(np.argmax(~np.isnan(values).any(axis=0)))  # from where every run has an answer
@@ -61,7 +64,8 @@ def convergence(results: Results) -> Figure:
     shown = in_order(results)
     fig, panels = _panels(results, shown, datasets)
     for ax, dataset, highlighted in panels:
-        drawn = _draw(ax, results, shown, highlighted, lambda s, d=dataset: curve(s, d))  # type: ignore[misc]
+        drawn = _draw(ax, results, shown, highlighted, lambda s, d=dataset: curve(s.label, d))  # type: ignore[misc]
+        _mark_ends(ax, results, highlighted, [curve(s.label, dataset) for _, s in highlighted])
         for i, searcher in highlighted:
             for at in phase_changes(results.runs(searcher.label)):
                 ax.axvline(at, color=_hue(results, i), lw=0.8, ls=":", alpha=0.8)
@@ -71,7 +75,7 @@ def convergence(results: Results) -> Figure:
         accuracy_scale(ax, "y", min(drawn, default=0.0), max(drawn, default=optimum or 0.0), optimum)
         ax.set_xlim(0, 1)
     fig.supylabel(f"test accuracy of the current answer, %{scale_note(fig, 'y')}", fontsize=9)
-    fig.supxlabel("fraction of the search (one-shot: epochs; multi-trial: queries)", fontsize=9)
+    _xlabel(panels, "fraction of the search (one-shot: epochs; multi-trial: queries)")
     more = [Line2D([], [], color=INK, lw=0.8, ls=(0, (6, 2)), label=f"optimum of {space_held(results.campaign)}")]
     if any(r.phases for r in results.records):
         more.append(Line2D([], [], color=GREY, lw=0.8, ls=":", label="change of phase"))
@@ -95,6 +99,12 @@ def regret(results: Results) -> Figure | None:
         datasets = [results.endpoint] if datasets else []
     if not kinds or not datasets:
         return None
+
+    @cache
+    def curve(label: str, dataset: str) -> Curve | None:
+        runs = results.runs(label)
+        return _regret_curve(results, runs, clocks[runs[0].kind], dataset) if runs else None
+
     shown = [entry for kind in kinds for entry in in_order(results, [kind])]
     if crowded(results):
         fig, panels = _panels(results, shown, datasets)
@@ -105,28 +115,28 @@ def regret(results: Results) -> Figure | None:
         of_kind = [in_order(results, [kind]) for kind in kinds for _ in datasets]
         panels = [(next(axes), d, own) for own, d in zip(of_kind, datasets * len(kinds), strict=True)]
     for (ax, dataset, highlighted), own in zip(panels, of_kind, strict=True):
-        kind, optimum = own[0][1].kind, best_possible(results, dataset) or 0.0
+        kind = own[0][1].kind
         rivals = in_order(results, [kind])
-
-        def curve(s: Entrant, d: str = dataset, clock: str = clocks[kind], best: float = optimum) -> Curve | None:
-            return _regret_curve(results, results.runs(s.label), clock, d, best)
-
-        _draw(ax, results, rivals, highlighted, curve)
+        _draw(ax, results, rivals, highlighted, lambda s, d=dataset: curve(s.label, d))  # type: ignore[misc]
         for axis, scale in ((ax.xaxis, ax.set_xscale), (ax.yaxis, ax.set_yscale)):
             scale("log")
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=6))
+            axis.set_major_locator(LogLocator(subs=(1,), numticks=6) if crowded(results) else
+                                   LogLocator(subs=(1, 2, 5), numticks=8))  # fmt: skip
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,g}"))
-        if ax is panels[-1][0] or kind != of_kind[-1][0][1].kind or not crowded(results):
+        if ax.xaxis.get_tick_params()["labelbottom"]:
             ax.set_xlabel(names[kind], fontsize=8)
+    low, high = (pick(ax.get_ylim()[k] for ax, *_ in panels) for k, pick in enumerate((min, max)))
+    for ax, *_ in panels:
+        ax.set_ylim(low, high)
     against = f"\nagainst the best of {space_held(results.campaign)}" if is_partial(results.campaign) else ""
     fig.supylabel(f"regret, points{against}", fontsize=9)
     _legend(fig, results, shown, [])
     return fig
 
 
-def _regret_curve(results: Results, runs: Sequence[Record], clock: str, dataset: str, optimum: float) -> Curve | None:
-    runs = [r for r in runs if r.trajectory]
+def _regret_curve(results: Results, runs: Sequence[Record], clock: str, dataset: str) -> Curve | None:
+    runs, optimum = [r for r in runs if r.trajectory], best_possible(results, dataset) or 0.0
     scores = [s for run in runs if (s := outcomes(results, run, dataset)) is not None]
     if not runs or len(scores) < len(runs):
         return None
@@ -151,8 +161,9 @@ def profiles(results: Results) -> Figure | None:
     if len(grid) > 400:
         grid = np.quantile(values, np.linspace(0, 1, 400))
 
-    def curve(searcher: Entrant) -> Curve | None:
-        own = finals[searcher.label]
+    @cache
+    def curve(label: str) -> Curve | None:
+        own = finals[label]
         if not len(own):
             return None
         # Steps hold from a grid's value on, and a run counts up to and with its own.
@@ -163,11 +174,11 @@ def profiles(results: Results) -> Figure | None:
     shown = in_order(results)
     fig, panels = _panels(results, shown, [results.endpoint])
     for ax, dataset, highlighted in panels:
-        _draw(ax, results, shown, highlighted, curve)
+        _draw(ax, results, shown, highlighted, lambda s: curve(s.label))
         accuracy_scale(ax, "x", float(values.min()), float(values.max()), best_possible(results, dataset))
         ax.set_ylim(-0.02, 1.02)
     fig.supylabel("share of the runs that end there or higher", fontsize=9)
-    fig.supxlabel(f"test accuracy, %{scale_note(fig, 'x')}", fontsize=9)
+    _xlabel(panels, f"test accuracy, %{scale_note(fig, 'x')}")
     _legend(fig, results, shown, [])
     return fig
 
@@ -178,10 +189,8 @@ def band(values: Floats) -> Floats:
     return np.asarray(np.percentile(values, [ends[0], 50, ends[1]], axis=0))
 
 
-def _panels(
-    results: Results, shown: list[tuple[int, Entrant]], datasets: list[str]
-) -> tuple[Figure, list[tuple[Axes, str, list[tuple[int, Entrant]]]]]:
-    """A figure, and (panel, data set, searchers that are coloured there)."""
+def _panels(results: Results, shown: list[tuple[int, Entrant]], datasets: list[str]) -> tuple[Figure, Panels]:
+    """A figure and its panels."""
     if not crowded(results):
         fig = figure(max(4.0 * len(datasets) + 0.4, 6.0), 3.6)
         axes = make_panels(fig, len(datasets))
@@ -197,6 +206,8 @@ def _panels(
     for ax, (i, searcher) in zip(axes, shown, strict=False):
         ax.set_title(name_and_n(results, searcher), fontsize=8, fontweight="bold" if i == 0 else "normal")
         ax.tick_params(labelsize=7)
+    for k, ax in enumerate(axes):  # panels share their scales
+        ax.tick_params(labelleft=k % across == 0, labelbottom=k >= len(shown) - across)
     return fig, [(ax, datasets[0], [entry]) for ax, entry in zip(axes, shown, strict=False)]
 
 
@@ -222,15 +233,29 @@ def _draw(
         at = changes(edges)
         drawn += [float(edges.min()), float(edges.max())]
         if (i, searcher) not in highlighted:
-            ax.step(x[at], edges[1][at], where="post", color=PALE, lw=0.8, zorder=1)
+            middle = changes(edges[1:2])
+            ax.step(x[middle], edges[1][middle], where="post", color=PALE, lw=0.8, zorder=1, rasterized=True)
             continue
         hue = _hue(results, i)
         alpha = 0.2 if len(highlighted) <= 4 else 0.09
         ax.fill_between(x[at], edges[0][at], edges[2][at], step="post", color=hue, alpha=alpha, lw=0)
         ax.step(x[at], edges[1][at], where="post", color=hue, ls=style(i) if len(highlighted) > 1 else "-", lw=1.6)
-        # all there is of a one-step search
-        ax.plot(x[-1:], edges[1][-1:], "o", ms=3.5, color=hue, clip_on=False)
     return drawn
+
+
+def _mark_ends(
+    ax: Axes, results: Results, highlighted: list[tuple[int, Entrant]], ends: Sequence[Curve | None]
+) -> None:
+    """A dot at the last answer's median: all there is of a one-step search."""
+    for (i, _), found in zip(highlighted, ends, strict=True):
+        if found is not None:
+            ax.plot(found[0][-1:], found[1][1][-1:], "o", ms=3.5, color=_hue(results, i), clip_on=False)
+
+
+def _xlabel(panels: Panels, text: str) -> None:
+    """One label for all panels, below the middle one of the last row."""
+    row = [ax for ax, *_ in panels if ax.get_subplotspec().rowspan == panels[-1][0].get_subplotspec().rowspan]  # type: ignore[union-attr]
+    row[len(row) // 2].set_xlabel(text, fontsize=9)
 
 
 def _legend(fig: Figure, results: Results, shown: list[tuple[int, Entrant]], more: list[Line2D]) -> None:

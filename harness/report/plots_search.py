@@ -267,7 +267,7 @@ def ranks(results: Results) -> Figure | None:
         ax.plot([first, first + test.critical], [bottom] * 2, color=GREY, lw=1.5)
         ax.annotate(f"critical difference {test.critical:.2f}", (first, bottom), (0, -9), textcoords="offset points",
                     fontsize=7, color=GREY)  # fmt: skip
-    ax.set_xlim(first - 0.25 * width, max(last, first + (test.critical or 0)) + 0.05 * width)
+    ax.set_xlim(first - 0.22 * width, max(last, first + (test.critical or 0)) + 0.05 * width)
     ax.set_ylim(len(searchers) + 0.8, bottom - 1.0)
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)

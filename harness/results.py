@@ -142,6 +142,20 @@ class Results:
         return registry.find(self.campaign.benchmark).space
 
 
+def shared_at_seeds(results: Results, searchers: Sequence[Entrant]) -> bool:
+    """Whether the runs of a seed share more than its number, so that seeds are blocks.
+
+    They do where all are ablations of one searcher, or where all have at each seed one and the same supernet: its
+    losses after the search are equal.
+    """
+    own = results.ablated
+    if own is not None and all(s.label == own.label or s.label in results.ablations for s in searchers):
+        return True
+    by_seed = [{r.seed: r.one_shot.losses for r in results.runs(s.label) if r.one_shot} for s in searchers]
+    seeds = set.intersection(*map(set, by_seed)) if by_seed else set()
+    return bool(seeds) and all(len({tuple(own[seed]) for own in by_seed}) == 1 and by_seed[0][seed] for seed in seeds)
+
+
 def scored_by(campaign: Campaign, digits: int = 12) -> str:
     """Where the accuracies come from: the benchmark, its table, the first digits of the table's sha256.
 

@@ -18,7 +18,7 @@ from harness.report.comparison import compare, compare_paired, verdict
 from harness.report.frames import frame_of
 from harness.report.notes import UNPAIRED, Question
 from harness.report.power import smallest_p, smallest_paired_p
-from harness.results import Results
+from harness.results import Results, shared_at_seeds
 from harness.schema import Entrant
 
 # fmt: off
@@ -149,20 +149,6 @@ def _collapses(results: Results, reference: Entrant, others: Sequence[Entrant]) 
             | {"difference": by, "difference_low": low, "difference_high": high, "verdict": said}
         )
     return rows
-
-
-def shared_at_seeds(results: Results, searchers: Sequence[Entrant]) -> bool:
-    """Whether the runs of a seed share more than its number, so that seeds are blocks.
-
-    They do where all are ablations of one searcher, or where all have at each seed one and the same supernet: its
-    losses after the search are equal.
-    """
-    own = results.ablated
-    if own is not None and all(s.label == own.label or s.label in results.ablations for s in searchers):
-        return True
-    by_seed = [{r.seed: r.one_shot.losses for r in results.runs(s.label) if r.one_shot} for s in searchers]
-    seeds = set.intersection(*map(set, by_seed)) if by_seed else set()
-    return bool(seeds) and all(len({tuple(own[seed]) for own in by_seed}) == 1 and by_seed[0][seed] for seed in seeds)
 
 
 def rank_tests(results: Results) -> tuple[list[Entrant], omnibus.Ranks]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import sys
 from collections.abc import Callable
 from functools import lru_cache
 from statistics import NormalDist
@@ -23,6 +24,7 @@ from harness.report.rank_sums import critical_u, critical_w
 ALL_ARRANGEMENTS = 50_000  # of two groups, or signs of pairs, that are all gone through; above, so many are drawn:
 DRAWN = 10_000
 RESAMPLES = 4_000
+COUNTED = 10  # resamples; a share of fewer is no estimate
 DIGITS = 9  # equal steps of a table differ by rounding
 
 
@@ -75,15 +77,22 @@ class Means:
         """p of two one-sided tests: the larger of those that the difference is ±margin or beyond it."""
         if self._drawn is None:
             return max(self.permutation(margin)[0], self.permutation(-margin)[1])
-        return max(self._tail(self._bootstrap >= margin), self._tail(self._bootstrap <= -margin))
+        drawn = self._bootstrap
+        return max(self._tail(drawn >= margin, margin - self.value), self._tail(drawn <= -margin, margin + self.value))
 
-    def _tail(self, outside: NDArray[np.bool_]) -> float:
-        """The one-sided p at which the interval's end would be the margin: Hesterberg's level from the share beyond."""
+    def _tail(self, outside: NDArray[np.bool_], distance: float) -> float:
+        """The one-sided p at which the interval's end would be the margin: Hesterberg's level from the share beyond.
+
+        Where too few resamples lie beyond to count, from the margin's distance in bootstrap standard errors.
+        """
         from scipy.stats import t
 
-        share = (1 + outside.sum()) / (RESAMPLES + 1)
-        z = NormalDist().inv_cdf(min(share, 1 - 1e-12))
-        return float(t.cdf(z * math.sqrt((self._n - 1) / self._n), self._n - 1))
+        normal, error = NormalDist(), float(self._bootstrap.std())
+        beyond = int(outside.sum())
+        z = normal.inv_cdf(min(1 + beyond, RESAMPLES) / (RESAMPLES + 1))
+        if beyond < COUNTED:
+            z = min(normal.inv_cdf(COUNTED / RESAMPLES), -distance / error if error else -math.inf)
+        return max(float(t.cdf(z * math.sqrt((self._n - 1) / self._n), self._n - 1)), sys.float_info.min)
 
     @property
     def _bootstrap(self) -> Floats:

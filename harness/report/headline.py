@@ -51,8 +51,10 @@ def lead(results: Results, tables: Frames, question: Question) -> str:
     rows = tables.tests[tables.tests["endpoint"] == "primary"]
     counts = Counter(rows["verdict"])
     said = ", ".join(f"{_verdict(name)} {counts[name]}" for name in VERDICTS if counts[name])
-    compared = f"Against {_count(len(rows), 'other')}: {said}; {reach(results, question)}."
-    return f"{'; '.join(parts)}. {compared}"
+    compared = f"Against {_count(len(rows), 'other')}: {said}"
+    if set(counts) == {"untestable"}:
+        compared = "Whether it differs from any other is not known"
+    return f"{'; '.join(parts)}. {compared}; {reach(results, question)}."
 
 
 def sentences(results: Results, tables: Frames, ranks: pd.DataFrame) -> Words:

@@ -19,7 +19,7 @@ from harness.report.power import (
     smallest_p,
     smallest_paired_p,
 )
-from harness.results import MEAN, Results, is_partial, scored_by, space_held, trains
+from harness.results import MEAN, Results, is_partial, scored_by, shared_at_seeds, space_held, trains
 from harness.schema import Entrant
 
 EQUIVALENCE = f"two one-sided tests of ranks and of means, both p ≤ {ALPHA} after Holm in a family of their own"
@@ -277,7 +277,7 @@ def _answers(searchers: Sequence[Entrant]) -> list[Note]:
     return [Note("The answered cell is {}.", "; ".join(words))] if words else []
 
 
-def warnings(results: Results) -> list[Note]:
+def warnings(results: Results, question: Question = UNPAIRED) -> list[Note]:
     """The warnings of the table: whatever may make its numbers misleading."""
     notes = [Note("{}", w) for w in results.campaign.warnings]
     if is_partial(results.campaign):
@@ -286,6 +286,9 @@ def warnings(results: Results) -> list[Note]:
     searched = [s.searcher for s in results.compared if s.kind != "imported"]
     if searched and "random" not in searched and not results.ablations:
         notes.append(Note("No random searcher in this campaign: nothing shows that the search beats chance."))
+    if question.paired and len(results.compared) > 1 and not shared_at_seeds(results, results.compared):
+        text = "Paired by seed as asked, but these searchers share nothing at a seed: other pairs would give another p."
+        notes.append(Note(text))
     waiting: list[str] = []
     collapsed: list[str] = []
     disconnected: list[str] = []

@@ -114,7 +114,7 @@ def readable_table(
     if published:
         _add_published(table, results.campaign.benchmark, published)
     table.footnotes += footnotes(results, question)
-    table.warnings += warnings(results)
+    table.warnings += warnings(results, question)
     return table
 
 

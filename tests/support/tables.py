@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from harness.report import (
-    frames,
-    markup,
-    page,
-)
+from harness.report import anytime, contrasts, frames, page, readable
 from support.campaigns import results_of
 
 
@@ -50,6 +46,6 @@ def words_of(records, campaign, folder, question=page.UNPAIRED):
     results = results_of(records, campaign)
     tables = readable.frames_of(results, question)
     table = readable.readable_table(results, question=question, frames=tables)
-    more = (contrasts.ranks_table(results), frames.diagnostics(results))
+    more = (contrasts.ranks_table(results), frames.diagnostics(results), anytime.anytime_table(results))
     plots = dict.fromkeys(page.PLOTS, folder / "plot.svg")
     return Page(page.to_html(results, question, table, tables, *more, plots)).words

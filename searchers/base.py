@@ -83,8 +83,8 @@ class Step:
 class SearchTask:
     """All that a searcher may know: the space, copies of images or of the proxy, a budget, random streams.
 
-    `size` is the size of the supernet. `low_fidelity` is None for searchers that train a supernet; call it through
-    `proxy`, which advances the simulated clock.
+    `size` is the size of the supernet. `low_fidelity` is None for searchers that train a supernet; it is asked through
+    `proxy`, which advances the simulated clock: a run in which it was asked in another way fails.
     """
 
     seed: int

@@ -146,8 +146,8 @@ def test_margin_makes_equivalence_possible():
     assert row["p_equivalence"] == pytest.approx(1 / math.comb(16, 8))  # all apart, of ranks and of means
     table = readable.readable_table(results_of(records, campaign), question=Question(margin=0.5))
     said = (
-        "≈ those equivalent within 0.5 points (two one-sided tests of ranks and of means, both p ≤ 0.05 after Holm in a "
-        "family of their own)."
+        "≈ those equivalent within 0.5 points (two one-sided tests of ranks and of means, both p ≤ 0.05 after Holm in "
+        "a family of their own)."
     )
     assert any(note.endswith(said) for note in table.footnotes)
     assert cells_of(table, "b")["cifar10 test"].text.endswith(" ≈")

@@ -185,8 +185,8 @@ class Limit:
         if meter and (meter.seconds != task.simulated_seconds or meter.queries > task.evaluations):
             raise UserError(
                 f"the proxy was asked {meter.queries:,} times for {meter.seconds:g} simulated seconds, but the task "
-                f"counts {task.evaluations:,} for {task.simulated_seconds:g}: a searcher asks by task.proxy() alone and "
-                "leaves clock and counter to it"
+                f"counts {task.evaluations:,} for {task.simulated_seconds:g}: a searcher asks by task.proxy() alone "
+                "and leaves clock and counter to it"
             )
         epochs = self.task.budget.epochs
         if self.kind == "one-shot" and steps > epochs:

@@ -55,7 +55,7 @@ def ablation_table(results: Results, question: Question = UNPAIRED) -> pd.DataFr
             a, b = ([of[owner][s] for s in seeds] for owner in (label, default.label))
             shift = inference.summary([x - y for x, y in zip(a, b, strict=True)])
             primary = (dataset, split) == (results.endpoint, "test")
-            row = (
+            row: dict[str, Any] = (
                 {"searcher": default.spec, "ablation": name, "label": label, "spec": results.specs[label]}
                 | {"dataset": dataset, "split": split, "endpoint": "primary" if primary else "descriptive"}
                 | {"n": shift.n, "same_answer": same, "mean_difference": shift.mean, "difference": shift.median}

@@ -74,16 +74,16 @@ class Pair(NamedTuple):
     paired: bool
 
     @property
-    def differences(self) -> list[float]:
+    def gaps(self) -> list[float]:
         return [x - y for x, y in zip(self.a, self.b, strict=True)]
 
     @property
     def means(self) -> differences.Means:
-        return differences.paired_means(self.differences) if self.paired else differences.means(self.a, self.b)
+        return differences.paired_means(self.gaps) if self.paired else differences.means(self.a, self.b)
 
     def row(self, endpoint: str) -> dict[str, Any]:
         """What a row of comparisons.csv says of two searchers whether or not they are tested."""
-        by = differences.paired_difference(self.differences) if self.paired else differences.difference(self.a, self.b)
+        by = differences.paired_difference(self.gaps) if self.paired else differences.difference(self.a, self.b)
         return (
             {"dataset": self.dataset, "split": "test", "endpoint": endpoint}
             | {"a": self.labels[0], "b": self.labels[1], "n_a": len(self.a), "n_b": len(self.b)}
@@ -109,12 +109,12 @@ def _equivalence(pair: Pair, margin: float | None) -> float | None:
     if margin is None:
         return None
     if pair.paired:
-        return equivalence.paired_equivalence_p(pair.differences, margin)
+        return equivalence.paired_equivalence_p(pair.gaps, margin)
     return equivalence.equivalence_p(pair.a, pair.b, margin)
 
 
 def _belief(pair: Pair, margin: float | None) -> dict[str, float]:
-    held = equivalence.belief(pair.differences, margin) if pair.paired and margin is not None else None
+    held = equivalence.belief(pair.gaps, margin) if pair.paired and margin is not None else None
     return {f"belief_{name}": value for name, value in held._asdict().items()} if held else {}
 
 

@@ -195,20 +195,20 @@ def cells(results: Results) -> Figure | None:
         runs = results.runs(searcher.label)
         run = median_run(results, runs) or next(iter(runs), None)
         if run is not None:
-            times = sum(r.cell == run.cell for r in runs)
-            shown.append((searcher, run, named(space, run.cell, run.index), f"{times} of {len(runs)}"))
+            share = f"{sum(r.cell == run.cell for r in runs)} of {len(runs)}"
+            shown.append((searcher, run, named(space, run.cell, run.index), share))
     if not shown:
         return None
     across = min(4, max(len(shown), 2))
     types = len(list(by_type(space)))
     fig = figure(3.0 * across, (0.6 + 1.25 * types) * -(-len(shown) // across))
     panels = make_panels(fig, across, -(-len(shown) // across))
-    for ax, (searcher, run, cell, times) in zip(panels, shown, strict=False):
+    for ax, (searcher, run, cell, share) in zip(panels, shown, strict=False):
         if cell is not None:
             draw_cell(ax, space, cell)
         number = None if cell is None else space.index(cell)
         name = "" if number is None else f", cell {number}"
-        ax.set_title(f"{short_name(results, searcher)}\nmedian: seed {run.seed}{name}, {times}", fontsize=8)
+        ax.set_title(f"{short_name(results, searcher)}\nmedian: seed {run.seed}{name}, {share}", fontsize=8)
     for ax in panels:
         ax.set_axis_off()
     colours = operation_colours(space)

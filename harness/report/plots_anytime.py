@@ -44,13 +44,15 @@ Curve = tuple[Floats, Floats]  # x (k,), and foot, median, top (3, k), each held
 Panels = list[tuple[Axes, str, list[tuple[int, Entrant]]]]  # with its data set, and the searchers that are coloured
 
 
-def convergence(results: Results) -> Figure:
+def convergence(results: Results) -> Figure | None:
     """Test score of the answer a search would give if it stopped there; a panel per data set, or of the primary
     endpoint one per searcher.
 
     A line is the median over seeds, its band the range (below 6 seeds) or the quartiles; dotted lines in a searcher's
-    colour are its changes of phase.
+    colour are its changes of phase. None where no run has a trajectory, as imported cells have none.
     """
+    if not any(r.trajectory for r in results.finished):
+        return None
 
     @cache
     def curve(label: str, dataset: str) -> Curve | None:

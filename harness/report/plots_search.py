@@ -68,11 +68,14 @@ def bend(source: int, target: int) -> float:
     return (-1 if (source + length) % 2 == 0 else 1) * (0.25 + 0.1 * length)
 
 
-def operations(results: Results) -> Figure:
+def operations(results: Results) -> Figure | None:
     """Mean number of edges with each operation in the current answer; a panel per searcher.
 
     Behind the end, set apart, the final answers: all that there is to see of a search that answers in its last step.
+    None where no run has a trajectory.
     """
+    if not any(r.trajectory for r in results.finished):
+        return None
     space = results.space
     colours = operation_colours(space)
     searchers = results.searchers

@@ -202,7 +202,7 @@ def _development(searchers: Sequence[Entrant]) -> list[Note]:
     if not said:
         return []
     if not tried:
-        return [Note("Settings tried during development: none, of no searcher; all have those of their sources.")]
+        return [Note("Settings tried during development: none, for any searcher.")]
     others = "; of the others none" if len(tried) < len(said) else ""
     return [Note("Settings tried during development: {}{}.", "; ".join(tried), others)]
 

@@ -278,6 +278,7 @@ class Summary(NamedTuple):
     value: float  # its accuracy, percent
     mean: float
     quantiles: list[float]  # 1,001, in steps of 0.1 %
+    trial_std: Sequence[float] = ()  # of single trainings of a cell, in each tenth of the cells from the worst on
 
 
 class Sample(NamedTuple):

@@ -37,6 +37,13 @@ SearchDatasetOption = Annotated[
 MarginOption = Annotated[
     float | None, typer.Option(help="Accuracy points (0 to 100, exclusive) within which two are held equal; tested.")
 ]
+EndpointOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Primary endpoint: test accuracy on a data set (default: that searched on), or mean, of all of them, "
+        "normalised."
+    ),
+]
 CLUSTER = "On a cluster"
 
 
@@ -120,6 +127,7 @@ class CampaignOptions(ExecutionOptions):
     table: TableOption = None
     data: DataOption = None
     preset: Annotated[str, typer.Option(help="One of `harness list presets`: smoke, small, paper.")] = "small"
+    endpoint: EndpointOption = None
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="searcher.key=value, for every spec of that searcher.")
     ] = None

@@ -220,6 +220,7 @@ def campaign_of(
             kind=s.kind,
             config=s.config,
             answer_rule=s.answer_rule,
+            development=s.development,
             seeds=list(seeds),
             plugin=s.plugin,
             plugin_source=s.plugin_source or None,
@@ -235,6 +236,7 @@ def campaign_of(
         threads=setting.threads,
         table_source=setting.benchmark.source,
         proxy_cost=setting.benchmark.low_fidelity_cost(setting.search_dataset),
+        endpoint=setting.endpoint or _default_endpoint(setting),
         seeds=list(seeds),
         searchers=rows,
         space=scoring.space_summary(setting.benchmark),
@@ -244,6 +246,12 @@ def campaign_of(
     )
     if old is None:
         return campaign
+    if setting.endpoint and old.endpoint != setting.endpoint:
+        declared = f"declared {old.endpoint}" if old.endpoint else "declared no endpoint"
+        raise UserError(
+            f"{folder} {declared} when it was made: harness report --endpoint {setting.endpoint} reports another one, "
+            "and says that it was chosen afterwards"
+        )
     old, campaign = results.reconciled([old, campaign])
     if differing := results.first_difference(old, campaign, SHARED):
         name, was, now = differing
@@ -251,4 +259,11 @@ def campaign_of(
             f"{folder} holds a campaign with another {name} ({was}, not {now}): use another --out, or --fresh "
             "to move its runs aside"
         )
+    campaign = campaign.model_copy(update={"endpoint": old.endpoint})
     return campaign.model_copy(update=results.merged([old, campaign]))  # of a label that both have today's settings
+
+
+def _default_endpoint(setting: Setting) -> str:
+    """The primary endpoint where none is asked for: the data set searched on, or the first that has test scores."""
+    datasets = setting.benchmark.datasets
+    return setting.search_dataset if setting.search_dataset in datasets else datasets[0]

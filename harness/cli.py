@@ -9,7 +9,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +23,7 @@ from harness.arguments import (
     AblateOptions,
     BenchmarkOption,
     DataOption,
+    EndpointOption,
     EvaluateOptions,
     MarginOption,
     RunOptions,
@@ -42,6 +43,14 @@ app = typer.Typer(
 )
 data_app = typer.Typer(no_args_is_help=True, help="Fetch images; convert and describe benchmark tables.")
 app.add_typer(data_app, name="data")
+
+
+PublishedOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="[DARTS,GDAS,…]", help="Add the literature's rows, marked: those named, or alone at the end all."
+    ),
+]
 
 
 class Format(StrEnum):
@@ -127,19 +136,25 @@ def _end(code: int) -> None:
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="DIR…", help="Campaign folders.")],
     out: Annotated[Path | None, typer.Option(help="Default: DIR/report; needed for several folders.")] = None,
-    published: Annotated[bool, typer.Option("--published", help="Add the literature's rows, marked.")] = False,
+    published: PublishedOption = None,
     paired: Annotated[
         bool, typer.Option("--paired", help="Wilcoxon signed-rank by seed, in place of Mann-Whitney U.")
     ] = False,
     margin: MarginOption = None,
+    test: Annotated[str, typer.Option(help="mann-whitney, brunner-munzel or permutation (of means).")] = "mann-whitney",
+    endpoint: EndpointOption = None,
 ) -> None:
-    """Tables, tests, plots and report.html from what is stored; needs no table and no images."""
+    """Tables, tests, plots and report.html from what is stored; needs no table and no images.
+
+    Another --endpoint than the campaign's is said on the page.
+    """
     from harness.report.notes import Question
     from harness.report.page import write_report
 
     if len(folders) > 1 and out is None:
         raise UserError("several campaigns: say with --out where the joint report goes")
-    for path in write_report(folders, out or folders[0] / "report", published, Question(paired, margin)):
+    question = Question(paired, margin, test)
+    for path in write_report(folders, out or folders[0] / "report", published, question, endpoint):
         tell(path, "stdout")
 
 
@@ -147,10 +162,10 @@ def report(
 def table(
     folder: Annotated[Path, typer.Argument(metavar="DIR")],
     format: Annotated[Format, typer.Option()] = Format.md,
-    published: Annotated[bool, typer.Option("--published", help="Add the literature's rows, marked.")] = False,
+    published: PublishedOption = None,
 ) -> None:
     """Print a campaign's table."""
-    from harness.report import frames, markup
+    from harness.report import frames, markup, readable
     from harness.results import load
 
     results = load([folder])
@@ -161,7 +176,7 @@ def table(
         tell(frames.to_csv(frame).removesuffix("\n"), "stdout")
     else:
         write = markup.to_markdown if format is Format.md else markup.to_latex
-        tell(write(markup.readable_table(results, published)), "stdout")
+        tell(write(readable.readable_table(results, published)), "stdout")
 
 
 @app.command()
@@ -337,13 +352,23 @@ def perf(
     tell(f"written to {folder}")
 
 
+def _with_all(arguments: Iterable[str]) -> list[str]:
+    """The arguments, with `all` after a --published that has no value of its own: typer knows no such option."""
+    given = list(arguments)
+    for k in reversed(range(len(given))):
+        following = given[k + 1] if k + 1 < len(given) else "-"
+        if given[k] == "--published" and (following.startswith("-") or Path(following).is_dir()):
+            given.insert(k + 1, "all")
+    return given
+
+
 def main() -> None:
     """Entry point: errors of the user are one line and exit code 2; --debug shows the traceback."""
     on_stop(signal.SIG_DFL)  # there is nothing to save yet: end at once, without a traceback
     open_streams()
     debug = "--debug" in sys.argv
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it tells of its font cache where home cannot be written
-    sys.argv = [argument for argument in sys.argv if argument != "--debug"]
+    sys.argv = _with_all(argument for argument in sys.argv if argument != "--debug")
     try:
         app()
     except UserError as error:

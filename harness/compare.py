@@ -12,8 +12,9 @@ from typing import Any
 from benchmarks.errors import UserError
 from harness import quantities
 from harness.cells import short_name
-from harness.report import frames, inference, numbers
-from harness.report.notes import EQUIVALENCE, hardware, revisions
+from harness.report import equivalence, frames, inference, numbers, rank_sums
+from harness.report.machines import hardware, revisions
+from harness.report.notes import EQUIVALENCE
 from harness.results import Results, read, scored_by
 from harness.schema import Record
 
@@ -84,8 +85,8 @@ def _results(pairs: Pairs, datasets: Sequence[str], margin: float | None) -> lis
             shift = inference.summary(differences)
             means = [inference.summary(list(v.values())).mean for v in values]
             rows.append((f"{spec}, {dataset}: {_number(means[0])} | {_number(means[1])}", shift))
-            tests.append(inference.signed_rank(differences))
-            equivalences.append(None if margin is None else inference.paired_equivalence_p(differences, margin))
+            tests.append(rank_sums.signed_rank(differences))
+            equivalences.append(None if margin is None else equivalence.paired_equivalence_p(differences, margin))
     lines = [
         "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean, p after Holm"
         + ("" if margin is None else f"; equivalent: {EQUIVALENCE}")

@@ -22,6 +22,7 @@ from harness.arguments import CampaignOptions, EvaluateOptions, ExecutionOptions
 from harness.executors import ray
 from harness.executors.base import Execution
 from harness.output import tell
+from harness.results import MEAN, check_endpoint
 from harness.schema import Trainings
 from harness.specs import Spec, use_images
 from searchers import catalogue
@@ -95,7 +96,13 @@ def setting_of(options: CampaignOptions, specs: Sequence[Spec]) -> tuple[Setting
         evaluations = trainings(bench.evaluation, dataset, preset.name, seeds, precision, options.threads)
     elif options.evaluation_seeds is not None:
         raise UserError(f"--evaluation-seeds: {bench.name} has its scores from a table; none of its cells is trained")
-    setting = Setting(bench, table, tuple(places), dataset, preset, precision, chosen, options.threads, evaluations)
+    endpoint = options.endpoint
+    if endpoint is not None:
+        check_endpoint(endpoint, bench.datasets)
+        if endpoint == MEAN and any(bench.summary(d, "test") is None for d in bench.datasets):
+            raise UserError(f"--endpoint mean: {bench.name} has no table, so no optimum and no mean cell")
+    threads = options.threads
+    setting = Setting(bench, table, tuple(places), dataset, preset, precision, chosen, threads, evaluations, endpoint)
     return setting, how
 
 
@@ -300,3 +307,4 @@ class Setting:
     device: str
     threads: int
     evaluations: dict[str, Trainings] = field(default_factory=dict)  # by target: how answers are trained from scratch
+    endpoint: str | None = None  # the primary one that was asked for

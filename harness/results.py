@@ -10,12 +10,13 @@ from typing import Any
 
 from benchmarks import registry
 from benchmarks.base import SearchSpace
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, suggestion
 from harness import store, trained
 from harness.output import tell
 from harness.schema import Ablations, Campaign, Column, Entrant, EvaluationRecord, Record, Trainings
 
 SPLITS = ("valid", "test")
+MEAN = "mean"  # of the data sets, as a primary endpoint
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,43 @@ class Results:
         return self.campaign.space.get(dataset, {}).get(split)
 
     @cached_property
+    def endpoint(self) -> str:
+        """The primary endpoint: the declared one, else test accuracy on the data set searched on, or the first one."""
+        default = self.campaign.search_dataset
+        return self.campaign.endpoint or (default if default in self.datasets else next(iter(self.datasets), default))
+
+    def outcome(self, record: Record, dataset: str) -> float | None:
+        """A run's test accuracy on a data set, percent; of MEAN the mean over the data sets of `normalised`."""
+        if dataset != MEAN:
+            return record.final(dataset, "test")
+        values = [self.normalised(record.final(d, "test"), d) for d in self.datasets]
+        return None if None in values or not values else sum(v for v in values if v is not None) / len(values)
+
+    def outcomes(self, label: str, dataset: str) -> dict[int, float]:
+        """Seed -> `outcome` of one searcher's finished runs."""
+        values = {r.seed: self.outcome(r, dataset) for r in self.runs(label)}
+        return {seed: value for seed, value in values.items() if value is not None}
+
+    def normalised(self, accuracy: float | None, dataset: str) -> float | None:
+        """A test accuracy from 0 (the table's mean cell) to 100 (its best); None without a table."""
+        table = self.table(dataset)
+        if accuracy is None or table is None or table.optimum.value == table.mean:
+            return None
+        return 100 * (accuracy - table.mean) / (table.optimum.value - table.mean)
+
+    def with_endpoint(self, name: str) -> Results:
+        """The same results under another primary endpoint, with a warning; UserError where there is no such one."""
+        check_endpoint(name, self.datasets)
+        if name == MEAN and any(self.table(d) is None for d in self.datasets):
+            raise UserError("--endpoint mean: this benchmark has no table, so no optimum and no mean cell")
+        if name == self.endpoint:
+            return self
+        declared = "declared" if self.campaign.endpoint else "the default"
+        note = f"The primary endpoint, {name}, was chosen after the campaign; {declared} was {self.endpoint}."
+        changed = {"endpoint": name, "warnings": [*self.campaign.warnings, note]}
+        return Results(self.campaign.model_copy(update=changed), self.records)
+
+    @cached_property
     def ablations(self) -> dict[str, str]:
         """Label -> what is taken away, of the rows that are ablations; they are tested against their default alone."""
         return dict(self.campaign.ablations.rows) if self.campaign.ablations else {}
@@ -105,6 +143,20 @@ class Results:
     def space(self) -> SearchSpace:
         """The search space of the campaign's benchmark."""
         return registry.find(self.campaign.benchmark).space
+
+
+def shared_at_seeds(results: Results, searchers: Sequence[Entrant]) -> bool:
+    """Whether the runs of a seed share more than its number, so that seeds are blocks.
+
+    They do where all are ablations of one searcher, or where all have at each seed one and the same supernet: its
+    losses after the search are equal.
+    """
+    own = results.ablated
+    if own is not None and all(s.label == own.label or s.label in results.ablations for s in searchers):
+        return True
+    by_seed = [{r.seed: r.one_shot.losses for r in results.runs(s.label) if r.one_shot} for s in searchers]
+    seeds = set.intersection(*map(set, by_seed)) if by_seed else set()
+    return bool(seeds) and all(len({tuple(own[seed]) for own in by_seed}) == 1 and by_seed[0][seed] for seed in seeds)
 
 
 def scored_by(campaign: Campaign, digits: int = 12) -> str:
@@ -159,8 +211,14 @@ def planned_seeds(searcher: Entrant, campaign: Campaign) -> list[int]:
     return campaign.seeds if searcher.seeds is None else searcher.seeds
 
 
+def check_endpoint(name: str, datasets: Sequence[str]) -> None:
+    """UserError for a primary endpoint that is neither a data set with scores nor `mean`."""
+    if name not in (MEAN, *datasets):
+        raise UserError(f"--endpoint {name!r}{suggestion(name, [*datasets, MEAN])}")
+
+
 MUST_AGREE = ("benchmark", "table_sha256", "preset", "search_dataset")  # else rows cannot stand in one table
-SHOULD_AGREE = ("precision", "threads", "versions")
+SHOULD_AGREE = ("precision", "threads", "versions", "endpoint")
 
 
 def read(folder: Path) -> tuple[Results, dict[Path, str]]:

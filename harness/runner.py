@@ -20,7 +20,7 @@ from harness.cells import identified, named, short_name
 from harness.provenance import environment
 from harness.schema import Point, Record
 from harness.state import plain, restored
-from harness.steps import Limit, checked, finite, refuse_divergence
+from harness.steps import Limit, Meter, checked, finite, refuse_divergence
 from searchers import base, catalogue, plugins
 from searchers.base import Budget, SearchTask, Step
 
@@ -135,7 +135,8 @@ def build_task(plan: Plan, benchmark: Benchmark) -> SearchTask:
         precision=plan.precision,
     )
     if plan.kind == "multi-trial":
-        task.low_fidelity = benchmark.low_fidelity(plan.search_dataset)
+        query = benchmark.low_fidelity(plan.search_dataset)
+        task.low_fidelity = None if query is None else Meter(query, task.budget.simulated_seconds)
     else:
         train, valid = benchmark.search_data(plan.search_dataset, plan.preset)
         task.train, task.valid = train.clone().to(plan.device), valid.clone().to(plan.device)

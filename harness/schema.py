@@ -175,9 +175,14 @@ class Record(Checked):
 
     def final(self, dataset: str, split: str, without_none: bool = False) -> float | None:
         """The accuracy of the answer in percent, None where it has none."""
+        score = self.score(dataset, split, without_none)
+        return None if score is None else score.value
+
+    def score(self, dataset: str, split: str, without_none: bool = False) -> Score | None:
+        """The accuracy of the answer with its origin, None where it has none."""
         for score in self.scores:
             if (score.dataset, score.split, score.without_none) == (dataset, split, without_none):
-                return score.value
+                return score
         return None
 
 
@@ -236,6 +241,7 @@ class Column(Checked):
     optimum: Optimum
     mean: Percent
     quantiles: Annotated[list[Percent], Field(min_length=2, max_length=20_000)]
+    trial_std: list[Percent] = []  # of single trainings of a cell, in each tenth of the cells from the worst on
 
 
 class Entrant(Checked):
@@ -247,6 +253,7 @@ class Entrant(Checked):
     kind: Name
     config: dict[str, Any]
     answer_rule: Text = ""  # how its cell is chosen; older campaigns do not say
+    development: Text = ""  # how many of its settings were tried on this benchmark before; older campaigns do not say
     seeds: list[Seed] | None = None  # planned; older campaigns have those of all searchers
     plugin: Name = ""  # of a searcher of another package
     plugin_source: Name | None = None
@@ -285,6 +292,7 @@ class Campaign(Checked):
     threads: Count
     table_source: Text
     proxy_cost: Text = ""
+    endpoint: Name = ""  # the primary one: a data set, or `mean`; empty where none was declared
     seeds: list[Seed]
     searchers: list[Entrant]
     space: dict[str, dict[str, Column]]  # data set -> split -> the table's cells

@@ -44,6 +44,7 @@ def space_summary(benchmark: Benchmark) -> dict[str, dict[str, Column]]:
                 optimum=Optimum(index=space.index(best), cell=space.to_string(best), value=summary.value),
                 mean=summary.mean,
                 quantiles=summary.quantiles,
+                trial_std=list(summary.trial_std),
             )
     return columns
 

@@ -30,6 +30,7 @@ class Spec:
     config: dict[str, Any]
     reference_epochs: int
     answer_rule: str  # how its cell is chosen
+    development: str = ""  # how many of its settings were tried before; of ours "none" where it does not say
     plugin: str = ""  # of another package: "name version", and the digest of its code
     plugin_source: str = ""
 
@@ -130,6 +131,7 @@ def resolve(name: str, settings: Mapping[str, Any]) -> Spec:
         values,
         searcher.reference_epochs,
         searcher.answer_rule,
+        searcher.development or ("none" if name in base.SEARCHERS else ""),
         *plugins.origin(name),
     )
 

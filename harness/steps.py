@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.base import Cell, SearchSpace
+from benchmarks.base import Cell, LowFidelity, SearchSpace
 from benchmarks.errors import UserError, quoted
 from searchers.base import SearchTask, Step, diverged
 
@@ -147,15 +147,48 @@ def refuse_divergence(step: Step, kind: str, number: int, settings: Any = None) 
         raise UserError(f"architecture parameters are not finite in {ending}")
 
 
+class Meter:
+    """A task's low-fidelity query with a count of its own of what was handed out, beside the task's clock.
+
+    A query that would overrun the budget has no accuracy (NaN), however it is asked for.
+    """
+
+    def __init__(self, query: LowFidelity, budget: float):
+        self._query, self._budget = query, budget
+        self.queries, self.seconds = 0, 0.0
+
+    def __call__(self, cell: Cell) -> tuple[float, float]:
+        accuracy, seconds = self._query(cell)
+        if not self.seconds + seconds <= self._budget:
+            return math.nan, seconds
+        self.queries += 1
+        self.seconds += seconds
+        return accuracy, seconds
+
+
 class Limit:
-    """How many steps a search may make; `check` raises UserError after one too many."""
+    """What a search may do: so many steps, and queries that are paid for; `check` raises UserError after one too many.
+
+    Made where a search begins or goes on.
+    """
 
     def __init__(self, kind: str, task: SearchTask):
         self.kind, self.task = kind, task
         self.idle, self.work = 0, self._work()
+        self.meter = task.low_fidelity if isinstance(task.low_fidelity, Meter) else None
+        if self.meter is not None:
+            self.meter.queries, self.meter.seconds = task.evaluations, task.simulated_seconds
 
     def check(self, steps: int) -> None:
         """Call after each step with the number of steps so far."""
+        meter, task = self.meter, self.task
+        # A searcher may count more evaluations than queries, but neither fewer nor other seconds.
+        if meter and (meter.seconds != task.simulated_seconds or meter.queries > task.evaluations):
+            raise UserError(
+                f"the proxy was asked {meter.queries:,} times for {meter.seconds:g} simulated seconds, but the task "
+                f"counts {task.evaluations:,} for {task.simulated_seconds:g}: a searcher asks by task.proxy() alone "
+                "and leaves clock and counter to it"
+            )
         epochs = self.task.budget.epochs
         if self.kind == "one-shot" and steps > epochs:
             raise UserError(f"step() must give None after {epochs} steps: a step is an epoch, task.budget.epochs many")

@@ -90,8 +90,8 @@ class Step:
 class SearchTask:
     """All that a searcher may know: the space, copies of images or of the proxy, a budget, random streams.
 
-    `size` is the size of the supernet. `low_fidelity` is for multi-trial searchers alone; call it through `proxy`,
-    which advances the simulated clock. All others have images.
+    `size` is the size of the supernet. `low_fidelity` is for multi-trial searchers alone; it is asked through `proxy`,
+    which advances the simulated clock: a run in which it was asked in another way fails. All others have images.
     """
 
     seed: int
@@ -206,6 +206,7 @@ class Searcher(ABC):
     reference_epochs: ClassVar[int] = 0  # epochs of a one-shot method's own protocol, for the preset paper
     needs_proxy: ClassVar[bool] = True  # of a multi-trial searcher: that a benchmark without a proxy cannot run it
     answer_rule: ClassVar[str] = "that of the last step"  # which cell is the answer, for the report's footnote
+    development: ClassVar[str] = ""  # how many of its settings were tried while it was made, for the same
 
     def __init__(self, task: SearchTask, config: Any):
         self.task = task

@@ -67,6 +67,7 @@ class GICSOSettings(AlphaSettings, PathSettings, SwarmSettings):
 class GICSO(OneShotSearcher):
     name = "gicso"
     answer_rule = ARG_MAX
+    development = "24 settings on the embedded digits in three screens, 6 on CIFAR-10 in three campaigns, seeds 0 to 5"
     Config = GICSOSettings
     # fmt: off
     ablations: ClassVar[dict[str, dict[str, Any]]] = {

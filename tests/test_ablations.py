@@ -4,8 +4,9 @@ import pytest
 from support.campaigns import make_campaign, make_record, results_of
 
 from benchmarks.nb201 import cell
-from harness.report import markup
+from harness.report import markup, readable
 from harness.report.ablations import ablation_table, sentences
+from harness.report.notes import Question
 
 
 def record(label, seed, value, status="done", index=7):
@@ -31,14 +32,15 @@ def test_differences_are_of_the_same_seed():
     first, second = frame.to_dict("records")
     assert (first["ablation"], first["n"], first["difference"], first["mean_difference"]) == ("no x", 6, -3.5, -3.5)
     assert (first["same_answer"], second["same_answer"]) == (1, 4)
-    assert (first["spec"], first["verdict"]) == ("s[x=1]", "not distinguishable")
+    assert (first["spec"], first["verdict"], first["endpoint"]) == ("s[x=1]", "untestable", "primary")
     assert (first["ci_low"], first["ci_high"], first["ci_level"]) == (-6, -1, 1 - 2**-5)
     assert first["p"] == pytest.approx(2 / 64)
     assert first["p_holm"] == pytest.approx(4 / 64)  # the smaller of two
     assert (second["n"], second["difference"], second["p"], second["p_holm"]) == (4, 0, 1, 1)
-    text = markup.to_markdown(markup.readable_ablations(frame))
-    assert "| part | n | d median difference | d mean difference | d p | d same answer |" in text
-    assert "| no x ([x=1]) | 6 | −3.50 [−6.00, −1.00; 0.969] | −3.50 | 0.062 | 1 of 6 |" in text
+    text = markup.to_markdown(readable.readable_ablations(frame))
+    headings = "| part | n | d median difference | d mean difference | d p | collapsed | p, collapse | same answer |"
+    assert headings in text
+    assert "| no x ([x=1]) | 6 | −3.50 [−6.00, −1.00; 0.969] | −3.50 | 0.062 | 0 of 6 | 1 | 1 of 6 |" in text
     assert "Below 7 pairs no p can reach that" in text  # 2 / 2^7 x 2 tests = 0.031
     assert sentences(frame) == ["Too few pairs to say, below 7: no x; much x."]
 
@@ -49,15 +51,47 @@ def test_an_ablation_that_differs_is_said_in_words_and_in_bold():
     records += [record("s-2", k, 90.0) for k in range(10)]
     frame = ablation_table(results_of(records, ABOUT))
     assert list(frame["verdict"]) == ["worse", "constant"]
-    text = markup.to_markdown(markup.readable_ablations(frame))
-    assert "| no x ([x=1]) | 10 | **−5.50 [−9.00, −2.00]** | −5.50 | **0.0039** | 10 of 10 |" in text
+    text = markup.to_markdown(readable.readable_ablations(frame))
+    assert "| no x ([x=1]) | 10 | **−5.50 [−9.00, −2.00]** | −5.50 | **0.0039** | 0 of 10 | 1 | 10 of 10 |" in text
     assert "order-statistic interval of level 0.979" in text
     assert sentences(frame) == [
         "s, no x: worse on d (median −5.50 points, mean −5.50, p = 0.0039, n = 10).",
-        "Not distinguishable from s: much x.",
+        "The same accuracies as s on d: much x.",
     ]
     frame["dataset"] = "ImageNet16-120"  # a hyphen in a name is no minus
     assert sentences(frame)[0].startswith("s, no x: worse on ImageNet16-120 (median −5.50 points")
+
+
+def test_collapse_is_mcnemar_s_in_a_family_of_its_own():
+    """8 of 10 collapsed against none, all at other seeds: 2 / 2^8, over two 0.0156. One of 10: p 1."""
+    records = [record("s", k, 90.0 + k) for k in range(10)]
+    records += [record("s-1", k, 90.0 + k + (-1) ** k) | {"collapsed": k < 8} for k in range(10)]
+    records += [record("s-2", k, 90.0 + k - (-1) ** k) | {"collapsed": k < 1} for k in range(10)]
+    frame = ablation_table(results_of(records, ABOUT))
+    first, second = frame.to_dict("records")
+    assert (first["collapsed"], first["collapsed_default"], first["collapse_verdict"]) == (8, 0, "worse")
+    assert first["p_collapse_holm"] == pytest.approx(2 * 2 / 2**8)
+    assert (second["p_collapse"], second["collapse_verdict"]) == (1, "unknown")
+    assert sentences(frame) == [
+        "Not shown to differ from s on d: no x; much x.",
+        "s, no x: 8 of 10 collapsed, of the default 0: worse (McNemar, p = 0.016).",
+        "Collapsed, of the default 0, and not shown to differ: much x 1 of 10 (McNemar, p = 1 before Holm, p = 1 "
+        "after).",
+    ]
+
+
+def test_only_the_primary_endpoint_is_tested():
+    campaign = make_campaign(dict.fromkeys(("s", "s-1"), "one-shot"), list(range(8)))
+    campaign["ablations"] = {"of": "s", "rows": {"s-1": "no x"}}
+    records = [make_record(k, s, v + s) for k, v in (("s", 80.0), ("s-1", 79.0)) for s in range(8)]
+    frame = ablation_table(results_of(records, campaign), Question(margin=3))
+    tested = frame.set_index(["dataset", "split"])["p"].dropna()
+    assert dict(tested) == {("cifar10", "test"): pytest.approx(2 / 2**8)}
+    row = frame.query("endpoint == 'primary'").iloc[0]
+    assert (row["verdict"], row["belief_equal"]) == ("equivalent", 1.0)
+    assert row["p_equivalence"] == pytest.approx(1 / 2**8)
+    other = ablation_table(results_of(records, campaign | {"endpoint": "mean"}))
+    assert list(other[other["endpoint"] == "primary"]["dataset"]) == ["mean"]
 
 
 def test_cells_that_compute_the_same_are_the_same_answer():

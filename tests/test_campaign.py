@@ -66,7 +66,7 @@ def traces(out):
 def test_a_campaign_says_what_it_can_show_and_makes_every_run(finished):
     out, stdout = finished
     assert stdout.startswith("benchmark nb201")
-    assert "n = 3 cannot reach 0.05 after Holm over 3 comparisons (smallest p 0.3)" in stdout
+    assert "n = 3 cannot reach 0.05 after Holm over 1 comparison (smallest p 0.1)" in stdout
     assert set(records(out)) == {(s, n) for s in ("random", "evolution") for n in range(3)}
 
 
@@ -113,9 +113,11 @@ def test_the_report_has_the_contract_s_files_and_columns(finished):
     assert (report / "table.csv").read_text().splitlines()[0] == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
         "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
-        "iqm,iqm_low,iqm_high,relative_improvement,beaten,benchmark,table_sha256,table_cells"
+        "iqm,iqm_low,iqm_high,relative_improvement,beaten,benchmark,table_sha256,table_cells,"
+        "collapsed,collapsed_low,collapsed_high,training_std"
     )
-    assert "query: 12 x epoch time, evaluation time is not recorded." in (report / "table.md").read_text()
+    said = "query: 12 x epoch time, evaluation time is not recorded; its accuracy is the mean of 2 trainings and is"
+    assert f"{said} charged as one." in (report / "table.md").read_text()
     names = {"table.csv", "table.md", "table.tex", "comparisons.csv", "report.html", "convergence.png", "accuracy.svg"}
     assert names <= {path.name for path in report.iterdir()}
 
@@ -242,6 +244,22 @@ def test_a_campaign_of_supernets_takes_in_multi_trial_searchers_and_the_other_wa
         campaign.campaign_of(tmp_path, old, setting, nets, [0])
     alone = campaign.campaign_of(tmp_path, None, dataclasses.replace(on_gpu, threads=4), queries, [0])
     assert (alone.precision, alone.threads) == ("fp32", 1)  # as the runs' records
+
+
+def test_the_primary_endpoint_is_declared_once_with_the_campaign(harness, tmp_path):
+    run = ["run", "--searchers", "random", *DIGITS, "--workers", 1, "--out", tmp_path / "c"]
+    code, _, err = harness(*run, "--seeds", 1, "--endpoint", "cifar10")
+    assert (code, "--endpoint 'cifar10'" in err) == (2, True)
+    assert not (tmp_path / "c").exists()
+    assert harness(*run, "--seeds", 1, "--endpoint", "mean")[0] == 0
+    assert store.load_campaign(tmp_path / "c").endpoint == "mean"
+    assert harness(*run, "--seeds", 2)[0] == 0  # it stays
+    assert store.load_campaign(tmp_path / "c").endpoint == "mean"
+    code, _, err = harness(*run, "--seeds", 2, "--endpoint", "digits201")
+    assert code == 2
+    assert "declared mean when it was made: harness report --endpoint digits201" in err
+    assert harness(*[*run[:-1], tmp_path / "d"], "--seeds", 1)[0] == 0
+    assert store.load_campaign(tmp_path / "d").endpoint == "digits201"
 
 
 def test_fresh_moves_nothing_for_a_command_that_is_wrong(harness, table, tmp_path):

@@ -1,5 +1,6 @@
 """What the commands say, also of bad input: one line and exit code 2."""
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,26 @@ def test_a_table_may_have_published_rows(harness, campaign):
     (row,) = (line for line in text.splitlines() if line.startswith("| REA "))
     assert "| 45.15 ± 0.89 |" in row
     assert "REA" not in harness("table", campaign)[1]
+
+
+def test_published_rows_may_be_named_and_alone_the_option_takes_all(harness, campaign):
+    named = harness("table", campaign, "--published", "GDAS,REA")[1]
+    assert [line.split()[1] for line in named.splitlines() if "(published" in line] == ["GDAS", "REA"]
+    whole = harness("table", campaign, "--published")[1]
+    assert harness("table", "--published", campaign)[1] == whole  # before a folder, too
+    code, _, err = harness("table", campaign, "--published", "GDSA")
+    assert (code, "GDAS" in err) == (2, True)
+
+
+def test_another_endpoint_and_another_test_are_taken_by_a_report(harness, campaign):
+    assert harness("report", campaign, "--endpoint", "cifar100", "--test", "permutation")[0] == 0
+    first = next(csv.DictReader((campaign / "report/comparisons.csv").open()))
+    assert (first["dataset"], first["endpoint"], first["test"]) == ("cifar100", "primary", "permutation of means")
+    page = (campaign / "report/report.html").read_text()
+    assert "The primary endpoint, cifar100, was chosen after the campaign" in page
+    for wrong in (["--endpoint", "imagenet"], ["--test", "t"]):
+        code, _, err = harness("report", campaign, *wrong)
+        assert (code, wrong[0] in err) == (2, True)
 
 
 def test_a_table_as_csv_is_the_report_s(harness, campaign):

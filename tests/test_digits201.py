@@ -81,10 +81,17 @@ def test_the_embedded_table_is_whole():
     )
 
 
-def test_optimum_bias_by_hand():
+def test_the_luck_of_all_but_one_seed_by_hand():
     # without seed 0 B is best with 1, and has 1 in seed 0, in which all have 1.5 more: 1.5 too high
     # without seed 1 (or 2) A is best with 1.5, and has 0 there, where all have 0.75 less: 0.75 too high
-    assert benchmark.optimum_bias(np.array([[3.0, 0, 0], [1, 1, 1]])) == pytest.approx((1.5 + 0.75 + 0.75) / 3)
+    assert benchmark.left_out_bias(np.array([[3.0, 0, 0], [1, 1, 1]])) == pytest.approx((1.5 + 0.75 + 0.75) / 3)
+
+
+def test_of_alike_classes_means_of_three_seeds_are_less_lucky_than_of_two_by_the_root_of_two_thirds():
+    accuracy = np.random.default_rng(1).standard_normal((3000, 3)) * 3
+    accuracy -= accuracy.mean(1, keepdims=True)  # no class is better than another
+    ratio = benchmark.overstatement(accuracy) / benchmark.left_out_bias(accuracy)
+    assert ratio == pytest.approx((2 / 3) ** 0.5, abs=1e-9)
 
 
 def test_quality_by_hand():
@@ -99,6 +106,8 @@ def test_quality_by_hand():
     assert found["seed-seed"] == pytest.approx(np.mean(pairs))
     assert found["valid-test"] == pytest.approx(1)
     assert found["standard deviation over seeds, points"] == pytest.approx(np.sqrt(test.var(1, ddof=1).mean()))
+    assert found["standard deviation over seeds in the best tenth, points"] == pytest.approx(test[5].std(ddof=1))
+    assert found["within a standard error of the best"] == pytest.approx(1 / 6)  # 56.7 and 40 right on average
     assert found["proxy-full"] == pytest.approx(spearmanr(np.arange(6), test.mean(1)).statistic)
 
 

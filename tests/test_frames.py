@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 
 import numpy as np
 import pytest
-from support.campaigns import SPACE, failed, make_campaign, make_record, make_scores, results_of, two_searchers
-from support.tables import cells_of
+from support.campaigns import failed, make_campaign, make_record, make_scores, results_of, two_searchers
 
-from harness.report import frames, inference, markup, notes, power
-from harness.report.notes import Question
+from harness.report import frames, notes
 
 
 @pytest.mark.case(26, 74)
@@ -22,7 +19,8 @@ def test_results_table_is_the_contract_with_hand_worked_numbers():
     assert ",".join(frame.columns) == (
         "searcher,label,kind,search_dataset,dataset,split,epochs,n,mean,std,median,ci_low,ci_high,ci_level,regret,"
         "mean_without_none,std_without_none,search_seconds,simulated_seconds,evaluations,"
-        "iqm,iqm_low,iqm_high,relative_improvement,beaten,benchmark,table_sha256,table_cells"
+        "iqm,iqm_low,iqm_high,relative_improvement,beaten,benchmark,table_sha256,table_cells,"
+        "collapsed,collapsed_low,collapsed_high,training_std"
     )
     assert len(frame) == 2 * 3 * 2
     row = frame.query("label == 'gicso' and dataset == 'cifar10' and split == 'test'").iloc[0]
@@ -62,124 +60,6 @@ def test_csv_leaves_empty_what_is_not_known():
     assert (row["n"], row["epochs"], row["mean"]) == ("1", "200", "91.1")
     assert [row[c] for c in ("std", "ci_low", "ci_high", "ci_level", "std_without_none")] == [""] * 5
     assert "nan" not in frames.to_csv(frame).lower()
-
-
-def test_comparisons_are_one_family_of_searchers_times_datasets():
-    values = {"gicso": 94.0, "darts": 54.0, "random": 93.0}
-    records = [make_record(k, s, v + s / 10) for k, v in values.items() for s in range(5)]
-    frame = frames.comparisons(results_of(records, make_campaign(dict.fromkeys(values, "one-shot"), list(range(5)))))
-    assert ",".join(frame.columns) == (
-        "dataset,split,a,b,n_a,n_b,test,p,p_holm,effect,effect_low,effect_high,margin,p_equivalence,verdict"
-    )
-    assert list(zip(frame["a"], frame["b"], frame["dataset"], strict=True)) == [
-        ("gicso", b, d) for b in ("darts", "random") for d in SPACE
-    ]
-    assert frame["p"].to_numpy() == pytest.approx(np.full(6, 2 / 252))
-    assert frame["p_holm"].to_numpy() == pytest.approx(np.full(6, 6 * 2 / 252))  # 0.0476
-    assert set(frame["verdict"]) == {"better"}
-    assert set(frame["split"]) == {"test"}
-    assert (frame["effect_low"] < 1).all()  # 5 seeds of 5 leave some doubt
-    reverse = frames.comparisons(
-        results_of(records, make_campaign({"darts": "one-shot", "gicso": "one-shot"}, list(range(5))))
-    )
-    assert list(reverse.query("b == 'gicso'")["verdict"]) == ["worse"] * 3
-
-
-def test_constant_single_and_missing_groups_have_no_zero_and_no_nan_words():
-    records = [make_record("a", s, 54.3) for s in range(5)] + [make_record("b", s, 54.3) for s in range(5)]
-    campaign = make_campaign({"a": "one-shot", "b": "one-shot", "c": "one-shot", "d": "one-shot"}, list(range(5)))
-    records += [make_record("c", 0, 93.0)] + [failed("d", s, "boom") for s in range(5)]
-    frame = frames.comparisons(results_of(records, campaign)).set_index(["b", "dataset"])
-    same = frame.loc[("b", "cifar10")]
-    assert (same["p"], same["p_holm"], same["effect"], same["verdict"]) == (1.0, 1.0, 0.5, "constant")
-    for other, n in (("c", 1), ("d", 0)):
-        row = frame.loc[(other, "cifar10")]
-        assert (row["n_b"], row["verdict"]) == (n, "not tested")
-        assert np.isnan([row["p"], row["p_holm"], row["effect"]]).all()
-    text = frames.to_csv(frame.reset_index()[frames.COMPARISON_COLUMNS])
-    assert "nan" not in text.lower()
-    assert "None" not in text
-
-
-def test_margin_makes_equivalence_possible():
-    records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]
-    campaign = make_campaign({"a": "one-shot", "b": "one-shot"}, list(range(8)))
-    assert set(frames.comparisons(results_of(records, campaign))["verdict"]) == {"not distinguishable"}
-    frame = frames.comparisons(results_of(records, campaign), Question(margin=0.5))
-    assert set(frame["verdict"]) == {"equivalent"}
-    assert frame["p_equivalence"].to_numpy() == pytest.approx(
-        np.full(3, 3 / math.comb(16, 8))
-    )  # all apart; Holm over 3
-    table = markup.readable_table(results_of(records, campaign), question=Question(margin=0.5))
-    said = "≈ those equivalent within 0.5 points (two one-sided tests, p ≤ 0.05 after Holm in a family of their own)."
-    assert any(note.endswith(said) for note in table.footnotes)
-    assert cells_of(table, "b")["cifar10 test"].text.endswith(" ≈")
-
-
-def test_what_could_not_be_tested_is_not_called_alike():
-    """No seed in common: no pair, no test."""
-    records = [make_record("a", s, 93 + s / 10) for s in range(6)]
-    records += [make_record("b", s, 93 + s / 10) for s in (6, 7, 8)]
-    frame = frames.comparisons(
-        results_of(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0])), Question(True, 0.5)
-    )
-    assert set(frame["verdict"]) == {"not tested"}
-    assert frame[["p", "p_holm", "p_equivalence"]].isna().all(axis=None)
-
-
-def test_paired_comparisons_meet_at_the_same_seed():
-    """a is 0.1 above b at every seed but in no order of its own: seen in pairs, lost without."""
-    base = [90.0, 93.0, 91.0, 94.0, 92.0, 90.5, 93.5]
-    records = [make_record("a", s, v + 0.1) for s, v in enumerate(base)]
-    records += [make_record("b", s, v) for s, v in enumerate(base)] + [make_record("b", 9, 10.0)]
-    campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(7)))
-    paired = frames.comparisons(results_of(records, campaign), Question(paired=True)).iloc[0]
-    assert (paired["n_a"], paired["n_b"], paired["effect"], paired["test"]) == (7, 7, 1.0, inference.PAIRED)
-    assert paired["p"] == pytest.approx(2 / 2**7)
-    assert (paired["p_holm"], paired["verdict"]) == (pytest.approx(6 / 2**7), "better")
-    assert frames.comparisons(results_of(records, campaign)).iloc[0]["verdict"] == "not distinguishable"
-    within = frames.comparisons(results_of(records, campaign), Question(paired=True, margin=0.5)).iloc[0]
-    assert within["verdict"] == "equivalent"
-
-
-def test_imported_cells_are_never_paired_and_were_planned_by_nobody():
-    records, campaign = two_searchers()
-    records += [make_record("mine", s, 93.0 + s / 10, "imported", trajectory=[]) for s in range(2)]
-    frame = frames.comparisons(results_of(records, campaign), Question(paired=True)).set_index(["b", "dataset"])
-    assert frame.loc[("random", "cifar10"), "test"] == inference.PAIRED
-    assert frame.loc[("mine", "cifar10"), "test"] == inference.EXACT
-    assert tuple(frame.loc[("mine", "cifar10"), ["n_a", "n_b"]]) == (5, 2)
-    texts = markup.readable_table(results_of(records, campaign)).footnotes
-    assert f"Power: {power.power_note(5, 5, 6)}." in texts
-    assert not any("With the runs there are" in note for note in texts)
-    records = [r for r in records if (r["label"], r["seed"]) != ("random", 4)]
-    texts = markup.readable_table(results_of(records, campaign)).footnotes
-    assert f"With the runs there are (fewest: random): {power.power_note(5, 4, 6)}." in texts
-
-
-def test_imported_cells_are_no_blocks_of_the_ranks():
-    """With the seeds of the runs they would be ranked as if paired, with others they would leave no common seed."""
-    searchers = dict.fromkeys("abc", "one-shot")
-    records = [make_record(k, s, 90.0 + s + i) for i, k in enumerate(searchers) for s in range(5)]
-    campaign = make_campaign(searchers, list(range(5)))
-    alone = frames.ranks_table(results_of(records, campaign))
-    assert len(alone) == 9
-    for seeds in (range(5), range(777, 780)):
-        imported = [make_record("mine", s, 99.0, "imported", trajectory=[]) for s in seeds]
-        assert frames.ranks_table(results_of(records + imported, campaign)).equals(alone)
-
-
-def test_ranks_are_over_the_seeds_that_all_have():
-    values = {"a": [93.0, 94.0, 92.0], "b": [92.0, 93.0, 92.0], "c": [91.0, 94.0, 90.0]}
-    records = [make_record(k, s, v) for k, found in values.items() for s, v in enumerate(found)]
-    records.append(make_record("a", 7, 10.0))
-    records += [failed("d", s, "boom") for s in range(3)]  # who never finished is not ranked
-    campaign = make_campaign(dict.fromkeys("abcd", "one-shot"), [0, 1, 2, 7])
-    ranked, found = frames.rank_tests(results_of(records, campaign))
-    ranks = found["cifar10"]
-    assert ([s.label for s in ranked], ranks.blocks) == (["a", "b", "c"], 3)
-    # seed 0: 1 2 3; seed 1: a and c share 1 and 2; seed 2: a and b share 1 and 2
-    np.testing.assert_allclose(ranks.mean, [(1 + 1.5 + 1.5) / 3, (2 + 3 + 1.5) / 3, (3 + 1.5 + 3) / 3])
 
 
 def test_runs_table_has_a_row_a_run():

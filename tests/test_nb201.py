@@ -64,3 +64,24 @@ def test_a_damaged_file_is_no_reason_to_look_further(
     empty.mkdir()
     train, _ = benchmark._search_data((empty, cifar10_root), "cifar10", 16, 320)
     assert len(train) == 320
+
+
+def test_the_summary_has_the_scatter_of_single_trainings_and_quantiles_as_fine_as_the_scores():
+    bench = open_nb201(None, ())
+    column = bench.column("cifar10", "test")
+    summary = bench.summary("cifar10", "test")
+    several = (~np.isnan(column.per_trial)).sum(1) > 1
+    best = np.flatnonzero(several)[np.argsort(column.mean[several], kind="stable")][-several.sum() // 10 :]
+    expected = np.sqrt(np.nanmean([np.nanvar(row, ddof=1) for row in column.per_trial[best]]))
+    assert len(summary.trial_std) == 10
+    assert summary.trial_std[-1] == pytest.approx(expected, rel=1e-3)
+    assert bench.summary("ImageNet16-120", "test").trial_std == []  # its single trainings are not published
+    worst = bench.column("ImageNet16-120", "test").mean.min()
+    assert bench.summary("ImageNet16-120", "test").quantiles[0] == round(worst, 6)
+
+
+def test_a_proxy_of_several_trainings_says_so():
+    bench = open_nb201(None, ())
+    said = "; its accuracy is the mean of 2 trainings and is charged as one"
+    assert bench.low_fidelity_cost("cifar10").endswith(said)
+    assert "mean of" not in bench.low_fidelity_cost("cifar100")

@@ -150,6 +150,14 @@ def test_tables_are_those_of_the_campaigns(name, heading, campaign):
     rows = table_after((ROOT / name).read_text(encoding="utf-8"), heading)
     checked = 0
     for row in rows:
+        if row["method"] == "gicso (seeds 5 to 9)":
+            own = pd.read_csv(ROOT / "results/gicso-study/cifar10-fresh-seeds/report/runs.csv")
+            for column, dataset in short.items():
+                if f"{column} test" in row:
+                    scores = own[f"{dataset} test"]
+                    assert row[f"{column} test"] == f"{scores.mean():.2f} ± {scores.std():.2f}", column
+            assert row["collapsed"] == f"{own['collapsed'].sum()} of {len(own)}"
+            continue
         spec = row["method"].partition(" (")[0]
         if spec not in label_of:
             assert spec in ("optimum of the table", "mean of all cells")

@@ -34,7 +34,7 @@ def test_campaigns_are_joined_and_a_run_counts_once(tmp_path):
     words = Page((folders[0] / "report" / "report.html").read_text(encoding="utf-8")).words
     assert "2 run(s) are in several folders and count once." in words
     assert "the campaigns differ in threads." in words
-    assert "n = 3 against 2 cannot reach 0.05 after Holm over 3 comparisons" in words
+    assert "n = 3 against 2 cannot reach 0.05 after Holm over 1 comparison" in words
 
 
 def test_joined_runs_of_one_seed_made_in_two_ways_are_not_one_run(tmp_path):

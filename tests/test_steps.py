@@ -117,3 +117,42 @@ def test_losses_and_scores_of_any_searcher_must_be_finite(metrics):
             steps.refuse_divergence(base.Step(cell, np.full((6, 5), np.inf)), "one-shot", 7, own)
     with pytest.raises(UserError, match=f"^{name} is [^:]* in step 3$"):  # queries have no learning rate
         steps.refuse_divergence(base.Step(cell, metrics=healthy | metrics), "multi-trial", 3, settings)
+
+
+def metered(seconds=4.0, budget=100.0):
+    task = SearchTask(0, "d", space, NetworkSize(2, 1, 1, 10), Budget(simulated_seconds=budget))
+    task.low_fidelity = steps.Meter(lambda cell: (50.0, seconds), budget)
+    return task, steps.Limit("multi-trial", task)
+
+
+def test_queries_that_are_paid_for_agree_with_the_clock():
+    task, limit = metered()
+    for number in range(30):  # of which 25 are paid for
+        task.proxy((0,) * 6)
+        limit.check(number + 1)
+    assert (task.evaluations, task.simulated_seconds) == (25, 100.0)
+    resumed, _ = metered()
+    resumed.load_state_dict(task.state_dict())
+    steps.Limit("multi-trial", resumed).check(31)
+
+
+@pytest.mark.parametrize("trick", ["ask beside the clock", "set the clock back", "forget a query"])
+def test_queries_that_the_clock_does_not_know_fail_the_run(trick):
+    task, limit = metered()
+    task.proxy((0,) * 6)
+    limit.check(1)
+    if trick == "ask beside the clock":
+        task.low_fidelity((1,) * 6)
+    elif trick == "set the clock back":
+        task.simulated_seconds = 0.0
+    else:
+        task.evaluations -= 1
+    with pytest.raises(UserError, match=r"asks by task.proxy\(\) alone"):
+        limit.check(2)
+
+
+def test_past_the_clock_the_proxy_answers_nothing():
+    task, _ = metered(budget=8.0)
+    answers = [task.low_fidelity((0,) * 6)[0] for _ in range(3)]
+    assert answers[:2] == [50.0, 50.0]
+    assert np.isnan(answers[2])

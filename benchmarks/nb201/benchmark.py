@@ -109,15 +109,21 @@ class TableBenchmark:
         return low_fidelity(*self.proxy(dataset))
 
     def low_fidelity_cost(self, dataset: str) -> str:
-        """What the simulated seconds consist of."""
-        return self.table.proxy_cost(*self.proxies[dataset])
+        """What the simulated seconds consist of, and of how many trainings the accuracy is the mean."""
+        key = self.proxies[dataset]
+        cost, trials = self.table.proxy_cost(*key), int(self.table.column(*key).trials.max())
+        if trials == 1:
+            return cost
+        return f"{cost}; its accuracy is the mean of {trials} trainings and is charged as one"
 
     def summary(self, dataset: str, split: str) -> Summary:
         index, best = self.optimum(dataset, split)
-        values = self.column(dataset, split).mean
-        held = values[~np.isnan(values)]
-        quantiles = [round(q, 4) for q in np.percentile(held, np.linspace(0, 100, 1001)).tolist()]
-        return Summary(best.epochs, len(held), cells.from_index(index), best.value, float(held.mean()), quantiles)
+        column = self.column(dataset, split)
+        held = column.mean[~np.isnan(column.mean)]
+        # As many decimals as the scores have, or a cell that ties the worst would lie above it.
+        quantiles = [round(q, 6) for q in np.percentile(held, np.linspace(0, 100, 1001)).tolist()]
+        best_cell, spread = cells.from_index(index), column.trial_std()
+        return Summary(best.epochs, len(held), best_cell, best.value, float(held.mean()), quantiles, spread)
 
     def histogram(self, dataset: str, width: float) -> list[list[int]]:
         pair = np.stack([self.column(dataset, split).mean for split in self.splits], axis=1)

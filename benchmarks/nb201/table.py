@@ -95,6 +95,22 @@ class Column:
         values = [] if self.per_trial is None else self.per_trial[index].tolist()
         return {seed: value for seed, value in zip(self.seeds, values, strict=False) if value == value}
 
+    def trial_std(self, parts: int = 10) -> list[float]:
+        """Standard deviation (ddof 1, points) of single trainings of a cell, in each tenth of the cells by their mean.
+
+        From the worst tenth to the best; the root of the mean variance of the cells with two trainings or more. Empty
+        where single trainings are not known.
+        """
+        if self.per_trial is None:
+            return []
+        counts = (~np.isnan(self.per_trial)).sum(axis=1)
+        several = np.flatnonzero((counts > 1) & ~np.isnan(self.mean))
+        if len(several) < parts:
+            return []
+        variance = np.nanvar(self.per_trial[several], axis=1, ddof=1)
+        order = np.argsort(self.mean[several], kind="stable")
+        return [round(float(np.sqrt(part.mean())), 6) for part in np.array_split(variance[order], parts)]
+
     def best(self) -> tuple[int, Score]:
         """Index and score of the highest mean; ties go to the lowest index, as in `find_best`."""
         if not self.cells:

@@ -13,51 +13,96 @@ import pandas as pd
 
 from benchmarks.base import SearchSpace
 from harness.cells import named
-from harness.report import inference, numbers
-from harness.report.frames import scores_by_seed
-from harness.report.power import pairs_needed
-from harness.results import Results
+from harness.report import collapse, equivalence, inference, numbers
+from harness.report.comparison import compare_paired, verdict
+from harness.report.notes import UNPAIRED, Question
+from harness.report.power import pairs_needed, smallest_paired_p
+from harness.results import MEAN, Results
 from harness.schema import Record
 
 # fmt: off
 COLUMNS = [
-    "searcher", "ablation", "label", "spec", "dataset", "split", "n", "same_answer", "mean_difference", "difference",
-    "ci_low", "ci_high", "ci_level", "p", "p_holm", "verdict",
+    "searcher", "ablation", "label", "spec", "dataset", "split", "endpoint", "n", "same_answer",
+    "mean_difference", "difference", "ci_low", "ci_high", "ci_level", "p", "p_holm", "verdict",
+    "collapsed", "collapsed_default", "p_collapse", "p_collapse_holm", "collapse_verdict",
+    "p_equivalence", "margin", "belief_worse", "belief_equal", "belief_better",
 ]
 # fmt: on
-NUMBERS = COLUMNS[COLUMNS.index("mean_difference") : COLUMNS.index("verdict")]
+TEXT = {"searcher", "ablation", "label", "spec", "dataset", "split", "endpoint", "verdict", "collapse_verdict"}
+NUMBERS = [c for c in COLUMNS if c not in TEXT | {"n", "same_answer", "collapsed", "collapsed_default"}]
 
 
-def ablation_table(results: Results) -> pd.DataFrame:
+def ablation_table(results: Results, question: Question = UNPAIRED) -> pd.DataFrame:
     """One row per ablation x dataset x split, the columns of ablations.csv; empty where there are no ablations.
 
     Of `n` paired seeds `same_answer` ended with the same function (`SearchSpace.function_name`). `difference` is the
-    median over seeds of ablation minus default in accuracy points, `ci_*` its order-statistic interval; p is
-    Wilcoxon's signed-rank test, on the test split only, and all of them are one Holm family. The verdict is of the
-    ablation against the default.
+    median over seeds of ablation minus default in accuracy points, `ci_*` its order-statistic interval. On the primary
+    endpoint p is the signed-rank test's, or that of the permutation of means, one Holm family over the ablations;
+    collapse is another, by McNemar's test; the verdicts are of the ablation against the default. All other rows
+    describe.
     """
-    rows: list[dict[str, Any]] = []
     default = results.ablated
-    for label, name in results.ablations.items() if default else ():
-        assert default is not None
+    if default is None:
+        return pd.DataFrame(columns=COLUMNS)
+    columns = [(MEAN, "test"), *results.columns] if results.endpoint == MEAN else results.columns
+    test = "permutation" if question.test == "permutation" else "mann-whitney"
+    rows: list[dict[str, Any]] = []
+    for label, name in results.ablations.items():
         same = _same_answers(results.space, results.runs(default.label), results.runs(label))
-        for dataset, split in results.columns:
-            whole, part = (scores_by_seed(results.runs(owner), dataset, split) for owner in (default.label, label))
-            seeds = sorted(whole.keys() & part.keys())
-            a, b = [part[s] for s in seeds], [whole[s] for s in seeds]
+        for dataset, split in columns:
+            of = {owner: _values(results, owner, dataset, split) for owner in (default.label, label)}
+            seeds = sorted(of[default.label].keys() & of[label].keys())
+            a, b = ([of[owner][s] for s in seeds] for owner in (label, default.label))
             shift = inference.summary([x - y for x, y in zip(a, b, strict=True)])
-            test = inference.compare_paired(a, b) if split == "test" else inference.UNTESTED
-            rows.append(
+            primary = (dataset, split) == (results.endpoint, "test")
+            row: dict[str, Any] = (
                 {"searcher": default.spec, "ablation": name, "label": label, "spec": results.specs[label]}
-                | {"dataset": dataset, "split": split, "n": shift.n, "same_answer": same}
-                | {"mean_difference": shift.mean, "difference": shift.median}
-                | {"ci_low": shift.ci_low, "ci_high": shift.ci_high, "ci_level": shift.ci_level}
-                | {"p": test.p, "test": test, "a": a, "b": b}
+                | {"dataset": dataset, "split": split, "endpoint": "primary" if primary else "descriptive"}
+                | {"n": shift.n, "same_answer": same, "mean_difference": shift.mean, "difference": shift.median}
+                | {"ci_low": shift.ci_low, "ci_high": shift.ci_high, "ci_level": shift.ci_level, "verdict": ""}
+                | {"collapse_verdict": ""}
             )
-    tested = [row for row in rows if row["split"] == "test"]
-    for row, p in zip(tested, inference.holm([row["p"] for row in tested]), strict=True):
-        row |= {"p_holm": p, "verdict": inference.verdict(row["a"], row["b"], row["test"], p)}
-    return pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(NUMBERS, "float64"))
+            if primary:
+                row |= {"a": a, "b": b, "test": compare_paired(a, b, test), "margin": question.margin}
+                row |= _collapses(results, default.label, label)
+            rows.append(row)
+    _judge([row for row in rows if row["endpoint"] == "primary"], question.margin)
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype(dict.fromkeys(NUMBERS, "float64"))
+    return frame.astype({"collapsed": "Int64", "collapsed_default": "Int64"})
+
+
+def _values(results: Results, label: str, dataset: str, split: str) -> dict[int, float]:
+    if split == "test":
+        return results.outcomes(label, dataset)
+    values = {r.seed: r.final(dataset, split) for r in results.runs(label)}
+    return {seed: value for seed, value in values.items() if value is not None}
+
+
+def _collapses(results: Results, default: str, label: str) -> dict[str, Any]:
+    whole, part = ({r.seed: r.collapsed for r in results.runs(owner)} for owner in (default, label))
+    seeds = sorted(whole.keys() & part.keys())
+    a, b = [part[s] for s in seeds], [whole[s] for s in seeds]
+    return {"collapsed": sum(a), "collapsed_default": sum(b), "p_collapse": collapse.mcnemar(a, b)}
+
+
+def _judge(rows: Sequence[dict[str, Any]], margin: float | None) -> None:
+    """Add to the primary rows what needs all of them: p after Holm, and the verdicts."""
+    family = len(rows)
+    gaps = [[x - y for x, y in zip(row["a"], row["b"], strict=True)] for row in rows]
+    alike = [None if margin is None else equivalence.paired_equivalence_p(d, margin) for d in gaps]
+    holm = inference.holm
+    families = zip(holm([row["test"].p for row in rows]), holm([row["p_collapse"] for row in rows]), holm(alike),
+                   strict=True)  # fmt: skip
+    for row, d, (p, fallen, same) in zip(rows, gaps, families, strict=True):
+        smallest = smallest_paired_p(row["n"], family)
+        more = row["collapsed"] > row["collapsed_default"]
+        said = "unknown" if smallest <= inference.ALPHA else "untestable"
+        if fallen is not None and fallen <= inference.ALPHA:
+            said = "worse" if more else "better"
+        held = None if margin is None else equivalence.belief(d, margin)
+        row |= {"p": row["test"].p, "p_holm": p, "p_collapse_holm": fallen, "collapse_verdict": said}
+        row |= {"verdict": verdict(row["a"], row["b"], row["test"], p, smallest, same), "p_equivalence": same}
+        row |= {f"belief_{name}": value for name, value in held._asdict().items()} if held else {}
 
 
 def _same_answers(space: SearchSpace, default: Sequence[Record], ablation: Sequence[Record]) -> int:
@@ -67,29 +112,41 @@ def _same_answers(space: SearchSpace, default: Sequence[Record], ablation: Seque
 
 
 def sentences(frame: pd.DataFrame) -> list[str]:
-    """The results of `ablation_table` in words.
+    """The verdicts of `ablation_table` in words.
 
-    Each ablation that differs significantly from the default has a sentence. All others share one, and those with too
-    few pairs for any test share another.
+    Each ablation that differs significantly from the default, in accuracy or in collapse, has a sentence. The others
+    share one for each verdict.
     """
-    tested = frame[frame["split"] == "test"]
-    needed = pairs_needed(len(tested)) if len(tested) else 0
-    distinct: list[str] = []
-    others: list[str] = []
-    few: list[str] = []
-    for name, part in tested.groupby("ablation", sort=False):
-        rows = [row for row in part.to_dict("records") if row["verdict"] in ("better", "worse")]
-        verdicts = [
-            f"{row['verdict']} on {row['dataset']} (median {numbers.signed(row['difference'])} points, mean "
-            f"{numbers.signed(row['mean_difference'])}, {numbers.p_text(row['p_holm'])}, n = {row['n']})"
-            for row in rows
-        ]
-        if rows:
-            distinct.append(f"{rows[0]['searcher']}, {name}: {'; '.join(verdicts)}.")
-        else:
-            (others if part["n"].max() >= needed else few).append(str(name))
-    if others:
-        distinct.append(f"Not distinguishable from {frame['searcher'].iloc[0]}: {'; '.join(others)}.")
-    if few:
-        distinct.append(f"Too few pairs to say, below {needed}: {'; '.join(few)}.")
-    return distinct
+    rows = frame[frame["endpoint"] == "primary"].to_dict("records")
+    if not rows:
+        return []
+    needed, searcher, dataset = pairs_needed(len(rows)), rows[0]["searcher"], rows[0]["dataset"]
+    said = [
+        f"{searcher}, {row['ablation']}: {row['verdict']} on {dataset} (median {numbers.signed(row['difference'])} "
+        f"points, mean {numbers.signed(row['mean_difference'])}, {numbers.p_text(row['p_holm'])}, n = {row['n']})."
+        for row in rows
+        if row["verdict"] in ("better", "worse")
+    ]
+    for verdict_is, text in (
+        ("unknown", f"Not shown to differ from {searcher} on {dataset}"),
+        ("equivalent", f"Equivalent to {searcher} on {dataset}"),
+        ("constant", f"The same accuracies as {searcher} on {dataset}"),
+        ("untestable", f"Too few pairs to say, below {needed}"),
+    ):
+        if names := [str(row["ablation"]) for row in rows if row["verdict"] == verdict_is]:
+            said.append(f"{text}: {'; '.join(names)}.")
+    said += [
+        f"{searcher}, {row['ablation']}: {row['collapsed']} of {row['n']} collapsed, of the default "
+        f"{row['collapsed_default']}: {row['collapse_verdict']} (McNemar, {numbers.p_text(row['p_collapse_holm'])})."
+        for row in rows
+        if row["collapse_verdict"] in ("better", "worse")
+    ]
+    open_ = [row for row in rows if row["collapse_verdict"] not in ("better", "worse") and row["collapsed"]]
+    if open_:
+        counts = "; ".join(
+            f"{row['ablation']} {row['collapsed']} of {row['n']} (McNemar, {numbers.p_text(row['p_collapse'])} before "
+            f"Holm, {numbers.p_text(row['p_collapse_holm'])} after)"
+            for row in open_
+        )
+        said.append(f"Collapsed, of the default {open_[0]['collapsed_default']}, and not shown to differ: {counts}.")
+    return said

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
 from harness.cells import named
-from harness.report import bias, inference
-from harness.report.notes import UNPAIRED, Question
-from harness.results import Results, cells_held
-from harness.schema import Column, Entrant, Record
+from harness.report import bias, collapse, inference
+from harness.report.variance import training_variance
+from harness.results import MEAN, Results, cells_held
+from harness.schema import Column, Record
 
 # fmt: off
 TABLE_COLUMNS = [
@@ -25,15 +23,11 @@ TABLE_COLUMNS = [
     "ci_low", "ci_high", "ci_level", "regret", "mean_without_none", "std_without_none",
     "search_seconds", "simulated_seconds", "evaluations", "iqm", "iqm_low", "iqm_high",
     "relative_improvement", "beaten", "benchmark", "table_sha256", "table_cells",
+    "collapsed", "collapsed_low", "collapsed_high", "training_std",
 ]
-COMPARISON_COLUMNS = [
-    "dataset", "split", "a", "b", "n_a", "n_b", "test", "p", "p_holm",
-    "effect", "effect_low", "effect_high", "margin", "p_equivalence", "verdict",
-]
-RANK_COLUMNS = ["dataset", "seeds", "friedman_p", "a", "b", "rank_a", "rank_b", "nemenyi_p"]
 TEXT_COLUMNS = {
     "searcher", "label", "kind", "search_dataset", "dataset", "split", "a", "b", "test", "verdict", "modal_cell",
-    "benchmark", "table_sha256",
+    "benchmark", "table_sha256", "endpoint", "posthoc", "clock",
 }
 # fmt: on
 ANSWERS = [
@@ -46,7 +40,7 @@ SEARCHES = [  # of diagnostics.csv, behind a column for each operation of the sp
 ]
 AVERAGED = ("queried_cells", "queried_canonical", "alpha_entropy", "alpha_change")  # as they stand in a record
 OPTIONAL_COUNTS = {"epochs", "table_cells"}
-COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "at_chance", "distinct_cells", "seeds"}
+COUNT_COLUMNS = {"n", "n_a", "n_b", "collapsed", "disconnected", "at_chance", "distinct_cells"}
 COSTS = {"search_seconds": "search s", "simulated_seconds": "simulated s", "evaluations": "evaluations"}
 
 Scores = dict[tuple[str, str, str, bool], list[float]]  # (label, dataset, split, without_none) -> a value a seed
@@ -68,16 +62,26 @@ def scores_by_seed(runs: Iterable[Record], dataset: str, split: str = "test") ->
 
 
 def results_table(results: Results) -> pd.DataFrame:
-    """One row per searcher, data set and split, with the columns of table.csv; NaN where there is no value."""
+    """One row per searcher, data set and split, with the columns of table.csv; NaN where there is no value.
+
+    `collapsed` are runs, its interval Clopper and Pearson's in percent; `training_std` is what of `std` the answers'
+    own final trainings make. Where the primary endpoint is the mean of the data sets it has rows of its own.
+    """
     groups = group_scores(results)
     epochs: dict[tuple[str, str], int] = {(s.dataset, s.split): s.epochs for r in results.finished for s in r.scores}
+    columns = [*results.columns, (MEAN, "test")] if results.endpoint == MEAN else results.columns
     rows = []
     for searcher in results.searchers:
         label = searcher.label
         runs = results.runs(label)
+        low, high = collapse.interval(sum(r.collapsed for r in runs), len(runs))
+        fallen = {"collapsed": sum(r.collapsed for r in runs), "collapsed_low": low, "collapsed_high": high}
         costs = {name: _average(getattr(r, name) for r in runs) for name in COSTS}
-        for dataset, split in results.columns:
+        for dataset, split in columns:
             values = groups.get((label, dataset, split, False), [])
+            if dataset == MEAN:
+                values = list(results.outcomes(label, MEAN).values())
+            part = training_variance(runs, dataset, split, results.table(dataset, split))
             without = inference.summary(groups.get((label, dataset, split, True), []))
             table = results.table(dataset, split)
             rows.append(
@@ -91,8 +95,10 @@ def results_table(results: Results) -> pd.DataFrame:
                 | _standing(values, table)
                 | {"benchmark": results.campaign.benchmark, "table_sha256": results.campaign.table_sha256}
                 | {"table_cells": cells_held(table, results.campaign) if table else None}
+                | fallen
+                | {"training_std": part and part**0.5}
             )
-    return _frame(rows, TABLE_COLUMNS)
+    return frame_of(rows, TABLE_COLUMNS)
 
 
 def _standing(values: list[float], table: Column | None) -> dict[str, float | None]:
@@ -109,43 +115,6 @@ def _standing(values: list[float], table: Column | None) -> dict[str, float | No
     }
 
 
-def comparisons(results: Results, question: Question = UNPAIRED) -> pd.DataFrame:
-    """The first searcher against each other one on each data set's test split; all these tests are one Holm family.
-
-    A margin also asks whether the two are equivalent (two one-sided tests; `p_equivalence` is after Holm in a family of
-    their own). Ablations have a table and a family to themselves. Imported cells are never paired: a seed of other code
-    is another draw.
-    """
-    reference, *others = results.compared
-    pairs = [(d, o.label, *_compared(results, (reference, o), d, question)) for o in others for d in results.datasets]
-    adjusted = inference.holm([test.p for *_, test, _ in pairs])
-    equivalence = inference.holm([same for *_, same in pairs])
-    rows = [
-        {"dataset": dataset, "split": "test", "a": reference.label, "b": other, "n_a": len(a), "n_b": len(b)}
-        | test._asdict()
-        | {"margin": question.margin, "p_equivalence": same}
-        | {"p_holm": p, "verdict": inference.verdict(a, b, test, p, same)}
-        for (dataset, other, a, b, test, _), p, same in zip(pairs, adjusted, equivalence, strict=True)
-    ]
-    return _frame(rows, COMPARISON_COLUMNS)
-
-
-def _compared(
-    results: Results, searchers: tuple[Entrant, Entrant], dataset: str, question: Question
-) -> tuple[list[float], list[float], inference.Comparison, float | None]:
-    """Test scores of two searchers, their test, and p of equivalence; paired ones at the seeds that both have."""
-    a, b = (scores_by_seed(results.runs(s.label), dataset) for s in searchers)
-    x, y = list(a.values()), list(b.values())
-    if not question.paired or any(s.kind == "imported" for s in searchers):
-        same = None if question.margin is None else inference.equivalence_p(x, y, question.margin)
-        return x, y, inference.compare(x, y), same
-    seeds = sorted(a.keys() & b.keys())
-    x, y = [a[s] for s in seeds], [b[s] for s in seeds]
-    differences = [u - v for u, v in zip(x, y, strict=True)]
-    same = None if question.margin is None else inference.paired_equivalence_p(differences, question.margin)
-    return x, y, inference.compare_paired(x, y), same
-
-
 def runs_table(results: Results) -> pd.DataFrame:
     """runs.csv: one row per run with its answer, its final scores (columns `<dataset> <split>`) and its costs."""
     fields = ["searcher", "label", "spec", "kind", "seed", "status", "index", "cell", "collapsed", "at_chance",
@@ -156,37 +125,6 @@ def runs_table(results: Results) -> pd.DataFrame:
         rows.append([*row.values(), *(r.final(*column) for column in results.columns)])
     frame = pd.DataFrame(rows, columns=[*fields, *(f"{d} {s}" for d, s in results.columns)])
     return frame.astype(dict.fromkeys(("index", "evaluations", "train_images", "eval_images"), "Int64"))
-
-
-def rank_tests(results: Results) -> tuple[list[Entrant], dict[str, inference.Ranks]]:
-    """The searchers with finished runs, and for each data set the Friedman and Nemenyi tests of their test scores.
-
-    The blocks are the seeds that all these searchers have finished. The data sets are no blocks of one test, since
-    their columns come from the same searches. Imported cells are left out: a seed of other code is another draw.
-    """
-    ranked = [s for s in results.searchers if s.kind != "imported" and results.runs(s.label)]
-    tests = {}
-    for dataset in results.datasets:
-        by_seed = [scores_by_seed(results.runs(s.label), dataset) for s in ranked]
-        seeds = sorted(set.intersection(*map(set, by_seed))) if by_seed else []
-        blocks = [[values[seed] for values in by_seed] for seed in seeds]
-        tests[dataset] = inference.rank_blocks(np.array(blocks).reshape(len(seeds), len(ranked)))
-    return ranked, tests
-
-
-def ranks_table(results: Results) -> pd.DataFrame:
-    """ranks.csv: one row per data set and pair of searchers, the better ranked one first; empty without a test."""
-    ranked, tests = rank_tests(results)
-    rows = []
-    for dataset, test in tests.items():
-        if test.nemenyi_p is None:
-            continue
-        order = np.argsort(test.mean, kind="stable")
-        for i, j in combinations(order, 2):
-            about = {"dataset": dataset, "seeds": test.blocks, "friedman_p": test.friedman_p}
-            pair = {"a": ranked[i].label, "b": ranked[j].label, "nemenyi_p": test.nemenyi_p[i, j]}
-            rows.append(about | pair | {"rank_a": test.mean[i], "rank_b": test.mean[j]})
-    return _frame(rows, RANK_COLUMNS)
 
 
 def diagnostics(results: Results) -> pd.DataFrame:
@@ -214,7 +152,7 @@ def diagnostics(results: Results) -> pd.DataFrame:
         row |= {name: _average([getattr(r, name) for r in runs]) for name in AVERAGED}
         row |= {f"one_shot_{k}": _average([getattr(o, k) for o in one_shot]) for k in ("spearman", "spearman_good")}
         rows.append(row | bias.row(results, runs))
-    return _frame(rows, [*ANSWERS, *space.operations, *SEARCHES, *bias.columns(space)])
+    return frame_of(rows, [*ANSWERS, *space.operations, *SEARCHES, *bias.columns(space)])
 
 
 def _average(values: Iterable[float | None]) -> float | None:
@@ -222,7 +160,8 @@ def _average(values: Iterable[float | None]) -> float | None:
     return sum(numbers) / len(numbers) if numbers else None
 
 
-def _frame(rows: list[dict], columns: list[str]) -> pd.DataFrame:
+def frame_of(rows: list[dict], columns: list[str]) -> pd.DataFrame:
+    """The rows as a frame: text, whole numbers, or numbers that may be NaN, as the column is."""
     frame = pd.DataFrame(rows, columns=columns)
     kinds = {c: "int64" if c in COUNT_COLUMNS else "float64" for c in columns if c not in TEXT_COLUMNS}
     frame = frame.astype(kinds)

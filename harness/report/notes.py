@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from benchmarks.processor import kernels_in_words, processor_in_words
+from benchmarks.errors import UserError, suggestion
 from harness import quantities
-from harness.report.inference import ALPHA
-from harness.report.power import power_note
-from harness.results import Results, is_partial, scored_by, space_held, trains
-from harness.schema import Entrant, Environment, Record
+from harness.report.comparison import TESTS
+from harness.report.inference import ALPHA, summary
+from harness.report.machines import by_package, hardware, of_several_machines, revisions
+from harness.report.power import (
+    MANY,
+    detectable,
+    detectable_paired,
+    equivalence_needs,
+    power_note,
+    smallest_p,
+    smallest_paired_p,
+)
+from harness.results import MEAN, Results, is_partial, scored_by, shared_at_seeds, space_held, trains
+from harness.schema import Entrant
 
-EQUIVALENCE = f"two one-sided tests, p ≤ {ALPHA} after Holm in a family of their own"
+EQUIVALENCE = f"two one-sided tests of ranks and of means, both p ≤ {ALPHA} after Holm in a family of their own"
 UNSAID = "that of the last step"  # true of every searcher, and all that an older campaign lets us say
+TEST_NAMES = {"mann-whitney": "Mann-Whitney", "brunner-munzel": "Brunner-Munzel", "permutation": "permutation of means"}
 FLAT = 0.999  # mean entropy of α's rows, 1 is uniform
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of each pair of searchers: paired by seed or not, and a margin of equivalence in percent points.
+    """What is asked of each pair of searchers: paired by seed or not, a margin of equivalence in points, and by which
+    test.
 
-    UserError where the margin is none.
+    UserError where the margin or the test is none, or the test has no form for pairs.
     """
 
     paired: bool = False
     margin: float | None = None
+    test: str = TESTS[0]
 
     def __post_init__(self) -> None:
         quantities.margin(self.margin)
+        if self.test not in TESTS:
+            raise UserError(f"--test {self.test!r}{suggestion(self.test, list(TESTS))}")
+        if self.paired and self.test == "brunner-munzel":
+            raise UserError("--paired --test brunner-munzel: that test has no form for pairs; take permutation")
 
 
 UNPAIRED = Question()
@@ -57,11 +73,28 @@ class Note(str):
 def power(results: Results, question: Question = UNPAIRED) -> str:
     """The power note: which differences the planned seeds can show; if only ablations are tested, those of theirs."""
     planned = {s.label: set(results.planned(s)) for s in results.searchers}
-    return _power(results, question, planned)[0]
+    return power_note(*_sizes(results, question, planned)[0])
 
 
-def _power(results: Results, question: Question, seeds: dict[str, set[int]]) -> tuple[str, Entrant]:
-    """The power note for the given seeds of each label, and the searcher with the fewest seeds.
+def reach(results: Results, question: Question = UNPAIRED) -> str:
+    """What the runs that there are could have shown, in short."""
+    ended = {s.label: {r.seed for r in results.runs(s.label)} for s in results.searchers}
+    n_a, n_b, family, paired = _sizes(results, question, ended)[0]
+    n = f"n = {n_b}" if n_a == n_b else f"n = {n_a} against {n_b}"
+    if min(n_a, n_b) < 2:
+        return f"{n} shows no difference at all"
+    smallest = smallest_paired_p(n_b, family) if paired else smallest_p(n_a, n_b, family)
+    if smallest > ALPHA:
+        return f"{n} could show no difference (smallest p after Holm {smallest:.2g})"
+    shift = detectable_paired(n_b, family) if paired else detectable(n_a, n_b, family)
+    return f"{n} shows with 80 % power what is {shift:.2g} standard deviations apart"
+
+
+def _sizes(
+    results: Results, question: Question, seeds: dict[str, set[int]]
+) -> tuple[tuple[int, int, int, bool], Entrant]:
+    """Runs of the first searcher and of the one with the fewest, of the given seeds; tests in the family; whether
+    paired; and that searcher.
 
     Imported cells are not counted, as nobody planned their number."""
     reference, *others = results.compared
@@ -74,74 +107,7 @@ def _power(results: Results, question: Question, seeds: dict[str, set[int]]) -> 
     counts = {label: len(own & first if paired else own) for label, own in seeds.items()}
     fewest = min(own, key=lambda s: counts[s.label])
     n_b = counts[fewest.label]
-    return power_note(n_b if paired else len(first), n_b, len(others) * len(results.datasets), paired), fewest
-
-
-def _environments(records: Iterable[Record]) -> list[Environment]:
-    """The environments of the finished runs; a run that was resumed elsewhere has two."""
-    return [e for r in records if r.finished for e in (r.begun_in, r.environment) if e]
-
-
-def hardware(records: Iterable[Record]) -> list[str]:
-    """The distinct machines of the finished runs, in words: device, processor, its kernels, torch.
-
-    Runs without torch name no kernels. They count as made on the same machine as runs that name some.
-    """
-    machines: dict[tuple[str, str], set[str]] = {}
-    for e in _environments(records):
-        place = ", ".join(filter(None, (e.get("device"), processor_in_words(e))))
-        kernels = machines.setdefault((place, f"torch {e['torch']}" if e.get("torch") else ""), set())
-        if words := kernels_in_words(e):
-            kernels.add(words)
-    return sorted(", ".join(filter(None, (place, words, torch)))
-                  for (place, torch), kernels in machines.items() for words in kernels or {""})  # fmt: skip
-
-
-def of_several_machines(records: Iterable[Record]) -> bool:
-    """Whether the finished runs were made on several processors, with several of their kernels, or on several devices.
-
-    A field that one environment lacks is no difference: without torch a run has neither kernels nor a choice of device,
-    and older records lack a processor's numbers. Another version of torch is not another machine.
-    """
-    machines = [
-        {
-            "cpu": e.get("cpu"),
-            "model": (e["cpu_family"], e.get("cpu_model")) if e.get("cpu_family") is not None else None,
-            "ATen": e.get("cpu_capability"),
-            "oneDNN": e.get("onednn_isa"),
-            "device": _device(e),
-        }
-        for e in _environments(records)
-    ]
-    return any(len({e[what] for e in machines if e[what]}) > 1 for what in ("cpu", "model", "ATen", "oneDNN", "device"))
-
-
-def _device(environment: Mapping[str, Any]) -> str | None:
-    """The device of a supernet's training: a GPU's name without its number, or "cpu"; None where it is unknown."""
-    kind, _, name = (environment.get("device") or "").partition(" ")
-    if kind != "cpu":
-        return name or None
-    return kind if environment.get("cpu_capability") else None
-
-
-def revisions(records: Iterable[Record]) -> list[str]:
-    """The distinct versions of this program and of searchers' packages that made the runs, the program's first."""
-    return [name for names in _revisions(records).values() for name in names]
-
-
-def _revisions(records: Iterable[Record]) -> dict[str, list[str]]:
-    """ "the program" or a plug-in's package -> its distinct versions.
-
-    A version is a clean git revision, else a digest of the source."""
-    code: dict[str, set[str]] = {"the program": set()}
-    for e in _environments(records):
-        if e.get("harness"):
-            clean = e.get("git") and not e["git"].endswith("-dirty")
-            code["the program"].add(e["git"] if clean else f"source {e.get('source') or 'unknown'}")
-        if e.get("plugin"):
-            name = e["plugin"].rpartition(" ")[0]
-            code.setdefault(name, set()).add(f"{e['plugin']} (source {e.get('plugin_source')})")
-    return {what: sorted(names) for what, names in code.items()}
+    return (n_b if paired else len(first), n_b, len(others), paired), fewest
 
 
 def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
@@ -151,13 +117,17 @@ def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
     ended = {s.label: {r.seed for r in results.runs(s.label)} for s in searchers}
     notes = [
         Note(
-            "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean of our complete "
-            "rows in the column that have no supernet at chance, underlined (in Markdown italic): second best."
+            "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean in the column of a "
+            "kind's complete rows that have no supernet at chance, underlined (in Markdown italic): second best; kinds "
+            "have budgets of their own. Collapsed: no convolution on any path, with Clopper and Pearson's 95 % "
+            "interval of the rate: 0 of n leaves about 3/n open."
         ),
+        *_endpoint(results, question),
         *_marks(results, question),
         Note("Seeds: {}.", _ranges(sorted({seed for seeds in planned.values() for seed in seeds}))),
         _protocol(results),
         *_answers(searchers),
+        *_development(searchers),
         Note(
             "search s is measured on the hardware named here, simulated s is the benchmark's clock (queries); "
             "means per run, never added."
@@ -165,10 +135,11 @@ def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
         *_proxy(results),
         *_made_by(results),
         Note("Power: {}.", power(results, question)),
+        *_equivalence(results, question),
     ]
     if any(len(ended[label]) < len(seeds) for label, seeds in planned.items()):
-        note, fewest = _power(results, question, ended)
-        notes.append(Note("With the runs there are (fewest: {}): {}.", fewest.spec, note))
+        sizes, fewest = _sizes(results, question, ended)
+        notes.append(Note("With the runs there are (fewest: {}): {}.", fewest.spec, power_note(*sizes)))
     singles = [s.spec for s in searchers if len(ended[s.label]) == 1]
     if singles:
         notes.append(Note("n = 1: no ± and no test ({}).", ", ".join(singles)))
@@ -185,21 +156,72 @@ def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
     return notes
 
 
+def endpoint_in_words(results: Results) -> str:
+    """The primary endpoint, e.g. "cifar10 test accuracy"."""
+    if results.endpoint == MEAN:
+        return "the mean over the data sets of test accuracy, 0 the mean cell and 100 the best one"
+    return f"{results.endpoint} test accuracy"
+
+
+def _endpoint(results: Results, question: Question) -> list[Note]:
+    """What is tested, and what is only described."""
+    if len(results.searchers) < 2:
+        return []
+    declared = "declared with the campaign" if results.campaign.endpoint else "by default, as none was declared"
+    text = (
+        "Primary endpoint: {} ({}); its tests are one Holm family over the searchers. Collapse is the secondary one, a "
+        "family of its own. Other columns are the same searches seen again: intervals, no verdicts."
+    )
+    notes = [Note(text, endpoint_in_words(results), declared)]
+    if question.test != TESTS[0]:
+        notes.append(Note("The test was chosen for this report: {}.", question.test))
+    return notes
+
+
 def _marks(results: Results, question: Question) -> list[Note]:
     """The meaning of the arrows in the table."""
     tests = []
     first, *others = results.compared
     if others:
-        test = "signed ranks of the pairs of a seed" if question.paired else "Mann-Whitney"
-        tests.append(f"{first.spec} ({test})")
+        ranks = "signed ranks of the pairs of a seed" if question.paired else TEST_NAMES[question.test]
+        tests.append(f"{first.spec} ({ranks if question.test != 'permutation' else TEST_NAMES['permutation']})")
     if results.ablated:
         start = "for ablations " if tests else ""
-        tests.append(f"{start}{results.ablated.spec} (signed ranks of the pairs of a seed)")
+        tests.append(f"{start}{results.ablated.spec} (signed ranks of the pairs of a seed; collapse: McNemar)")
     if not tests:
         return []
     equal = "" if question.margin is None else f", ≈ those equivalent within {question.margin:g} points ({EQUIVALENCE})"
-    text = "On the test columns ↑ and ↓ mark rows that are better or worse than {}, p ≤ {} after Holm{}."
+    text = "At the primary endpoint ↑ and ↓ mark rows that are better or worse than {}, p ≤ {} after Holm{}."
     return [Note(text, ", ".join(tests), ALPHA, equal)]
+
+
+def _development(searchers: Sequence[Entrant]) -> list[Note]:
+    """How many settings of each searcher were tried while it was made. Older campaigns do not say it."""
+    said = {s.searcher: s.development for s in searchers if s.development}
+    tried = [f"{name}: {text}" for name, text in said.items() if text != "none"]
+    if not said:
+        return []
+    if not tried:
+        return [Note("Settings tried during development: none, for any searcher.")]
+    others = "; of the others none" if len(tried) < len(said) else ""
+    return [Note("Settings tried during development: {}{}.", "; ".join(tried), others)]
+
+
+def _equivalence(results: Results, question: Question) -> list[Note]:
+    """How many seeds it takes to show equivalence, where a margin is asked for."""
+    first, *others = results.compared
+    std = summary(list(results.outcomes(first.label, results.endpoint).values())).std
+    if question.margin is None or not others or not std:
+        return []
+    sd = std * (2**0.5 if question.paired else 1)
+    needed = equivalence_needs(sd, question.margin, len(others), question.paired)
+    what = "pairs" if question.paired else "seeds each"
+    enough = f"{needed} {what}" if needed else f"more than {MANY} {what}"
+    text = (
+        "Equivalence within {} points: two alike searchers, normal with the standard deviation of {}, {}, show it "
+        "with 80 % power from {} on, at Holm's first step. A collapse that did not occur is seen by no test."
+    )
+    return [Note(text, f"{question.margin:g}", first.spec, f"{std:.2f}", enough)]
 
 
 def _proxy(results: Results) -> list[Note]:
@@ -258,7 +280,7 @@ def _answers(searchers: Sequence[Entrant]) -> list[Note]:
     return [Note("The answered cell is {}.", "; ".join(words))] if words else []
 
 
-def warnings(results: Results) -> list[Note]:
+def warnings(results: Results, question: Question = UNPAIRED) -> list[Note]:
     """The warnings of the table: whatever may make its numbers misleading."""
     notes = [Note("{}", w) for w in results.campaign.warnings]
     if is_partial(results.campaign):
@@ -267,6 +289,9 @@ def warnings(results: Results) -> list[Note]:
     searched = [s.searcher for s in results.compared if s.kind != "imported"]
     if searched and "random" not in searched and not results.ablations:
         notes.append(Note("No random searcher in this campaign: nothing shows that the search beats chance."))
+    if question.paired and len(results.compared) > 1 and not shared_at_seeds(results, results.compared):
+        text = "Paired by seed as asked, but these searchers share nothing at a seed: other pairs would give another p."
+        notes.append(Note(text))
     waiting: list[str] = []
     collapsed: list[str] = []
     disconnected: list[str] = []
@@ -307,7 +332,7 @@ def warnings(results: Results) -> list[Note]:
         text = ("The runs come from several machines, or from other kernels of one: their search seconds are not "
                 "comparable, and at the same seed each may find another cell.")  # fmt: skip
         notes.append(Note(text))
-    for what, code in _revisions(results.records).items():
+    for what, code in by_package(results.records).items():
         if len(code) > 1:
             notes.append(Note("The runs come from several revisions of {}: {}.", what, "; ".join(code)))
     return notes

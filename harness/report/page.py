@@ -16,34 +16,37 @@ from benchmarks.base import Cell, SearchSpace
 from harness.cells import named, short_name
 from harness.output import tell
 from harness.report import (
-    ablations,
-    inference,
+    headline,
     markup,
     notes,
     numbers,
     plot_style,
+    plots_anytime,
     plots_bias,
     plots_scores,
     plots_search,
+    readable,
     trained,
 )
-from harness.report.frames import diagnostics, ranks_table, runs_table, to_csv, with_specs
+from harness.report.anytime import anytime_table
+from harness.report.contrasts import ranks_table
+from harness.report.frames import diagnostics, runs_table, to_csv, with_specs
+from harness.report.machines import hardware
 from harness.report.notes import UNPAIRED, Question
-from harness.report.numbers import p_number, p_text
-from harness.results import Results, is_partial, load, scored_by, space_held
+from harness.report.numbers import p_number
+from harness.results import Results, load, scored_by, space_held
 from harness.schema import Record
 
-SOMETIMES = (
-    "ranks.csv",
-    "ablations.csv",
-    "trainings.csv",
-    "published.bib",
-)  # files that not every report has; as plots
+SOMETIMES = (  # files that not every report has; as plots
+    *("ranks.csv", "ablations.csv", "anytime.csv", "trainings.csv", "published.bib"),
+)
 PLOTS = {
+    "primary": plots_scores.primary,
     "accuracy": plots_scores.accuracy,
     "ranks": plots_search.ranks,
-    "convergence": plots_scores.convergence,
-    "regret": plots_scores.regret,
+    "convergence": plots_anytime.convergence,
+    "regret": plots_anytime.regret,
+    "profiles": plots_anytime.profiles,
     "space": plots_search.space,
     "cells": plots_search.cells,
     "operations": plots_search.operations,
@@ -54,17 +57,23 @@ PLOTS = {
 
 
 def write_report(
-    folders: Sequence[Path], out: Path | None = None, published: bool = False, question: Question = UNPAIRED
+    folders: Sequence[Path],
+    out: Path | None = None,
+    published: str | None = None,
+    question: Question = UNPAIRED,
+    endpoint: str | None = None,
 ) -> list[Path]:
-    """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, runs.csv, ranks.csv, ablations.csv and trainings.csv
-    where there are some, the plots and report.html; returns their paths.
+    """Writes table.{csv,md,tex}, comparisons.csv, diagnostics.csv, runs.csv, the plots and report.html, and where there
+    are some ranks.csv, anytime.csv, ablations.csv and trainings.csv; returns their paths.
 
-    out: a folder, by default `report` in the first campaign folder. Reads nothing but the campaign folders.
+    out: a folder, by default `report` in the first campaign folder. published: readable.ALL or names of rows.
+    endpoint: another primary one than the campaign's. Reads nothing but the campaign folders.
     UserError where there are no runs, or where the campaigns cannot stand in one table.
     """
     folders = [Path(f) for f in folders]
     out = Path(out) if out is not None else folders[0] / "report"
-    return write_files(load(folders), out, published, question)
+    results = load(folders)
+    return write_files(results if endpoint is None else results.with_endpoint(endpoint), out, published, question)
 
 
 def show(results: Results, out: Path) -> None:
@@ -72,12 +81,12 @@ def show(results: Results, out: Path) -> None:
 
     On a terminal the table is made to fit, and of the notes only the warnings are printed.
     """
-    tables = markup.frames_of(results)
-    shown = [markup.readable_table(results, frames=tables)]
+    tables = readable.frames_of(results)
+    shown = [readable.readable_table(results, frames=tables)]
     if len(tables.ablations):
-        shown.append(markup.readable_ablations(tables.ablations))
+        shown.append(readable.readable_ablations(tables.ablations))
     if results.campaign.evaluations:
-        shown.append(markup.readable_trainings(results))
+        shown.append(readable.readable_trainings(results))
     if sys.stdout.isatty():
         from rich.console import Console
 
@@ -93,13 +102,13 @@ def show(results: Results, out: Path) -> None:
     tell(f"report: {out / 'report.html'}")
 
 
-def write_files(results: Results, out: Path, published: bool = False, question: Question = UNPAIRED) -> list[Path]:
+def write_files(results: Results, out: Path, published: str | None = None, question: Question = UNPAIRED) -> list[Path]:
     """Write the files of a report into the folder `out`, which is created; returns their paths."""
     out.mkdir(parents=True, exist_ok=True)
     again = (out / "report.html").exists()
-    tables = markup.frames_of(results, question)
-    table = markup.readable_table(results, published, question, tables)
-    behaviour, ranks = diagnostics(results), ranks_table(results)
+    tables = readable.frames_of(results, question)
+    table = readable.readable_table(results, published, question, tables)
+    behaviour, ranks, meanwhile = diagnostics(results), ranks_table(results), anytime_table(results)
     plots = {}
     for name, draw in PLOTS.items():
         figure = draw(results)
@@ -117,18 +126,20 @@ def write_files(results: Results, out: Path, published: bool = False, question: 
         "comparisons.csv": csv(tables.tests),
         "runs.csv": csv(runs_table(results)),
         "diagnostics.csv": csv(behaviour),
-        "report.html": to_html(results, question, table, tables, ranks, behaviour, drawn),
+        "report.html": to_html(results, question, table, tables, ranks, behaviour, meanwhile, drawn),
     }
+    if len(meanwhile):
+        texts["anytime.csv"] = csv(meanwhile)
     if len(ranks):
         texts["ranks.csv"] = csv(ranks)
     if len(tables.ablations):
         texts["ablations.csv"] = csv(tables.ablations)
-        texts["table.md"] += "\n" + markup.to_markdown(markup.readable_ablations(tables.ablations))
-        texts["table.tex"] += "\n" + markup.to_latex(markup.readable_ablations(tables.ablations))
+        texts["table.md"] += "\n" + markup.to_markdown(readable.readable_ablations(tables.ablations))
+        texts["table.tex"] += "\n" + markup.to_latex(readable.readable_ablations(tables.ablations))
     if results.campaign.evaluations:
         texts["trainings.csv"] = to_csv(trained.trainings_table(results))
-        texts["table.md"] += "\n" + markup.to_markdown(markup.readable_trainings(results))
-        texts["table.tex"] += "\n" + markup.to_latex(markup.readable_trainings(results))
+        texts["table.md"] += "\n" + markup.to_markdown(readable.readable_trainings(results))
+        texts["table.tex"] += "\n" + markup.to_latex(readable.readable_trainings(results))
     if table.sources:
         texts["published.bib"] = registry.find(results.campaign.benchmark).bibliography()
     for name, text in texts.items():
@@ -140,69 +151,14 @@ def write_files(results: Results, out: Path, published: bool = False, question: 
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
 
 
-def headline(results: Results, tables: markup.Frames, ranks: pd.DataFrame) -> list[str]:
-    """The results in sentences: each comparison with the first searcher, the ablations, and all ranked together."""
-    reference, *others = results.compared
-    sentences = []
-    for other in others:
-        rows = tables.tests[tables.tests["b"] == other.label]
-        verdicts = "; ".join(f"{v} on {_and(d)}" for v, d in _verdicts(rows).items())
-        crossing = "" if other.kind == reference.kind else f" ({reference.kind} against {other.kind})"
-        sentences.append(f"{reference.spec} against {other.spec}{crossing}: {verdicts}.")
-    sentences += ablations.sentences(tables.ablations)
-    if len(ranks):
-        sentences.append(_ranked(ranks))
-    if sentences:
-        return sentences
-    means = tables.results.query("split == 'test'")
-    partial = f" against the best of {space_held(results.campaign)}" if is_partial(results.campaign) else ""
-    figures = ", ".join(
-        f"{m:.2f} on {d}" if pd.isna(g) else f"{m:.2f} on {d} (regret {g:.2f}{partial})"
-        for d, m, g in zip(means["dataset"], means["mean"], means["regret"], strict=True)
-        if not pd.isna(m)
-    )
-    if not figures:
-        return [f"{reference.spec}: no finished run."]
-    n = int(means["n"].max())
-    return [f"{reference.spec} reaches {figures}, mean of n = {n}. One searcher: nothing to compare it with."]
-
-
-def _ranked(ranks: pd.DataFrame) -> str:
-    """The results of Friedman's and Nemenyi's tests of all searchers in a sentence."""
-    parts = []
-    for dataset, part in ranks.groupby("dataset", sort=False):
-        apart = int((part["nemenyi_p"] <= inference.ALPHA).sum())
-        parts.append(f"{dataset} {p_text(part['friedman_p'].iloc[0])}, {apart} of {len(part)} pairs apart")
-    k = len({*ranks["a"], *ranks["b"]})
-    return f"All {k} ranked together at each seed (Friedman, then Nemenyi at {inference.ALPHA}): {'; '.join(parts)}."
-
-
-def _verdicts(rows: pd.DataFrame) -> dict[str, list[str]]:
-    """Verdict -> data sets with their figures, from one searcher's rows of comparisons."""
-    verdicts: dict[str, list[str]] = {}
-    for row in rows.to_dict("records"):
-        sizes = f"n = {row['n_a']}" if row["n_a"] == row["n_b"] else f"n = {row['n_a']} and {row['n_b']}"
-        verdict, figures = row["verdict"], sizes
-        if verdict == "equivalent":  # the test of this; that of a difference says nothing for it
-            verdict = f"equivalent within {row['margin']:g} points"
-            figures = f"{p_text(row['p_equivalence'])} after Holm, two one-sided tests, {sizes}"
-        elif not pd.isna(row["p_holm"]):
-            figures = f"{p_text(row['p_holm'])}, A = {row['effect']:.2f}, {sizes}"
-        verdicts.setdefault(verdict, []).append(f"{row['dataset']} ({figures})")
-    return verdicts
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
-
-
 def to_html(
     results: Results,
     question: Question,
-    table: markup.ReadableTable,
-    tables: markup.Frames,
+    table: readable.ReadableTable,
+    tables: readable.Frames,
     ranks: pd.DataFrame,
     behaviour: pd.DataFrame,
+    meanwhile: pd.DataFrame,
     plots: dict[str, Path],
 ) -> str:
     """The page as one file: style and plots are inside, nothing is fetched, all text is escaped."""
@@ -221,12 +177,16 @@ def to_html(
     return environment.get_template("report.html.j2").render(
         campaign=results.campaign,
         table=table,
-        ablations=markup.readable_ablations(tables.ablations) if len(tables.ablations) else None,
-        trainings=markup.readable_trainings(results) if results.campaign.evaluations else None,
-        headline=headline(results, tables, ranks),
-        power=notes.power(results, question),
+        ablations=readable.readable_ablations(tables.ablations) if len(tables.ablations) else None,
+        trainings=readable.readable_trainings(results) if results.campaign.evaluations else None,
+        lead=headline.lead(results, tables, question),
+        sentences=headline.sentences(results, tables, ranks),
+        endpoint=results.endpoint,
+        endpoint_words=notes.endpoint_in_words(results),
         margin=question.margin,
         equivalence=notes.EQUIVALENCE,
+        ranked=None if ranks.empty else ranks.iloc[0].to_dict(),
+        anytime=_anytime_rows(meanwhile, specs),
         scored_by=scored_by(results.campaign),
         space=space_held(results.campaign),
         standing=_standing_rows(tables.results, specs),
@@ -234,7 +194,7 @@ def to_html(
         tests=[_test_row(row, specs) for row in tables.tests.to_dict("records")],
         runs=[_run_row(r, results) for r in runs],
         plots={name: _data_uri(path) for name, path in plots.items()},
-        hardware=notes.hardware(results.records),
+        hardware=hardware(results.records),
     )
 
 
@@ -242,41 +202,60 @@ def _number(value: float, digits: str = ".2f") -> str:
     return numbers.EMPTY if pd.isna(value) else numbers.number(value, digits)
 
 
+def _interval(low: float, high: float, sign: str = "") -> str:
+    write = numbers.signed if sign else _number
+    return "" if pd.isna(low) else f" [{write(low)}, {write(high)}]"
+
+
 def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:
     def probability(value: float) -> str:
         return numbers.EMPTY if pd.isna(value) else p_number(value)
 
-    interval = "" if pd.isna(row["effect_low"]) else f" [{row['effect_low']:.2f}, {row['effect_high']:.2f}]"
-    test = row["test"] if isinstance(row["test"], str) else "none (under 2 runs)"
-    names = [specs[row["a"]], specs[row["b"]], row["dataset"], f"{row['n_a']}, {row['n_b']}", test]
-    figures = [probability(row["p"]), probability(row["p_holm"]), _number(row["effect"]) + interval]
+    def signed(name: str) -> str:
+        if pd.isna(row[name]):
+            return numbers.EMPTY
+        return numbers.signed(row[name]) + _interval(row[f"{name}_low"], row[f"{name}_high"], "+")
+
+    test = row["test"] if isinstance(row["test"], str) else numbers.EMPTY
+    what = row["dataset"] or "collapse"
+    names = [row["endpoint"], specs[row["a"]], specs[row["b"]], what, f"{row['n_a']}, {row['n_b']}", row["verdict"]]
+    effect = _number(row["effect"]) + _interval(row["effect_low"], row["effect_high"])
+    figures = [signed("difference"), signed("shift"), effect, test, probability(row["p"]), probability(row["p_holm"])]
     equal = [] if pd.isna(row["margin"]) else [probability(row["p_equivalence"])]
-    return [*names, *figures, *equal, row["verdict"]]
+    return [*names, *figures, probability(row["p_mean"]), *equal]
+
+
+def _anytime_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]]:
+    return [
+        [specs[row["label"]], row["kind"], row["clock"], str(row["n"]), _number(row["horizon"], ",.0f"),
+         _number(row["median"], ".3f"), _interval(row["ci_low"], row["ci_high"]).strip() or numbers.EMPTY,
+         _number(row["ci_level"], ".3f")]
+        for row in frame.to_dict("records")
+    ]  # fmt: skip
 
 
 def _standing_rows(frame: pd.DataFrame, specs: dict[str, str]) -> list[list[str]]:
-    """Test scores beside the table's cells: a row per searcher and data set, then the mean over data sets."""
-
-    def interval(low: float, high: float) -> str:
-        return "" if pd.isna(low) else f" [{low:.2f}, {high:.2f}]"
-
+    """Test scores beside the table's cells, and what of the spread the final trainings are: a row per data set."""
     rows = []
     for label, spec in specs.items():
         part = frame[(frame["label"] == label) & (frame["split"] == "test")]
         for row in part.to_dict("records"):
-            median = _number(row["median"]) + interval(row["ci_low"], row["ci_high"])
-            iqm = _number(row["iqm"]) + interval(row["iqm_low"], row["iqm_high"])
+            median = _number(row["median"]) + _interval(row["ci_low"], row["ci_high"])
+            iqm = _number(row["iqm"]) + _interval(row["iqm_low"], row["iqm_high"])
             shares = [_number(row["regret"]), _number(row["relative_improvement"], "+.2f"), _number(row["beaten"])]
-            rows.append([spec, row["dataset"], str(row["n"]), median, _number(row["ci_level"], ".3f"), iqm, *shares])
-        if len(part) > 1:
-            means = part[["regret", "relative_improvement", "beaten"]].mean()
-            shares = [
-                _number(means["regret"]),
-                _number(means["relative_improvement"], "+.2f"),
-                _number(means["beaten"]),
-            ]
-            rows.append([spec, "mean of the data sets", str(int(part["n"].max())), *[numbers.EMPTY] * 3, *shares])
+            parts = _spread_parts(row["std"], row["training_std"])
+            rows.append(
+                [spec, row["dataset"], str(row["n"]), median, _number(row["ci_level"], ".3f"), iqm, *shares, *parts]
+            )
     return rows
+
+
+def _spread_parts(std: float, training: float) -> list[str]:
+    """Standard deviation between runs, what of its square the final trainings are, and the rest, percent."""
+    if pd.isna(std) or pd.isna(training) or std == 0:
+        return [_number(std), numbers.EMPTY, numbers.EMPTY]
+    share = min(100.0, 100 * (training / std) ** 2)
+    return [_number(std), f"{share:.0f}", f"{100 - share:.0f}"]
 
 
 def cell_svg(space: SearchSpace, cell: Cell) -> str:

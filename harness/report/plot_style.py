@@ -6,6 +6,7 @@ and Ito's (colour-blind safe), doubled by line styles and marks for print.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from harness.results import Results
+from harness.results import MEAN, Results
 from harness.schema import Entrant
 
 COLOURS = [
@@ -40,6 +41,7 @@ def save(fig: Figure, stem: Path) -> list[Path]:
     """Write stem.png and stem.svg; the same figure gives the same bytes."""
     paths = [stem.with_suffix(".png"), stem.with_suffix(".svg")]
     fig.savefig(paths[0], dpi=160)
+    fig.set_layout_engine("none")  # laid out once: with many panels that is most of the time
     with mpl.rc_context({"svg.hashsalt": "harness"}):  # otherwise ids, and so the file, differ in each process
         fig.savefig(paths[1], dpi=160, metadata={"Date": None})
     return paths
@@ -85,10 +87,33 @@ def make_panels(fig: Figure, across: int, down: int = 1) -> list[Axes]:
     return axes[: across * down]
 
 
-def table_optimum(results: Results, dataset: str) -> float | None:
-    """The best test accuracy in the table, percent; None without a table."""
+def best_possible(results: Results, dataset: str) -> float | None:
+    """The best test accuracy in the table, percent, of MEAN 100; None without a table."""
+    if dataset == MEAN:
+        return 100.0
     column = results.table(dataset)
     return None if column is None else column.optimum.value
+
+
+def in_order(results: Results, kinds: Collection[str] = ()) -> list[tuple[int, Entrant]]:
+    """The searchers (of some kinds) with their places in the campaign, from the best mean at the primary endpoint down.
+
+    Those without runs come last.
+    """
+    places = [(i, s) for i, s in enumerate(results.searchers) if not kinds or s.kind in kinds]
+    means = {s.label: np.mean(v) if (v := list(results.outcomes(s.label, results.endpoint).values())) else -np.inf
+             for _, s in places}  # fmt: skip
+    return sorted(places, key=lambda place: -means[place[1].label])
+
+
+def crowded(results: Results) -> bool:
+    """Whether there are more searchers than colours, so that one is shown at a time and the rest is grey."""
+    return len(results.searchers) > len(COLOURS)
+
+
+def shade(results: Results, i: int) -> str:
+    """A searcher's colour; in a crowd only the first has one."""
+    return colour(i) if not crowded(results) or i == 0 else INK
 
 
 def short_name(results: Results, searcher: Entrant) -> str:

@@ -10,7 +10,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from harness.report.inference import ALPHA, exact, mann_whitney, rank_sum_ways, signed_rank_chances
+from harness.report.inference import ALPHA
+from harness.report.rank_sums import critical_u, critical_w, mann_whitney
 
 POWER = 0.8
 MANY = 500  # seeds beyond which none is advised, and the detectable shift is the asymptotic one
@@ -44,7 +45,7 @@ def detectable(n_a: int, n_b: int, family: int = 1) -> float | None:
         return None
     if min(n_a, n_b) > MANY:
         return _asymptotic(family) * math.sqrt(1 / n_a + 1 / n_b)
-    critical = _critical_u(n_a, n_b, ALPHA / family)
+    critical = critical_u(n_a, n_b, ALPHA / family)
     rng = np.random.default_rng(0)
     samples = max(400, 40_000 // max(n_a, n_b))
     a, b = rng.standard_normal((samples, n_a)), rng.standard_normal((samples, n_b))
@@ -66,8 +67,7 @@ def detectable_paired(n: int, family: int = 1) -> float | None:
         return None
     if n > MANY:
         return _asymptotic(family) / math.sqrt(n)
-    tails = np.cumsum(signed_rank_chances(np.arange(1, n + 1)))
-    critical = int((2 * tails <= ALPHA / family).sum()) - 1
+    critical = critical_w(n, ALPHA / family)
     d = np.random.default_rng(0).standard_normal((max(400, 40_000 // n), n))
 
     def power(shift: float) -> float:
@@ -92,21 +92,27 @@ def _shift(power: Callable[[float], float]) -> float:
     return round(high, 2)
 
 
-def _critical_u(n_a: int, n_b: int, level: float) -> int:
-    """Largest U of n_a against n_b values, no ties, whose two-sided p is at most `level`; -1 where there is none."""
-    n, size = n_a + n_b, min(n_a, n_b)
-    ranks = 2 * np.arange(1, n + 1)  # doubled, as the test has them, so that both are exact up to the same n
-    if not exact(ranks, size):
-        sd = math.sqrt(n_a * n_b * (n + 1) / 12)
-        return math.floor(n_a * n_b / 2 - 0.5 + NormalDist().inv_cdf(level / 2) * sd)
-    ways = rank_sum_ways(ranks, size)[size * (size + 1) :: 2]  # from U = 0
-    return int((2 * np.cumsum(ways) / math.comb(n, size) <= level).sum()) - 1
+def equivalence_needs(sd: float, margin: float, family: int = 1, paired: bool = False) -> int | None:
+    """The fewest seeds each, or pairs, that show with 80 % power that two alike groups of normal values are equivalent.
+
+    Normal approximation of two one-sided rank tests at the level of Holm's first step (Chow, Shao and Wang, Sample Size
+    Calculations, 3.2.3, over the tests' efficiency), and at least so many that a p can reach the level.
+    sd: of the values, or of the pairs' differences, in points, as is the margin. None beyond MANY.
+    """
+    normal = NormalDist()
+    reach = normal.inv_cdf(1 - ALPHA / family) + normal.inv_cdf((1 + POWER) / 2)
+    needed = math.ceil((1 if paired else 2) * (sd / margin * reach) ** 2 / EFFICIENCY)
+
+    def smallest(n: int) -> float:  # one-sided
+        return family * (2.0**-n if paired else 1 / math.comb(2 * n, n))
+
+    return next((n for n in range(max(2, needed), MANY) if smallest(n) <= ALPHA), None)
 
 
 def power_note(n_a: int, n_b: int, comparisons: int, paired: bool = False) -> str:
     """What n_a runs of the first searcher against n_b of another can show in the planned family of comparisons.
 
-    Where they can show nothing, the note says how many runs could.
+    Where they can show nothing, the note says how many runs could. Runs are search seeds.
 
     paired: tests are by seed, and n_a = n_b of them are shared.
     """
@@ -133,6 +139,6 @@ def power_note(n_a: int, n_b: int, comparisons: int, paired: bool = False) -> st
     unit = "standard deviations of the differences" if paired else "standard deviations"
     chance = NormalDist().cdf(shift if paired else shift / math.sqrt(2))
     return (
-        f"{what} can reach {family} (smallest p {p:.2g}{later}); with 80 % power it detects {shift:.2g} {unit}, "
-        f"P(a > b) = {chance:.2g}"
+        f"{what} can reach {family} (smallest p {p:.2g}{later}); with 80 % power it detects {shift:.2g} {unit} "
+        f"of normal values, P(a > b) = {chance:.2g}, at Holm's first step; of values with two modes less"
     )

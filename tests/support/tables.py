@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from harness.report import (
-    frames,
-    markup,
-    page,
-)
+from harness.report import anytime, contrasts, frames, page, readable
 from support.campaigns import results_of
 
 
-def cells_of(table: markup.ReadableTable, method: str) -> dict[str, markup.Cell]:
+def cells_of(table: readable.ReadableTable, method: str) -> dict[str, readable.Cell]:
     row = next(r for g in table.groups for r in g.rows if r.method == method)
     return dict(zip(table.headings[1:], row.cells, strict=True))
 
@@ -48,8 +44,8 @@ def words_of(records, campaign, folder, question=page.UNPAIRED):
     """The page's text; its plots, which take seconds, are one empty drawing."""
     (folder / "plot.svg").write_text("<svg/>")
     results = results_of(records, campaign)
-    tables = markup.frames_of(results, question)
-    table = markup.readable_table(results, question=question, frames=tables)
-    more = (frames.ranks_table(results), frames.diagnostics(results))
+    tables = readable.frames_of(results, question)
+    table = readable.readable_table(results, question=question, frames=tables)
+    more = (contrasts.ranks_table(results), frames.diagnostics(results), anytime.anytime_table(results))
     plots = dict.fromkeys(page.PLOTS, folder / "plot.svg")
     return Page(page.to_html(results, question, table, tables, *more, plots)).words

@@ -1,0 +1,179 @@
+"""Searchers against each other: comparisons.csv and ranks.csv, and which verdicts they give.
+
+A campaign has one primary endpoint, whose tests are one Holm family over searchers, and one secondary one, collapse.
+All else is described with intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from harness.report import collapse, differences, equivalence, inference, omnibus
+from harness.report.comparison import compare, compare_paired, verdict
+from harness.report.frames import frame_of
+from harness.report.notes import UNPAIRED, Question
+from harness.report.power import smallest_p, smallest_paired_p
+from harness.results import Results, shared_at_seeds
+from harness.schema import Entrant
+
+# fmt: off
+COMPARISON_COLUMNS = [
+    "dataset", "split", "endpoint", "a", "b", "n_a", "n_b", "test", "p", "p_holm",
+    "difference", "difference_low", "difference_high", "effect", "effect_low", "effect_high",
+    "p_equivalence", "margin", "verdict",
+    "shift", "shift_low", "shift_high", "p_mean", "belief_worse", "belief_equal", "belief_better",
+]
+RANK_COLUMNS = ["dataset", "test", "p", "posthoc", "a", "b", "n_a", "n_b", "rank_a", "rank_b", "p_pair"]
+# fmt: on
+
+
+def comparisons(results: Results, question: Question = UNPAIRED) -> pd.DataFrame:
+    """The first searcher against each other one: the primary endpoint, then collapse, then the other data sets.
+
+    The tests of the primary endpoint are one Holm family, those of collapse another (of all runs, never paired), and
+    those of equivalence within a margin a third. The other data sets are the same searches seen again: they have
+    intervals, and neither p nor verdict. Ablations have a table and families to themselves. Imported cells are never
+    paired: a seed of other code is another draw.
+    """
+    reference, *others = results.compared
+    pairs = [_pair(results, reference, other, results.endpoint, question) for other in others]
+    tests = [compare_paired(p.a, p.b, question.test) if p.paired else compare(p.a, p.b, question.test) for p in pairs]
+    alike = [_equivalence(p, question.margin) for p in pairs]
+    rows = []
+    adjusted, equivalent = inference.holm([t.p for t in tests]), inference.holm(alike)
+    for pair, test, p, same in zip(pairs, tests, adjusted, equivalent, strict=True):
+        smallest = _smallest_p(pair, len(others))
+        said = verdict(pair.a, pair.b, test, p, smallest, same)
+        rows.append(
+            pair.row("primary")
+            | {name: value for name, value in test._asdict().items() if name != "direction"}
+            | {"p_holm": p, "p_mean": pair.means.p() if test.p is not None else None}
+            | {"margin": question.margin, "p_equivalence": same, "verdict": said}
+            | _belief(pair, question.margin)
+        )
+    rows += _collapses(results, reference, others)
+    for dataset in results.datasets:
+        if dataset != results.endpoint:
+            described = [_pair(results, reference, other, dataset, question) for other in others]
+            rows += [pair.row("descriptive") | {"verdict": ""} | pair.effect() for pair in described]
+    return frame_of(rows, COMPARISON_COLUMNS)
+
+
+class Pair(NamedTuple):
+    """The outcomes of two searchers on a data set; paired ones are those of the seeds that both have, in one order."""
+
+    dataset: str
+    labels: tuple[str, str]
+    a: list[float]
+    b: list[float]
+    paired: bool
+
+    @property
+    def gaps(self) -> list[float]:
+        return [x - y for x, y in zip(self.a, self.b, strict=True)]
+
+    @property
+    def means(self) -> differences.Means:
+        return differences.paired_means(self.gaps) if self.paired else differences.means(self.a, self.b)
+
+    def row(self, endpoint: str) -> dict[str, Any]:
+        """What a row of comparisons.csv says of two searchers whether or not they are tested."""
+        by = differences.paired_difference(self.gaps) if self.paired else differences.difference(self.a, self.b)
+        return (
+            {"dataset": self.dataset, "split": "test", "endpoint": endpoint}
+            | {"a": self.labels[0], "b": self.labels[1], "n_a": len(self.a), "n_b": len(self.b)}
+            | {"difference": by.mean, "difference_low": by.low, "difference_high": by.high}
+            | {"shift": by.shift, "shift_low": by.shift_low, "shift_high": by.shift_high}
+        )
+
+    def effect(self) -> dict[str, float | None]:
+        """A and its interval; empty where a group has under two values."""
+        test = compare_paired(self.a, self.b) if self.paired else compare(self.a, self.b)
+        return {name: getattr(test, name) for name in ("effect", "effect_low", "effect_high")}
+
+
+def _pair(results: Results, first: Entrant, second: Entrant, dataset: str, question: Question) -> Pair:
+    a, b = (results.outcomes(s.label, dataset) for s in (first, second))
+    paired = question.paired and not any(s.kind == "imported" for s in (first, second))
+    seeds = sorted(a.keys() & b.keys())
+    x, y = ([a[s] for s in seeds], [b[s] for s in seeds]) if paired else (list(a.values()), list(b.values()))
+    return Pair(dataset, (first.label, second.label), x, y, paired)
+
+
+def _equivalence(pair: Pair, margin: float | None) -> float | None:
+    if margin is None:
+        return None
+    if pair.paired:
+        return equivalence.paired_equivalence_p(pair.gaps, margin)
+    return equivalence.equivalence_p(pair.a, pair.b, margin)
+
+
+def _belief(pair: Pair, margin: float | None) -> dict[str, float]:
+    held = equivalence.belief(pair.gaps, margin) if pair.paired and margin is not None else None
+    return {f"belief_{name}": value for name, value in held._asdict().items()} if held else {}
+
+
+def _smallest_p(pair: Pair, family: int) -> float:
+    if min(len(pair.a), len(pair.b)) < 2:
+        return 1.0
+    return smallest_paired_p(len(pair.a), family) if pair.paired else smallest_p(len(pair.a), len(pair.b), family)
+
+
+def _collapses(results: Results, reference: Entrant, others: Sequence[Entrant]) -> list[dict[str, Any]]:
+    """Rows of the secondary endpoint; differences in percent points of runs, and the fewer collapses are better."""
+
+    def count(searcher: Entrant) -> tuple[int, int]:
+        runs = results.runs(searcher.label)
+        return sum(r.collapsed for r in runs), len(runs)
+
+    a, n_a = count(reference)
+    counts = [count(other) for other in others]
+    adjusted = inference.holm([collapse.fisher(a, n_a, *other) for other in counts])
+    rows = []
+    for other, (b, n_b), p in zip(others, counts, adjusted, strict=True):
+        by, low, high = collapse.difference(a, n_a, b, n_b)
+        apart = collapse.fisher(n_a, n_a, 0, n_b)
+        testable = apart is not None and apart * len(others) <= inference.ALPHA
+        if p is not None and by is not None and p <= inference.ALPHA:
+            said = "better" if by < 0 else "worse"
+        else:
+            said = "unknown" if testable else "untestable"
+        rows.append(
+            {"dataset": "", "split": "", "endpoint": "collapse", "a": reference.label, "b": other.label}
+            | {"n_a": n_a, "n_b": n_b, "test": collapse.FISHER, "p": collapse.fisher(a, n_a, b, n_b), "p_holm": p}
+            | {"difference": by, "difference_low": low, "difference_high": high, "verdict": said}
+        )
+    return rows
+
+
+def rank_tests(results: Results) -> tuple[list[Entrant], omnibus.Ranks]:
+    """The searchers with finished runs, and the tests of all of them on the primary endpoint.
+
+    Over the seeds that all have finished, where the runs of a seed share something; else of independent groups.
+    Imported cells are left out of blocks: a seed of other code is another draw.
+    """
+    ranked = [s for s in results.searchers if results.runs(s.label)]
+    if own := [s for s in ranked if s.kind != "imported"]:
+        by_seed = [results.outcomes(s.label, results.endpoint) for s in own]
+        seeds = sorted(set.intersection(*map(set, by_seed)))
+        if len(own) > 2 and len(seeds) > 1 and shared_at_seeds(results, own):
+            blocks = [[values[seed] for values in by_seed] for seed in seeds]
+            return own, omnibus.rank_blocks(np.array(blocks).reshape(len(seeds), len(own)))
+    return ranked, omnibus.rank_groups([list(results.outcomes(s.label, results.endpoint).values()) for s in ranked])
+
+
+def ranks_table(results: Results) -> pd.DataFrame:
+    """ranks.csv: one row per pair of searchers, the better ranked one first; empty without a test."""
+    ranked, ranks = rank_tests(results)
+    rows = []
+    if ranks.pairs is not None:
+        for i, j in combinations(np.argsort(ranks.mean, kind="stable"), 2):
+            about = {"dataset": results.endpoint, "test": ranks.test, "p": ranks.p, "posthoc": ranks.posthoc}
+            pair = {"a": ranked[i].label, "b": ranked[j].label, "n_a": ranks.sizes[i], "n_b": ranks.sizes[j]}
+            rows.append(about | pair | {"rank_a": ranks.mean[i], "rank_b": ranks.mean[j], "p_pair": ranks.pairs[i, j]})
+    return frame_of(rows, RANK_COLUMNS)

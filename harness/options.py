@@ -22,7 +22,7 @@ from harness.arguments import CampaignOptions, EvaluateOptions, ExecutionOptions
 from harness.executors import ray
 from harness.executors.base import Execution
 from harness.output import tell
-from harness.results import MEAN, check_endpoint
+from harness.results import MEAN, check_endpoint, version_in_words
 from harness.schema import Trainings
 from harness.specs import Spec, use_images
 from searchers import catalogue
@@ -260,7 +260,7 @@ def origin(how: str, setting: Setting) -> dict[str, Any]:
     benchmark = setting.benchmark
     where = f"{setting.table}, {benchmark.source}" if setting.table else benchmark.source
     return {
-        "chosen": f"benchmark {benchmark.name} ({how}): {where}, sha256 {benchmark.version[:12]}; search on "
+        "chosen": f"benchmark {benchmark.name} ({how}): {where}, {version_in_words(benchmark.version)}; search on "
         f"{setting.search_dataset}, preset {setting.preset.name}, {setting.device}, {setting.precision}",
         "command": command(),
         "device": setting.device,

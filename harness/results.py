@@ -165,12 +165,17 @@ def scored_by(campaign: Campaign, digits: int = 12) -> str:
     A table of some cells is said to be one.
     """
     cells = f", {space_held(campaign)}" if is_partial(campaign) else ""
-    return origin(campaign.benchmark, campaign.table_source + cells, campaign.table_sha256[:digits])
+    return origin(campaign.benchmark, campaign.table_source + cells, campaign.table_sha256, digits)
 
 
-def origin(benchmark: str, source: str, sha256: str) -> str:
+def origin(benchmark: str, source: str, version: str, digits: int = 12) -> str:
     """The sentence that names a benchmark and its table."""
-    return f"Scored by {benchmark}: {source}, sha256 {sha256}"
+    return f"Scored by {benchmark}: {source}, {version_in_words(version, digits)}"
+
+
+def version_in_words(version: str, digits: int = 12) -> str:
+    """A table's checksum, as many digits of it, or the number of a benchmark that has no table."""
+    return f"version {version}" if len(version) < 8 else f"sha256 {version[:digits]}"
 
 
 def space_held(campaign: Campaign) -> str:

@@ -51,7 +51,7 @@ def best_cell(dataset: str, split: str, table: Path | None, data: Path | None) -
 
 
 def _origin(bench: Benchmark) -> str:
-    return origin(bench.name, bench.source, bench.version[:12])
+    return origin(bench.name, bench.source, bench.version)
 
 
 def describe_cell(spelling: str, table: Path | None, data: Path | None) -> str:

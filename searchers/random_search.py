@@ -16,7 +16,7 @@ from searchers.multi_trial import BEST_QUERIED, BestSeen
 class RandomSearch(Searcher):
     name = "random"
     kind = "multi-trial"
-    answer_rule = BEST_QUERIED
+    answer_rule = f"{BEST_QUERIED}; without a proxy, one uniform cell"
     needs_proxy = False
 
     def __init__(self, task: SearchTask, config: Any):

@@ -34,7 +34,7 @@ from harness.report.frames import diagnostics, runs_table, to_csv, with_specs
 from harness.report.machines import hardware
 from harness.report.notes import UNPAIRED, Question
 from harness.report.numbers import p_number
-from harness.results import Results, load, scored_by, space_held
+from harness.results import Results, load, scored_by, space_held, version_in_words
 from harness.schema import Record
 
 SOMETIMES = (  # files that not every report has; as plots
@@ -188,6 +188,7 @@ def to_html(
         ranked=None if ranks.empty else ranks.iloc[0].to_dict(),
         anytime=_anytime_rows(meanwhile, specs),
         scored_by=scored_by(results.campaign),
+        version=version_in_words(results.campaign.table_sha256, 64),
         space=space_held(results.campaign),
         standing=_standing_rows(tables.results, specs),
         diagnostics=_diagnostic_rows(behaviour),

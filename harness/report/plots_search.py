@@ -204,7 +204,7 @@ def cells(results: Results) -> Figure | None:
         return None
     across = min(4, max(len(shown), 2))
     types = len(list(by_type(space)))
-    fig = figure(3.0 * across, (0.6 + 1.25 * types) * -(-len(shown) // across))
+    fig = figure(3.0 * across, (0.6 + (1.25 if types == 1 else 1.7) * types) * -(-len(shown) // across))
     panels = make_panels(fig, across, -(-len(shown) // across))
     for ax, (searcher, run, cell, share) in zip(panels, shown, strict=False):
         if cell is not None:
@@ -223,7 +223,10 @@ def cells(results: Results) -> Figure | None:
 def draw_cell(ax: Axes, space: SearchSpace, cell: Cell) -> None:
     """Draw a cell, a row per cell type: edges between neighbours are straight, longer ones bend above or below."""
     colours, last, y = operation_colours(space), 1, 0.0
-    for rows, edges in by_type(space):
+    types = list(by_type(space))
+    for rows, edges in types:
+        if len(types) > 1:
+            ax.text(-0.3, y + 0.85, f"{edges[0].cell_type} cell", fontsize=7, color=GREY)
         for op, (_, i, j) in zip(cell[rows], edges, strict=True):
             if op != space.none:
                 ax.annotate("", (j, y), (i, y), arrowprops={

@@ -69,9 +69,11 @@ def search_dataset(bench: Benchmark, name: str | None) -> str:
 
 
 def require_low_fidelity(bench: Benchmark, dataset: str, specs: Sequence[Spec]) -> None:
-    """UserError if a benchmark has no proxy on a data set, which one of the searchers needs."""
-    in_need = [s.text for s in specs if s.kind == "multi-trial" and catalogue.find(s.name).needs_proxy]
-    if in_need and bench.low_fidelity(dataset) is None:
+    """UserError if a benchmark has no proxy on a data set, which one of the searchers needs, or not of all cells."""
+    multi_trial = [spec for spec in specs if spec.kind == "multi-trial"]
+    if not multi_trial or bench.low_fidelity(dataset) is not None:
+        return
+    if in_need := [spec.text for spec in multi_trial if catalogue.find(spec.name).needs_proxy]:
         raise UserError(
             f"{bench.name} has no low-fidelity proxy on {dataset}, which {', '.join(in_need)} would query: take "
             "searchers of another kind, or random"

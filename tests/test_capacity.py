@@ -61,10 +61,10 @@ def test_a_command_says_so_where_memory_allows_fewer_workers(monkeypatch, capsys
     monkeypatch.setattr(options, "cores", lambda: 8)
     monkeypatch.setattr(capacity, "free", lambda: 2000)
     plain = RunOptions(searchers="gicso", seeds="5")
-    assert options.execution_of(plain, "cpu", one_shot=True).workers == 2
+    assert options.execution_of(plain, "cpu", images=True).workers == 2
     assert capsys.readouterr().err.startswith("2 runs at a time for 8 cores: 2.0 GB of memory are free")
-    assert options.execution_of(plain, "cpu", one_shot=False).workers == 6
+    assert options.execution_of(plain, "cpu", images=False).workers == 6
     capsys.readouterr()
-    assert options.execution_of(plain, "cuda", one_shot=True).workers == 1
-    assert options.execution_of(RunOptions(searchers="gicso", seeds="5", workers=5), "cpu", one_shot=True).workers == 5
+    assert options.execution_of(plain, "cuda", images=True).workers == 1
+    assert options.execution_of(RunOptions(searchers="gicso", seeds="5", workers=5), "cpu", images=True).workers == 5
     assert capsys.readouterr().err == ""

@@ -48,7 +48,7 @@ def test_searchers_are_listed_with_their_settings_and_ablations(harness):
     # 391 step pairs of 2.3658 s (results/perf/amd-epyc-1-threads/perf.md) are 925 s
     assert "takes 12 h 50 min at nb201 paper: 50 steps of 925 s, AMD EPYC, by the time of its steps" in costs
     assert "takes 6 min 48 s at nb201 small: 50 steps of 8.16 s, AMD EPYC, mean of 5 runs" in costs
-    assert costs[-1] == "not measured at nb201 smoke, digits201 smoke"
+    assert costs[-1] == "not measured at nb201 smoke, digits201 smoke, darts smoke, darts small, darts paper"
     assert "    ablation: no warm-up, explores instead [warmup=0.0,exploration=0.8]" in lines
 
 
@@ -57,6 +57,7 @@ def test_presets_are_listed_with_their_networks(harness):
     assert [line.split()[:2] for line in lines] == [
         *(["nb201", name] for name in ("smoke", "small", "paper")),
         *(["digits201", name] for name in ("smoke", "small")),
+        *(["darts", name] for name in ("smoke", "small", "paper")),
     ]
     assert (
         "nb201     small  C=8, N=1, 16×16, 6,400 + 6,400 images, 50 epochs, batch 64; "
@@ -67,4 +68,4 @@ def test_presets_are_listed_with_their_networks(harness):
 def test_benchmarks_are_listed(harness):
     lines = harness("list", "benchmarks")[1].splitlines()
     assert lines[0].startswith("nb201      NAS-Bench-201: 15,625 cells; search on cifar10, cifar100, ImageNet16-120; ")
-    assert [line.split()[0] for line in lines] == ["nb201", "digits201"]
+    assert [line.split()[0] for line in lines] == ["nb201", "digits201", "darts"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import torch
@@ -17,6 +18,18 @@ def batch_norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
 def cross_entropy(logits: Tensor, y: Tensor) -> Tensor:
     """Mean cross-entropy, in float32 where the logits are bf16."""
     return F.cross_entropy(logits.to(torch.promote_types(logits.dtype, torch.float32)), y)
+
+
+def mean_losses(logits: Sequence[Tensor], y: Tensor) -> list[float]:
+    """Mean cross-entropy of several networks' logits on one batch."""
+    return torch.stack([cross_entropy(of_one, y) for of_one in logits]).tolist()
+
+
+def mean_accuracies(logits: Sequence[Tensor], y: Tensor) -> list[float]:
+    """Accuracy (percent) of several networks' logits on one batch; NaN where they are not finite."""
+    right = [(of_one.argmax(1) == y).float().mean() for of_one in logits]  # of NaN too there is an arg-max
+    finite = torch.stack(list(logits)).isfinite().flatten(1).all(1)
+    return (100 * torch.stack(right)).masked_fill(~finite, torch.nan).tolist()
 
 
 def stacked_weight(out: int, c_in: int, kernel: int) -> nn.Parameter:

@@ -21,7 +21,7 @@ from benchmarks.darts.cell import CELL_EDGES, EDGES, INCOMING, NODES
 from benchmarks.darts.depthwise import depthwise
 from benchmarks.darts.genotype import AVG_POOL, DIL3, DIL5, MAX_POOL, NONE, OPERATIONS, SEP3, SEP5, SKIP
 from benchmarks.darts.network import halves
-from benchmarks.layers import average_pool, batch_norm, cross_entropy, stacked_weight
+from benchmarks.layers import average_pool, batch_norm, mean_accuracies, mean_losses, stacked_weight
 
 SOURCES = range(5)  # the nodes that edges leave
 # Edges leaving each node, by the node that they enter; the numbers are those of a cell type's 14 edges.
@@ -307,11 +307,8 @@ class Supernet(nn.Module):
 
     def losses(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
         """Mean cross-entropy of each choice on one batch."""
-        return torch.stack([cross_entropy(logits, y) for logits in self.logits(choices, x)]).tolist()
+        return mean_losses(self.logits(choices, x), y)
 
     def accuracies(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
         """Accuracy (percent) of each choice on one batch; NaN where its logits are not finite."""
-        logits = self.logits(choices, x)
-        right = [(of_one.argmax(1) == y).float().mean() for of_one in logits]  # of NaN too there is an arg-max
-        finite = torch.stack(logits).isfinite().flatten(1).all(1)
-        return (100 * torch.stack(right)).masked_fill(~finite, torch.nan).tolist()
+        return mean_accuracies(self.logits(choices, x), y)

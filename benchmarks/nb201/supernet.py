@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from benchmarks.base import Cell, Choice, NetworkSize, Sampled
-from benchmarks.layers import average_pool, batch_norm, cross_entropy, stacked_weight
+from benchmarks.layers import average_pool, batch_norm, mean_accuracies, mean_losses, stacked_weight
 from benchmarks.nb201.cell import CONV1, CONV3, EDGES, NONE, POOL, SKIP
 from benchmarks.nb201.network import BatchStatisticsNorm, Skeleton
 
@@ -211,11 +211,8 @@ class Supernet(Skeleton):
 
     def losses(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
         """Mean cross-entropy of each choice on one batch."""
-        return torch.stack([cross_entropy(logits, y) for logits in self.logits(choices, x)]).tolist()
+        return mean_losses(self.logits(choices, x), y)
 
     def accuracies(self, choices: Sequence[Tensor | Cell], x: Tensor, y: Tensor) -> list[float]:
         """Accuracy (percent) of each choice on one batch; NaN where its logits are not finite."""
-        logits = self.logits(choices, x)
-        right = [(of_one.argmax(1) == y).float().mean() for of_one in logits]  # of NaN too there is an arg-max
-        finite = torch.stack(logits).isfinite().flatten(1).all(1)
-        return (100 * torch.stack(right)).masked_fill(~finite, torch.nan).tolist()
+        return mean_accuracies(self.logits(choices, x), y)

@@ -288,6 +288,7 @@ class Sample(NamedTuple):
     accuracies: np.ndarray  # final ones, percent, (cells,): validation accuracies where a table has them
     others: Mapping[str, np.ndarray] = {}  # figures that need no training, to compare with; (cells,) each
     ceiling: float | None = None  # the correlation that a perfect score would have with these noisy accuracies
+    pairs: int = 0  # of trainings of one cell, from which the ceiling is known
     private: bool = False  # whether records may not keep cells and accuracies
 
 

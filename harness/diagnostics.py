@@ -104,6 +104,7 @@ def one_shot(searcher: Searcher, benchmark: Benchmark, dataset: str) -> OneShot 
         scores=[float(score) for score in scores] if losses is None else [],
         accuracies=[] if known.private else [round(float(value), 4) for value in accuracy],
         ceiling=known.ceiling,
+        pairs=known.pairs,
         others={name: spearman(figures, accuracy) for name, figures in known.others.items()},
         spearman=spearman(scores, accuracy),
         spearman_good=spearman(scores[good], accuracy[good]),

@@ -91,6 +91,7 @@ class OneShot(Checked):
     cells: list[int | str] = []
     accuracies: list[Percent] = []  # empty where they are other people's and may not be kept
     ceiling: float | None = None  # the correlation of a perfect score with accuracies as noisy as these
+    pairs: Count = 0  # of trainings of one cell, from which the ceiling is known
     others: dict[Name, float | None] = {}  # correlations of figures that need no training
     losses: list[Annotated[float, Field(allow_inf_nan=True)]] = []  # of a supernet that diverged, nan
     scores: list[Finite] = []  # of a training-free search, the higher the better

@@ -12,8 +12,8 @@ from support.searching import SPECS, configured, kind, make_task
 
 from benchmarks.base import NetworkSize
 from benchmarks.digits201.benchmark import open_digits201
-from benchmarks.nb201 import space
 from benchmarks.layers import cross_entropy
+from benchmarks.nb201 import space
 from benchmarks.nb201.supernet import Supernet
 from harness import diagnostics, runner
 from searchers import base

@@ -4,12 +4,19 @@ import pytest
 from support.campaigns import make_campaign, make_record
 from support.trained_toy import RECIPES
 
+from benchmarks import registry
 from harness import schema, store, trained
 from harness.report import trained as reported
+from harness.report.readable import readable_trainings
 from harness.results import Results
 from harness.schema import Campaign, EvaluationRecord, Record, Trainings
 
 RECIPE = RECIPES["smoke"]
+
+
+@pytest.fixture(autouse=True)
+def trained_toy(monkeypatch):
+    monkeypatch.setitem(registry.BENCHMARKS, "trained-toy", "support.trained_toy:ENTRY")
 
 
 def evaluation(cell, seed, accuracy, target="blobs", **changes):
@@ -123,3 +130,20 @@ def test_standings_count_the_distinct_answers(tmp_path):
     (standing,) = trained.standings(tmp_path, campaign(), RUNS, own, {busy: "somebody"})
     assert sorted(standing.states.values()) == ["done", "done", "failed", "left", "left", "running"]
     assert standing.errors == {store.evaluation_folder(tmp_path, labels["y"], 0): "diverged"}
+
+
+def test_skips_of_normal_cells_are_counted():
+    """DARTS_V1's normal cell has three skip connections, DARTS_V2's two; none of reductions is counted."""
+    space = registry.find("darts").space
+    cells = [space.to_string(space.parse(name)) for name in ("DARTS_V1", "DARTS_V2")]
+    runs = [run("a", seed, cell, benchmark="darts") for seed, cell in enumerate(cells)]
+    trainings = [evaluation(cell, 0, 90.0, benchmark="darts", label=f"of-{k}") for k, cell in enumerate(cells)]
+    results = results_of(campaign([0], benchmark="darts"), runs, trainings)
+    assert reported.costs(results)[0]["skips"] == 2.5
+    table = readable_trainings(results)
+    row, _ = table.groups[0].rows
+    assert row.cells[table.headings.index("skips of a normal cell") - 1].text == "2.50"
+
+
+def test_a_space_without_cell_types_has_no_count_of_skips():
+    assert "skips of a normal cell" not in readable_trainings(results_of(campaign())).headings

@@ -34,6 +34,7 @@ from harness.report.frames import diagnostics, runs_table, to_csv, with_specs
 from harness.report.machines import hardware
 from harness.report.notes import UNPAIRED, Question
 from harness.report.numbers import p_number
+from harness.report.rank_check import readable_rank_check
 from harness.results import Results, load, scored_by, space_held, version_in_words
 from harness.schema import Record
 
@@ -82,11 +83,7 @@ def show(results: Results, out: Path) -> None:
     On a terminal the table is made to fit, and of the notes only the warnings are printed.
     """
     tables = readable.frames_of(results)
-    shown = [readable.readable_table(results, frames=tables)]
-    if len(tables.ablations):
-        shown.append(readable.readable_ablations(tables.ablations))
-    if results.campaign.evaluations:
-        shown.append(readable.readable_trainings(results))
+    shown = [readable.readable_table(results, frames=tables), *_further(results, tables)]
     if sys.stdout.isatty():
         from rich.console import Console
 
@@ -134,12 +131,11 @@ def write_files(results: Results, out: Path, published: str | None = None, quest
         texts["ranks.csv"] = csv(ranks)
     if len(tables.ablations):
         texts["ablations.csv"] = csv(tables.ablations)
-        texts["table.md"] += "\n" + markup.to_markdown(readable.readable_ablations(tables.ablations))
-        texts["table.tex"] += "\n" + markup.to_latex(readable.readable_ablations(tables.ablations))
     if results.campaign.evaluations:
         texts["trainings.csv"] = to_csv(trained.trainings_table(results))
-        texts["table.md"] += "\n" + markup.to_markdown(readable.readable_trainings(results))
-        texts["table.tex"] += "\n" + markup.to_latex(readable.readable_trainings(results))
+    for further in _further(results, tables):
+        texts["table.md"] += "\n" + markup.to_markdown(further)
+        texts["table.tex"] += "\n" + markup.to_latex(further)
     if table.sources:
         texts["published.bib"] = registry.find(results.campaign.benchmark).bibliography()
     for name, text in texts.items():
@@ -149,6 +145,16 @@ def write_files(results: Results, out: Path, published: str | None = None, quest
             if name not in texts:
                 (out / name).unlink(missing_ok=True)
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
+
+
+def _further(results: Results, tables: readable.Frames) -> list[readable.ReadableTable]:
+    """The tables behind the first, each where there is something to show."""
+    found = [
+        readable.readable_ablations(tables.ablations) if len(tables.ablations) else None,
+        readable.readable_trainings(results) if results.campaign.evaluations else None,
+        readable_rank_check(results),
+    ]
+    return [table for table in found if table is not None]
 
 
 def to_html(
@@ -177,8 +183,8 @@ def to_html(
     return environment.get_template("report.html.j2").render(
         campaign=results.campaign,
         table=table,
-        ablations=readable.readable_ablations(tables.ablations) if len(tables.ablations) else None,
-        trainings=readable.readable_trainings(results) if results.campaign.evaluations else None,
+        further=_further(results, tables),
+        ablated=len(tables.ablations) > 0,
         lead=headline.lead(results, tables, question),
         sentences=headline.sentences(results, tables, ranks),
         endpoint=results.endpoint,

@@ -64,6 +64,7 @@ class ReadableTable:
     footnotes: list[Note] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     warnings: list[Note] = field(default_factory=list)
+    title: str = ""  # its heading on the page
 
     @property
     def datasets(self) -> list[tuple[str, int]]:
@@ -185,7 +186,7 @@ def readable_ablations(frame: pd.DataFrame) -> ReadableTable:
     names = ["median difference", "mean difference"]
     scores = [*((datasets[0], name) for name in (*names, "p")), *((d, name) for d in datasets[1:] for name in names)]
     counts = ["collapsed", "p, collapse", "same answer"]
-    return ReadableTable(caption, scores, [Group("ablation", rows)], "part", counts, [], notes)
+    return ReadableTable(caption, scores, [Group("ablation", rows)], "part", counts, [], notes, title="Ablations")
 
 
 def _difference_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
@@ -214,6 +215,7 @@ def readable_trainings(results: Results) -> ReadableTable:
     ]
     groups: dict[str, Group] = {}
     rows = {(row["label"], row["target"]): row for row in trained.costs(results)}
+    typed = any(row["skips"] is not None for row in rows.values())
     for searcher in results.searchers:
         own = [rows[searcher.label, target] for target in targets]
         cells = [Cell(str(own[0]["n"]))]
@@ -221,6 +223,8 @@ def readable_trainings(results: Results) -> ReadableTable:
             cells += [Cell(_mean(row["std_search"])), Cell(_mean(row["std_training"]))]
             cells += [Cell(EMPTY if row[k] is None else f"{row[k] / 1e6:.3f}") for k in ("parameters", "multiply_adds")]
             cells.append(Cell(quantity(row["training_days"])))
+        if typed:
+            cells.append(Cell(_mean(own[0]["skips"])))
         cells.append(Cell(quantity(own[0]["search_days"])))
         groups.setdefault(searcher.kind, Group(searcher.kind, [])).rows.append(Row(searcher.spec, "", cells))
     searched = [r for r in results.records if r.kind != "imported"]
@@ -233,7 +237,13 @@ def readable_trainings(results: Results) -> ReadableTable:
     caption = "Answers trained from scratch: their size, what varies, and the cost of a search and of a training"
     scores = [(target, name) for target in targets for name in names]
     return ReadableTable(
-        caption, scores, list(groups.values()), counts=[], costs=[f"search {trained.days(searched)}"], footnotes=notes
+        caption,
+        scores,
+        list(groups.values()),
+        counts=["skips of a normal cell"] * typed,
+        costs=[f"search {trained.days(searched)}"],
+        footnotes=notes,
+        title="Training from scratch",
     )
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.base import SearchSpace
 from benchmarks.processor import processor_in_words
 from harness import trained
+from harness.cells import named
 from harness.report import inference
 from harness.report.notes import Note
 from harness.results import Results
@@ -46,6 +48,7 @@ def trainings_table(results: Results) -> pd.DataFrame:
 def costs(results: Results) -> list[dict[str, Any]]:
     """A row for each searcher and target with trainings: sizes and costs of its answers, means over its runs.
 
+    `skips` are skip connections of a normal cell, of many of which DARTS collapses; None in a space without cell types.
     `search_days` and `training_days` are days of one device; the latter of one training. `std_search` is the standard
     deviation of the runs' scores, `std_training` that of trainings of one cell, pooled over its distinct answers.
     """
@@ -59,6 +62,7 @@ def costs(results: Results) -> list[dict[str, Any]]:
             first = [trainings[0] for trainings in each]
             rows.append(
                 {"label": searcher.label, "target": target, "n": len(each)}
+                | {"skips": _mean(_skips(results.space, trainings[0].cell) for trainings in each)}
                 | {"search_days": _mean((r.search_seconds or 0) / DAY for r in runs if r.search_seconds is not None)}
                 | {"training_days": _mean(e.seconds * e.devices / DAY for trainings in each for e in trainings)}
                 | {
@@ -69,6 +73,14 @@ def costs(results: Results) -> list[dict[str, Any]]:
                 | {"std_training": _pooled({t[0].cell: [e.accuracy or 0.0 for e in t] for t in each}.values())}
             )
     return rows
+
+
+def _skips(space: SearchSpace, name: str) -> float | None:
+    cell = named(space, name)
+    if cell is None or len({edge.cell_type for edge in space.edges}) == 1:
+        return None
+    skip = space.operations.index("skip_connect")
+    return sum(op == skip for op, edge in zip(cell, space.edges, strict=True) if edge.cell_type == "normal")
 
 
 def _accuracy(trainings: Sequence[EvaluationRecord]) -> float:

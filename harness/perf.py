@@ -1,10 +1,10 @@
-"""`harness perf`: how fast the supernet is here, as ratios to a plain supernet measured in the same run.
+"""`harness perf`: how fast the supernets are here, as ratios to plain ones measured in the same run.
 
-Each case is run in turn by the plain supernet (one module per edge and operation, NCHW, eager, fp32, trained as
-AutoDL-Projects' scripts do it) and by ours in fp32 and bf16; ratios are taken round by round and their median is
-given, so that a drift of the machine's speed favours neither. The hardware's limits are measured beside them:
-convolution throughput and memory bandwidth. Then follows the rest of the program: the peak memory of
-a run, table look-ups, multi-trial runs a second, and what a one-shot run costs beside its search.
+Each case is run in turn by the plain network (one module per edge and operation, NCHW, eager, fp32, trained as the
+reference's scripts do it) and by ours in fp32 and bf16; ratios are taken round by round and their median is given, so
+that a drift of the machine's speed favours neither. The hardware's limits are measured beside them: convolution
+throughput and memory bandwidth. Then follows the rest of the program: the peak memory of a run, table look-ups,
+multi-trial runs a second, and what a one-shot run costs beside its search.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -27,116 +26,19 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 from benchmarks import registry
-from benchmarks.base import Benchmark, Cell, NetworkSize
+from benchmarks.base import Benchmark
 from benchmarks.errors import UserError
-from benchmarks.images import CropAndFlip, Images
-from benchmarks.layers import cross_entropy
 from benchmarks.processes import process_pool, start_worker
 from benchmarks.processor import cpu_has_bf16
 from harness import campaign, diagnostics, options, provenance, runner, store
+from harness.perf_steps import BATCH, PRECISIONS, Run, described, networks, sides, synthetic_task
 from harness.schema import Record
 from harness.specs import parse_specs
 from searchers import base, catalogue
-from searchers.base import Budget, SearchTask
-from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, initial_alphas
 
-BATCH = 64
-PIXEL_MEAN, PIXEL_STD = 120.0, 60.0
-SUPERNET = registry.find(next(iter(registry.BENCHMARKS)))  # the benchmark whose networks are measured: the first
-SPACE = SUPERNET.space
-NETWORKS = {  # of its presets, on its first data set
-    name: (NetworkSize(preset.channels, preset.cells, in_channels=3, num_classes=10), preset.resolution)
-    for name, preset in SUPERNET.presets.items()
-    if name in ("paper", "small")
-}
+SUPERNET = registry.find(next(iter(registry.BENCHMARKS)))  # the benchmark whose table is measured: the first
 # What a run's memory is measured with: a gradient searcher, and one that scores whole swarms, in its first epoch here.
 RUNS: dict[str, dict[str, Any]] = {"darts": {}, "gicso": {"warmup": 0.0}}
-CASES = ("DARTS step pair", "one-hot w step", "swarm of 24")
-Run = Callable[[], Any]
-
-
-def candidates() -> list[Cell]:
-    rng = np.random.default_rng(0)
-    return [SPACE.sample(rng) for _ in range(24)]
-
-
-def synthetic_task(
-    size: NetworkSize, resolution: int, device: str, precision: str, count: int = 4 * BATCH
-) -> SearchTask:
-    generator = torch.Generator().manual_seed(0)
-    shape = (count, size.in_channels, resolution, resolution)
-    pixels = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
-    labels = torch.randint(size.num_classes, (len(pixels),), generator=generator)
-    mean, std = (PIXEL_MEAN,) * size.in_channels, (PIXEL_STD,) * size.in_channels
-    images = Images(pixels, labels, mean, std, CropAndFlip(resolution // 8)).to(device)
-    return SearchTask(0, "synthetic", SPACE, size, Budget(50), BATCH, images, images, device, precision)
-
-
-def our_steps(size: NetworkSize, resolution: int, device: str, precision: str) -> dict[str, Run]:
-    """The steps as our searchers make them, batches and augmentation included."""
-    settings = AlphaSettings()
-    task = synthetic_task(size, resolution, device, precision)
-    training = WeightTraining(task, settings, fitness_batch=BATCH)
-    alpha = AlphaDescent(training, initial_alphas(task, settings.alpha_init), settings)
-    swarm, count = candidates(), iter(range(10**9))
-
-    def pair() -> None:
-        training.weight_step(*training.train.next(), alpha.choice())
-        alpha.step()
-
-    def one_hot() -> None:
-        training.weight_step(*training.train.next(), swarm[next(count) % len(swarm)])
-
-    def evaluate() -> None:
-        training.losses(swarm, *training.fitness.next())
-
-    return dict(zip(CASES, (pair, one_hot, evaluate), strict=True))
-
-
-def plain_steps(size: NetworkSize, resolution: int, device: str) -> dict[str, Run]:
-    """The same steps through the plain supernet, with the reference's training loop: alphas are in the graph of
-    the weight step, weights in that of the alpha step, since `loss.backward()` is all that the scripts call."""
-    settings = AlphaSettings()
-    net = SPACE.plain_supernet(size).to(device)
-    task = synthetic_task(size, resolution, device, "fp32")
-    assert task.train is not None
-    x = ((task.train.pixels[:BATCH].float() - PIXEL_MEAN) / PIXEL_STD).to(device)
-    y = task.train.labels[:BATCH]
-    alphas = torch.tensor(
-        initial_alphas(task, settings.alpha_init), dtype=torch.float32, device=device, requires_grad=True
-    )
-    sgd = torch.optim.SGD(
-        net.parameters(),
-        settings.lr,
-        settings.momentum,
-        weight_decay=settings.weight_decay,
-        nesterov=True,
-        foreach=True,
-    )
-    adam = torch.optim.Adam([alphas], settings.alpha_lr, betas=(0.5, 0.999), weight_decay=settings.alpha_weight_decay)
-    swarm, count = candidates(), iter(range(10**9))
-
-    def weight_step(choice: Tensor | Cell) -> None:
-        sgd.zero_grad()
-        cross_entropy(net(x, choice), y).backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
-        sgd.step()
-
-    def pair() -> None:
-        weight_step(alphas.softmax(dim=1))
-        adam.zero_grad()
-        cross_entropy(net(x, alphas.softmax(dim=1)), y).backward()
-        adam.step()
-
-    def one_hot() -> None:
-        weight_step(swarm[next(count) % len(swarm)])
-
-    @torch.no_grad()
-    def evaluate() -> None:
-        for cell in swarm:
-            cross_entropy(net(x, cell), y).item()
-
-    return dict(zip(CASES, (pair, one_hot, evaluate), strict=True))
 
 
 def seconds(run: Run, device: str) -> float:
@@ -200,24 +102,22 @@ def ceilings(device: str) -> dict[str, float]:
 
 def measure_network(name: str, device: str, rounds: int) -> list[dict[str, Any]]:
     """One row per case and precision of one network."""
-    size, resolution = NETWORKS[name]
-    sides = {"plain": plain_steps(size, resolution, device)}
-    sides |= {precision: our_steps(size, resolution, device, precision) for precision in ("fp32", "bf16")}
+    network = networks(device)[name]
     # What a step computes is counted on the CPU, since inside a replayed graph nothing can be seen. (There pooling is a
     # convolution and a product: some 1 % more FLOPs and 4 % more bytes than on a GPU.)
-    on_cpu = {precision: our_steps(size, resolution, "cpu", precision) for precision in ("fp32", "bf16")}
+    timed, on_cpu = sides(network, device), sides(network, "cpu")
     rows = []
-    for case in CASES:
-        times: dict[str, list[float]] = {side: [] for side in sides}
+    for case, runs in timed.items():
+        times: dict[str, list[float]] = {side: [] for side in runs}
         for k in range(rounds + 1):  # the first round warms up
-            for side, runs in sides.items():
-                time_of_run = seconds(runs[case], device)
+            for side, run in runs.items():
+                time_of_run = seconds(run, device)
                 if k:
                     times[side].append(time_of_run)
-        for precision in ("fp32", "bf16"):
+        for precision in PRECISIONS:
             ratios = [a / b for a, b in zip(times["plain"], times[precision], strict=True)]
-            on_cpu[precision][case]()  # warms up too: every one-hot step runs through another cell
-            flops, traffic = work(on_cpu[precision][case], rounds)
+            on_cpu[case][precision]()  # warms up too: every one-hot step runs through another cell
+            flops, traffic = work(on_cpu[case][precision], rounds)
             median = statistics.median(times[precision])
             rows.append(
                 {
@@ -242,7 +142,7 @@ def measure_table(table: Path | None) -> dict[str, float]:
         open_seconds = pool.submit(_open_seconds, table).result()
     bench = SUPERNET.open(table, ())
     rng, dataset = np.random.default_rng(0), bench.datasets[0]
-    cells = [SPACE.sample(rng) for _ in range(10_000)]
+    cells = [bench.space.sample(rng) for _ in range(10_000)]
     return {
         "open, s": open_seconds,
         "look-up, µs": best(lambda: [bench.score(cell, dataset, "test") for cell in cells], "cpu") / len(cells) * 1e6,
@@ -301,8 +201,8 @@ def peak_memory(name: str, searcher: str, device: str, threads: int) -> dict[str
     images of the comparison with the table, which ends every run.
     """
     torch.set_num_threads(threads)
-    size, resolution = NETWORKS[name]
-    task = synthetic_task(size, resolution, device, "fp32", SUPERNET.presets[name].images or 25_000)
+    network = networks(device)[name]
+    task = synthetic_task(network, device, "fp32", network.preset.images or 25_000)
     assert task.train is not None
     task.valid = task.train.clone()
     images, task.train = task.train, task.train.subset(range(2 * BATCH))
@@ -311,7 +211,7 @@ def peak_memory(name: str, searcher: str, device: str, threads: int) -> dict[str
     search.step()
     # Sorted cells share as much of the supernet's first cell as they can.
     rng = np.random.default_rng(0)
-    cells = sorted({SPACE.sample(rng, none=False) for _ in range(400)})
+    cells = sorted({network.space.sample(rng, none=False) for _ in range(400)})
     search.one_shot_losses(cells[: diagnostics.SAMPLE], diagnostics.IMAGES)
     del images  # kept until here, since a run holds them all
     peak = {"peak_mb": own_peak()}
@@ -332,7 +232,7 @@ def own_peak() -> float:
 def measure_memory(device: str, threads: int) -> list[dict[str, Any]]:
     """Peak memory of a run of each network and searcher, each in a process of its own."""
     rows = []
-    for name, searcher in product(NETWORKS, RUNS):
+    for name, searcher in product(networks(device), RUNS):
         with process_pool(1, start_worker) as pool:
             peak = pool.submit(peak_memory, name, searcher, device, threads).result()
         rows.append({"network": name, "searcher": searcher, **peak})
@@ -348,9 +248,10 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
         "bf16 instructions": cpu_has_bf16(),  # of the processor
         "threads": threads,
         "rounds": rounds,
+        "networks": "; ".join(map(described, networks(device).values())),
         "memory": measure_memory(device, threads),
         "ceilings": ceilings(device),
-        "supernet": [row for name in NETWORKS for row in measure_network(name, device, rounds)],
+        "supernet": [row for name in networks(device) for row in measure_network(name, device, rounds)],
         "table": measure_table(table),
         "campaign": measure_campaign(SUPERNET.open(table, ()), table),
     }
@@ -364,11 +265,11 @@ def measure(device: str, threads: int, rounds: int, table: Path | None) -> dict[
 def to_text(result: dict[str, Any]) -> str:
     """perf.json as Markdown."""
     where, tops = result["environment"], result["ceilings"]
-    networks = "; ".join(f"{name} C {s.channels}, N {s.cells}, {side}×{side}" for name, (s, side) in NETWORKS.items())
     bf16 = {None: "", True: " (bf16 instructions)", False: " (no bf16 instructions)"}[result.get("bf16 instructions")]
     lines = [
         f"{where['cpu']}{bf16}, {where['device']}, {result['threads']} thread(s), torch {where['torch']}, revision "
-        f"{where['git'] or 'unknown'}; medians of {result['rounds']} rounds, batch {BATCH}; networks: {networks}.",
+        f"{where['git'] or 'unknown'}; medians of {result['rounds']} rounds, batch {BATCH}; networks: "
+        f"{result['networks']}.",
         "Ratio: plain supernet's time (fp32, NCHW, eager, one module per edge and operation) over ours, same round.",
         "",
         "| network | case | precision | plain ms | ours ms | ratio (range) | GFLOP/s (ceiling) | GB/s (bandwidth) |",

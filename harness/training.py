@@ -93,7 +93,7 @@ class Training:
         losses, images = [], 0
         with random_stream(self.device, "drop path", self.seed, number, self.rank):
             for x, y in self.train.batches(recipe.batch_size, self.seed, number, self.rank, self.ranks):
-                losses.append(self._step(self._placed(x), y.to(self.device, non_blocking=True)))
+                losses.append(self.step(self._placed(x), y.to(self.device, non_blocking=True)))
                 images += len(y) * self.ranks
         mean = torch.stack(losses).mean()
         if self.ranks > 1:
@@ -113,7 +113,7 @@ class Training:
         kind = torch.device(self.device).type
         return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
-    def _step(self, x: Tensor, y: Tensor) -> Tensor:
+    def step(self, x: Tensor, y: Tensor) -> Tensor:
         """One step of SGD; returns the batch's loss before it, on the device, so that no step waits for it."""
         recipe = self.recipe
         self.sgd.zero_grad()

@@ -6,10 +6,12 @@ from multiprocessing import get_context
 
 import pytest
 import torch
+from support import darts_weights
 from support.plain_weights import copy_weights
 
 from benchmarks.layers import cross_entropy
-from harness import perf
+from harness import perf, perf_steps
+from harness.perf_steps import CASES, DERIVED
 
 
 def test_flops_and_bytes_of_a_convolution_by_hand():
@@ -24,13 +26,17 @@ def test_views_move_nothing():
     assert perf.work(lambda: x.view(64)[3:].t()) == (0, 0)
 
 
-def test_a_measurement_of_the_small_network(tmp_path):
+@pytest.mark.parametrize(("name", "cases"), [("nb201 small", CASES), ("darts small", (*CASES, DERIVED))])
+def test_a_measurement_of_a_small_network(name, cases, tmp_path, monkeypatch):
+    smaller = perf_steps.networks("cpu")[name]
+    preset = smaller.preset.model_copy(update={"channels": 4, "resolution": 8, "cells": min(3, smaller.preset.cells)})
+    monkeypatch.setattr(perf, "networks", lambda device: {name: smaller._replace(preset=preset)})
     threads = torch.get_num_threads()
     try:
-        rows = perf.measure_network("small", "cpu", 1)
+        rows = perf.measure_network(name, "cpu", 1)
     finally:
         torch.set_num_threads(threads)
-    assert [(r["case"], r["precision"]) for r in rows] == [(c, p) for c in perf.CASES for p in ("fp32", "bf16")]
+    assert [(r["case"], r["precision"]) for r in rows] == [(c, p) for c in cases for p in ("fp32", "bf16")]
     for row in rows:
         assert row["ratio"] == pytest.approx(row["plain_ms"] / row["ours_ms"])
         assert row["ratio_min"] <= row["ratio"] <= row["ratio_max"]
@@ -39,6 +45,7 @@ def test_a_measurement_of_the_small_network(tmp_path):
         "environment": {"cpu": "AMD (R) EPYC", "device": "cpu", "torch": "2.13.0", "git": ""},
         "threads": 2,
         "rounds": 1,
+        "networks": perf_steps.described(smaller),
         "ceilings": {
             "convolution fp32, GFLOP/s": 100.0,
             "convolution bf16, GFLOP/s": 200.0,
@@ -48,15 +55,15 @@ def test_a_measurement_of_the_small_network(tmp_path):
         "table": {"look-up, µs": 0.5},
         "campaign": {"runs a second": 300.0},
         "one-shot run": {"all else, % of the search": 0.5},
-        "memory": [{"network": "small", "searcher": "darts", "peak_mb": 1640.2, "peak_device_mb": 70.0}],
+        "memory": [{"network": name, "searcher": "darts", "peak_mb": 1640.2, "peak_device_mb": 70.0}],
         "peak memory, MB": 500.0,
     }
     text = perf.write(result, tmp_path / perf.slug(result["environment"], 2), "harness perf")
     folder = tmp_path / "amd-r-epyc-2-threads"
     assert json.loads((folder / "perf.json").read_text())["supernet"] == rows
-    assert text.count("| small |") == 6
-    assert "networks: small C 8, N 1, 16×16; paper C 16, N 5, 32×32." in text
-    assert "- memory of a run: small, darts 1,640 MB and 70 MB of the device's" in text
+    assert text.count(f"| {name} |") == 2 * len(cases)
+    assert f"networks: {name} C 8, " in text
+    assert f"- memory of a run: {name}, darts 1,640 MB and 70 MB of the device's" in text
     assert "- one-shot run: all else, % of the search 0.5" in text
     assert "- table: look-up, µs 0.5" in (folder / "perf.md").read_text()
 
@@ -69,44 +76,52 @@ def test_a_child_s_peak_has_nothing_of_its_parent_in_it():
 
 def test_perf_names_it():
     result = {"environment": {"cpu": "X", "device": "cpu", "torch": "2", "git": ""}, "threads": 1, "rounds": 1,
-              "supernet": [], "ceilings": {}, "memory": [], "peak memory, MB": 1}  # fmt: skip
+              "networks": "small C 8", "supernet": [], "ceilings": {}, "memory": [], "peak memory, MB": 1}  # fmt: skip
     for has, text in ((True, "X (bf16 instructions), cpu"), (False, "X (no bf16 instructions), cpu"), (None, "X, cpu")):
         assert perf.to_text(result | {"bf16 instructions": has}).startswith(text)
     assert perf.to_text(result).startswith("X, cpu")  # an older perf.json
 
 
-@pytest.fixture
-def sides(monkeypatch):
-    """Both sides of the small network: their runs, the plain supernet and our training."""
+@pytest.fixture(params=["nb201 small", "darts small"])
+def sides(request, monkeypatch):
+    """Both sides of a small network: their runs, the plain supernet and our training."""
     nets, trainings = [], []
+    network = perf_steps.networks("cpu")[request.param]
+    if network.benchmark == "darts":
+        network = network._replace(preset=network.preset.model_copy(update={"channels": 4, "cells": 3}))
 
-    class Watched(perf.WeightTraining):
+    class Watched(perf_steps.WeightTraining):
         def __init__(self, *arguments, **more):
             super().__init__(*arguments, **more)
             trainings.append(self)
 
-    def plain_supernet(size, ours=perf.SPACE.plain_supernet):
+    def plain_supernet(size, ours=network.space.plain_supernet):
         nets.append(ours(size))
         return nets[-1]
 
-    monkeypatch.setattr(perf.SPACE, "plain_supernet", plain_supernet)
-    monkeypatch.setattr(perf, "WeightTraining", Watched)
-    size, resolution = perf.NETWORKS["small"]
-    runs = perf.plain_steps(size, resolution, "cpu"), perf.our_steps(size, resolution, "cpu", "fp32")
-    return runs, nets[0], trainings[0]
+    monkeypatch.setattr(network.space, "plain_supernet", plain_supernet)
+    monkeypatch.setattr(perf_steps, "WeightTraining", Watched)
+    runs = perf_steps.plain_steps(network, "cpu"), perf_steps.our_steps(network, "cpu", "fp32")
+    return runs, nets[0], trainings[0], network
 
 
 def test_both_sides_are_the_same_network(sides):
     """With the same weights the candidates have the same losses on the same batch."""
-    _, plain, training = sides
-    copy_weights(training.net, plain)
+    _, plain, training, network = sides
+    if network.benchmark == "nb201":
+        copy_weights(training.net, plain)
+    else:
+        with torch.no_grad():
+            for target, source, rows in darts_weights.pairs(plain, training.net):
+                target.copy_(source[rows])
     x, y = training.fitness.next()
-    assert len(x) == perf.BATCH == 64
+    assert len(x) == perf_steps.BATCH == 64
     assert x.shape[1:] == (3, 16, 16)
+    candidates = perf_steps.candidates(network.space)
     with torch.no_grad():
-        expected = [cross_entropy(plain(x, cell), y).item() for cell in perf.candidates()]
+        expected = [cross_entropy(plain(x, cell), y).item() for cell in candidates]
     assert len(expected) == 24
-    assert training.losses(perf.candidates(), x, y) == pytest.approx(expected, rel=1e-3)
+    assert training.losses(candidates, x, y) == pytest.approx(expected, rel=1e-3)
 
 
 def test_both_sides_make_the_steps_that_their_cases_are_called_after(sides):

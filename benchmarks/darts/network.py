@@ -101,6 +101,11 @@ def drop(x: Tensor, probability: float) -> Tensor:
     return x * kept / (1 - probability)
 
 
+def reductions(cells: int) -> tuple[int, int]:
+    """Which of so many cells are reduction cells, counted from 0."""
+    return cells // 3, 2 * cells // 3
+
+
 class Cell(nn.Module):
     """A normal or reduction cell; `before` and `previous` are the channels of the two cells before it."""
 
@@ -113,13 +118,14 @@ class Cell(nn.Module):
         channels: int,
         reduction: bool,
         after_reduction: bool,
+        layer: type[nn.Conv2d],
     ):
         super().__init__()
         self.sources, self.concat = [source for _, source in inputs], concat
         reduce = FactorizedReduce(before, channels) if after_reduction else relu_conv_norm(before, channels)
         self.preprocess = nn.ModuleList([reduce, relu_conv_norm(previous, channels)])
         self.operations = nn.ModuleList(
-            operation(name, channels, 2 if reduction and source < 2 else 1) for name, source in inputs
+            operation(name, channels, 2 if reduction and source < 2 else 1, layer=layer) for name, source in inputs
         )
 
     def forward(self, s0: Tensor, s1: Tensor, drop_path: float) -> Tensor:
@@ -156,10 +162,17 @@ def auxiliary_head(channels: int, classes: int, imagenet: bool) -> nn.Sequential
 class Network(nn.Module):
     """Images to logits and, in training with an auxiliary head, that head's logits (`benchmarks.base.DerivedNetwork`).
 
-    `size.cells` is L, the number of all cells.
+    `size.cells` is L, the number of all cells; `layer` makes depthwise convolutions.
     """
 
-    def __init__(self, genotype: Genotype, size: NetworkSize, imagenet: bool = False, auxiliary: bool = False):
+    def __init__(
+        self,
+        genotype: Genotype,
+        size: NetworkSize,
+        imagenet: bool = False,
+        auxiliary: bool = False,
+        layer: type[nn.Conv2d] = DepthwiseConv,
+    ):
         super().__init__()
         self.drop_path = 0.0
         c = size.channels
@@ -178,12 +191,12 @@ class Network(nn.Module):
             self.second_stem = nn.Sequential()
             before = previous = 3 * c
         self.cells, after_reduction = nn.ModuleList(), imagenet
-        self.auxiliary_after = 2 * size.cells // 3
+        _, self.auxiliary_after = reductions(size.cells)
         for number in range(size.cells):
-            reduction = number in (size.cells // 3, 2 * size.cells // 3)
+            reduction = number in reductions(size.cells)
             c *= 2 if reduction else 1
             inputs, concat = genotype[2:] if reduction else genotype[:2]
-            self.cells.append(Cell(inputs, concat, before, previous, c, reduction, after_reduction))
+            self.cells.append(Cell(inputs, concat, before, previous, c, reduction, after_reduction, layer))
             before, previous, after_reduction = previous, len(concat) * c, reduction
             if number == self.auxiliary_after:
                 auxiliary_channels = previous

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchmarks.base import NetworkSize
 from benchmarks.darts.cell import CELL_EDGES, EDGES, NODES
 from benchmarks.darts.genotype import AVG_POOL, MAX_POOL, NONE, OPERATIONS
-from benchmarks.darts.network import FactorizedReduce, conv, operation, relu_conv_norm
+from benchmarks.darts.network import FactorizedReduce, conv, operation, reductions, relu_conv_norm
 
 NORMAL_EDGES = EDGES[:CELL_EDGES]  # a cell's edges; those of a reduction cell are the same
 
@@ -87,7 +87,7 @@ class PlainSupernet(nn.Module):
         before = previous = 3 * c
         self.cells, after_reduction = nn.ModuleList(), False
         for number in range(size.cells):
-            reduction = number in (size.cells // 3, 2 * size.cells // 3)
+            reduction = number in reductions(size.cells)
             c *= 2 if reduction else 1
             self.cells.append(PlainCell(before, previous, c, reduction, after_reduction, mixed_share))
             before, previous, after_reduction = previous, 4 * c, reduction

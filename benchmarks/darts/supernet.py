@@ -20,7 +20,7 @@ from benchmarks.base import Cell, Choice, NetworkSize, Sampled
 from benchmarks.darts.cell import CELL_EDGES, EDGES, INCOMING, NODES
 from benchmarks.darts.depthwise import depthwise
 from benchmarks.darts.genotype import AVG_POOL, DIL3, DIL5, MAX_POOL, NONE, OPERATIONS, SEP3, SEP5, SKIP
-from benchmarks.darts.network import halves
+from benchmarks.darts.network import halves, reductions
 from benchmarks.layers import average_pool, batch_norm, mean_accuracies, mean_losses, stacked_weight
 
 SOURCES = range(5)  # the nodes that edges leave
@@ -277,7 +277,7 @@ class Supernet(nn.Module):
             before = previous = 3 * c
             self.cells, after_reduction = nn.ModuleList(), False
             for number in range(size.cells):
-                reduction = number in (size.cells // 3, 2 * size.cells // 3)
+                reduction = number in reductions(size.cells)
                 c *= 2 if reduction else 1
                 self.cells.append(MixedCell(before, previous, c, reduction, after_reduction, mixed_share))
                 before, previous, after_reduction = previous, 4 * c, reduction

@@ -10,6 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
+def count_parameters(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
 def batch_norm(x: Tensor, scale: Tensor | None = None) -> Tensor:
     """Normalise by batch statistics; `scale` (channels of x) multiplies the result."""
     return F.batch_norm(x, None, None, weight=scale, training=True)

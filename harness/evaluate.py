@@ -197,10 +197,12 @@ def build(plan: EvaluationPlan, rank: int = 0) -> Training:
 
 def size_of(evaluation: Evaluation, cell: Any, target: str, recipe: Recipe) -> dict[str, int]:
     """Parameters and multiply-adds of a cell's network without its auxiliary head, as papers count them."""
+    from benchmarks.layers import count_parameters
+
     bare = recipe.model_copy(update={"auxiliary": 0.0})
     network: Any = evaluation.network(cell, target, bare, 0)
     return {
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": count_parameters(network),
         "multiply_adds": evaluation.multiply_adds(cell, target, bare),
     }
 

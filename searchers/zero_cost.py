@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from benchmarks.layers import cross_entropy
+from benchmarks.layers import count_parameters, cross_entropy
 
 Batch: TypeAlias = tuple[Tensor, Tensor]  # images (B, in_channels, H, W), normalised, and labels (B,)
 RELUS = (F.relu, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_)
@@ -52,7 +52,7 @@ def gradients(net: nn.Module, batch: Batch) -> list[tuple[Tensor, Tensor]]:
 
 def params(net: nn.Module, batches: Sequence[Batch]) -> float:
     """Number of trainable numbers."""
-    return float(sum(p.numel() for p in net.parameters()))
+    return float(count_parameters(net))
 
 
 @torch.no_grad()

@@ -9,10 +9,11 @@ import torch
 from support.archives import NB201_SPACE
 
 from benchmarks.base import NetworkSize
+from benchmarks.layers import count_parameters
 from benchmarks.nb201 import cell
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201.cost import multiply_adds, parameters
-from benchmarks.nb201.network import count_parameters, network
+from benchmarks.nb201.network import network
 
 
 def of(classes):

@@ -3,8 +3,9 @@
 import pytest
 
 from benchmarks.base import NetworkSize
+from benchmarks.layers import count_parameters
 from benchmarks.nb201 import cell as C
-from benchmarks.nb201.network import count_parameters, network
+from benchmarks.nb201.network import network
 
 
 def of(classes):

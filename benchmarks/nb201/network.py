@@ -140,7 +140,3 @@ class FixedCell(nn.Module):
 def network(cell: Cell, size: NetworkSize, copies: int = 1) -> Skeleton:
     """The network that the benchmark trained for this cell (affine BN with running statistics)."""
     return Skeleton(size, lambda c: FixedCell(cell, c, TrackedBatchNorm, copies), TrackedBatchNorm, copies)
-
-
-def count_parameters(module: nn.Module) -> int:
-    return sum(p.numel() for p in module.parameters())

@@ -82,7 +82,8 @@ def check(table: Path | None, places: Sequence[Path], data_named: bool) -> list[
     The table is complete, its costs are our network's, and the images are the published ones. That there are no images
     is no fault, unless the user named a data folder (`data_named`): multi-trial searchers need none.
     """
-    from benchmarks.nb201.network import count_parameters, network
+    from benchmarks.layers import count_parameters
+    from benchmarks.nb201.network import network
 
     try:
         bench = open_nb201(table, places)

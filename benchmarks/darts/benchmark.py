@@ -274,7 +274,7 @@ def details(benchmark: Benchmark, cell: Cell) -> list[str]:
     lines = ["networks of the cell, without auxiliary head (multiply-adds of convolutions and classifier, an image)"]
     for target, classes, recipe in (("cifar10", 10, PAPER), ("cifar100", 100, PAPER), ("imagenet", 1000, IMAGENET)):
         network = build(cell, target, recipe.model_copy(update={"auxiliary": 0.0}), classes)
-        parameters = count_parameters(network)  # type: ignore[arg-type]
+        parameters = count_parameters(network)
         count = multiply_adds(network, torch.zeros(1, 3, recipe.resolution, recipe.resolution))
         limit = "" if target != "imagenet" else f", {'over' if count > 600e6 else 'under'} the mobile limit of 600 M"
         lines.append(

@@ -106,19 +106,25 @@ def _trained_by(benchmark: Benchmark) -> Evaluation:
 
 def _cell(text: str, name: str, places: Sequence[Path]) -> tuple[Benchmark, str]:
     """The benchmark that trains its cells and can read this one, and the cell's string."""
-    faults = []
-    for candidate in registry.names() if name == options.AUTO else [name]:
+    if name != options.AUTO:
+        cell = registry.find(name).space.parse(text)
+        benchmark = registry.find(name).open(None, places)
+        _trained_by(benchmark)
+        return benchmark, benchmark.space.to_string(cell)
+    faults, scored = [], []
+    for entry in map(registry.find, registry.names()):
+        benchmark = entry.open(None, places)
         try:
-            entry = registry.find(candidate)
             cell = entry.space.parse(text)
-            benchmark = entry.open(None, places)
-            _trained_by(benchmark)
         except UserError as error:
-            if name != options.AUTO:
-                raise
-            faults.append(f"{candidate}: {error}")
+            if benchmark.evaluation is not None:
+                faults.append(f"{entry.name}: {error}")
         else:
-            return benchmark, benchmark.space.to_string(cell)
+            if benchmark.evaluation is not None:
+                return benchmark, entry.space.to_string(cell)
+            scored.append(entry.name)
+    if scored:
+        faults = [f"harness show has its scores from the tables of {' and '.join(scored)}"]
     raise UserError(f"{text!r}: no campaign's folder, and no cell that is trained ({'; '.join(faults)})")
 
 

@@ -137,16 +137,24 @@ def benchmarks() -> str:
 
 
 def presets() -> str:
-    """Every benchmark's presets, a line each."""
+    """Every benchmark's presets, a line each, and where answers are trained from scratch its recipes."""
     lines = []
     for name in registry.names():
         entry = registry.find(name)
         for preset, values in entry.presets.items():
             images = f"{values.images:,} + {values.images:,}" if values.images else "all"
             epochs = values.epochs or "each searcher's reference"
+            simulated = f"; multi-trial: {entry.simulated_seconds:,.0f} simulated seconds"
             lines.append(
                 f"{name:<9} {preset:<6} C={values.channels}, N={values.cells}, "
                 f"{values.resolution}×{values.resolution}, {images} images, {epochs} epochs, "
-                f"batch {values.batch_size}; multi-trial: {entry.simulated_seconds:,.0f} simulated seconds"
+                f"batch {values.batch_size}{simulated if entry.simulated_seconds else ''}"
+            )
+        evaluation = entry.open(None, ()).evaluation
+        for recipe in evaluation.recipes.values() if evaluation else ():
+            lines.append(
+                f"{name:<9} {recipe.name:<6} trains answers: C={recipe.channels}, {recipe.cells} cells, "
+                f"{recipe.resolution}×{recipe.resolution}, {f'{recipe.images:,}' if recipe.images else 'all'} images, "
+                f"{recipe.epochs} epochs, batch {recipe.batch_size}"
             )
     return "\n".join(lines)

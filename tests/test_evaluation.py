@@ -131,9 +131,9 @@ def test_one_cell_is_trained_and_summed_up(harness, tmp_path, trainings):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("nope",), "'nope': no campaign's folder, and no cell that is trained (nb201: cell 'nope'"),
+        (("nope",), "'nope': no campaign's folder, and no cell that is trained (darts: unknown cell 'nope'"),
         (("12", "--benchmark", "nb201"), "nb201 has the scores of its cells from a table"),
-        (("12",), "digits201 has the scores of its cells from a table"),
+        (("12",), "no cell that is trained (harness show has its scores from the tables of nb201 and digits201)"),
         (("nscs/cccc", "--dataset", "stripe"), "cells are not trained on 'stripe'; did you mean 'stripes'?"),
         (("nscs/cccc", "--preset", "smok"), "--preset 'smok': no recipe; did you mean 'smoke'?"),
         (("nscs/cccc", "--devices", "3"), "--devices 3: a batch of 16 images cannot be shared evenly"),

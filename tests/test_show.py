@@ -58,7 +58,9 @@ def test_presets_are_listed_with_their_networks(harness):
         *(["nb201", name] for name in ("smoke", "small", "paper")),
         *(["digits201", name] for name in ("smoke", "small")),
         *(["darts", name] for name in ("smoke", "small", "paper")),
+        *(["darts", name] for name in ("smoke", "small", "nb301", "paper")),
     ]
+    assert lines[-1] == "darts     paper  trains answers: C=36, 20 cells, 32×32, all images, 600 epochs, batch 96"
     assert (
         "nb201     small  C=8, N=1, 16×16, 6,400 + 6,400 images, 50 epochs, batch 64; "
         "multi-trial: 12,000 simulated seconds" in lines

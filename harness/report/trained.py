@@ -77,10 +77,10 @@ def costs(results: Results) -> list[dict[str, Any]]:
 
 def _skips(space: SearchSpace, name: str) -> float | None:
     cell = named(space, name)
-    if cell is None or len({edge.cell_type for edge in space.edges}) == 1:
+    normal = [k for k, edge in enumerate(space.edges) if edge.cell_type == "normal"]
+    if cell is None or len(normal) in (0, len(space.edges)):
         return None
-    skip = space.operations.index("skip_connect")
-    return sum(op == skip for op, edge in zip(cell, space.edges, strict=True) if edge.cell_type == "normal")
+    return sum(space.operations[cell[k]] == "skip_connect" for k in normal)
 
 
 def _accuracy(trainings: Sequence[EvaluationRecord]) -> float:

@@ -124,7 +124,10 @@ def test_pdflatex_takes_it_and_it_fits(tmp_path, place):
     signs = sorted({c for text in own_texts() for c in text} | markup.LATIN | markup.LATEX.keys() | {"中"})
     table = readable.readable_table(results_of(records, campaign), readable.ALL)
     table.footnotes += [" ".join(signs), HOSTILE, "ab" * 32]
-    latex = markup.to_latex(table)
+    bare = readable.Group("no scores", [readable.Row("a", "", [readable.Cell("1"), readable.Cell("0.30")])])
+    latex = markup.to_latex(table) + markup.to_latex(
+        readable.ReadableTable("", [], [bare], counts=["ρ, better half"], costs=[])
+    )
     if place == "table*":
         latex = latex.replace("% In two columns", "\\begin{table*}\n%").replace("% Notes\n", "\\end{table*}\n")
     packages = re.search(r"\\usepackage\{.*?\}", latex)[0]

@@ -374,6 +374,7 @@ class Entry:
     # Whether a data set's images are in one of the data folders, or come with the benchmark.
     has_images: Callable[[Sequence[Path], str], bool] = lambda places, dataset: True
     published: Callable[[], list[dict[str, str]]] = list  # rows of the literature
+    beside_published: str = ""  # what has to be said beside them, a sentence
     bibliography: Callable[[], str] = str  # BibTeX entries that they cite
     describe: Callable[[Cell], list[str]] = lambda cell: []  # a cell in the space's own notations, lines
     details: Callable[[Benchmark, Cell], list[str]] = (

@@ -164,8 +164,8 @@ def table(
     format: Annotated[Format, typer.Option()] = Format.md,
     published: PublishedOption = None,
 ) -> None:
-    """Print a campaign's table."""
-    from harness.report import frames, markup, readable
+    """Print a campaign's tables: the main one, and what there is on ablations, trainings and the literature."""
+    from harness.report import frames, markup, tables
     from harness.results import load
 
     results = load([folder])
@@ -176,7 +176,7 @@ def table(
         tell(frames.to_csv(frame).removesuffix("\n"), "stdout")
     else:
         write = markup.to_markdown if format is Format.md else markup.to_latex
-        tell(write(readable.readable_table(results, published)), "stdout")
+        tell("\n".join(map(write, tables.readable_tables(results, published))), "stdout")
 
 
 @app.command()

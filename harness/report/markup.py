@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.report.readable import Cell, ReadableTable
+from harness.report.readable import Cell, ReadableTable, Row
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -32,8 +34,7 @@ def markdown_rows(table: ReadableTable) -> str:
     for group in table.groups:
         lines.append(_markdown_row([f"**{markdown_text(group.title)}**", *[""] * (width - 1)]))
         for row in group.rows:
-            method = markdown_text(f"{row.method} ({row.note})" if row.note else row.method)
-            lines.append(_markdown_row([method, *map(_markdown_cell, row.cells)]))
+            lines.append(_markdown_row([markdown_text(_method(row)), *map(_markdown_cell, row.cells)]))
     return "\n".join([f"{markdown_text(table.caption)}", "", *lines, ""])
 
 
@@ -83,6 +84,10 @@ def _markdown_cell(cell: Cell) -> str:
     return f"{mark}{cell.text}{mark}"
 
 
+def _method(row: Row) -> str:
+    return f"{row.method} ({row.note})" if row.note else row.method
+
+
 def _markdown_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
@@ -95,33 +100,71 @@ def markdown_text(text: str) -> str:
     return " ".join(text.replace("&", "&amp;").replace("<", "&lt;").split())
 
 
-LATEX = {c: "\\" + c for c in "&%$#_{}"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "±": r"$\pm$",
-    "−": r"$-$",
-    "×": r"$\times$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "≈": r"$\approx$",
-    "≤": r"$\leq$",
-    "–": "--",
+LINE, WRAPPED = 24, r">{\raggedright\arraybackslash\hangindent=1em}p{14em}"  # letters, and a column of longer methods
+BREAK, APART = "\u200b", "\u2060"  # where a long word may end, and what keeps hyphens from becoming a dash
+GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi"
+SIGNS = {
+    "±": "pm", "−": "-", "×": "times", "↑": "uparrow", "↓": "downarrow", "→": "rightarrow", "←": "leftarrow",
+    "≈": "approx", "≤": "leq", "≥": "geq", "≠": "neq", "√": "surd", "∂": "partial", "∇": "nabla", "Σ": "Sigma",
+    "Δ": "Delta", "∞": "infty", "·": "cdot",
+} | dict(zip("αβγδεζηθικλμνξπρστυφχψ", GREEK.split(), strict=True))  # fmt: skip
+LATEX = (
+    {c: "\\" + c for c in "&%$#_{}"}
+    | {c: f"$\\{name}$" if name.isalpha() else f"${name}$" for c, name in SIGNS.items()}
+    | {c: f"$^{k}$" for k, c in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")}
+    | {c: f"{{{c}}}" for c in "[]*"}  # which LaTeX takes for an option at the start of a row
+    | {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "`": r"\textasciigrave{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\symbol{34}",
+        "–": "--",
+        "—": "---",
+        "…": r"\ldots{}",
+        "‘": "`",
+        "’": "'",
+        "“": "``",
+        "”": "''",
+        BREAK: r"\allowbreak{}",
+        APART: "{}",
+    }
+)
+# letters and signs that pdflatex has without any package
+OGONEK = "\u0328"  # an accent that OT1, LaTeX's usual encoding, cannot draw
+LATIN = {*"ÆØßæøŁłŒœı§°µ½"} | {
+    c
+    for c in map(chr, range(0xC0, 0x180))
+    if len(parts := unicodedata.normalize("NFD", c)) == 2 and OGONEK not in parts
 }
 
 
 def latex_text(text: str) -> str:
-    """Text escaped for LaTeX. Brackets stand in braces, since LaTeX takes a bracket at a row's start for an option."""
-    escaped = "".join(LATEX.get(c, c) for c in " ".join(text.split()))
-    return escaped.replace("[", "{[}").replace("]", "{]}")
+    """Text escaped for LaTeX, pdflatex too: a character that it has not is named by its number, e.g. U+4E2D.
+
+    Words of LINE characters and more may be broken after punctuation, and after each 16 letters.
+    """
+    text = re.sub("-(?=-)", "-" + APART, unicodedata.normalize("NFC", " ".join(text.split())))
+    text = re.sub(rf"\S{{{LINE},}}", lambda word: re.sub(r"([,;:=/|_]|[^\W_]{16})(?=.)", rf"\1{BREAK}", word[0]), text)
+    return "".join(map(_latex_character, text))
+
+
+def _latex_character(c: str) -> str:
+    plain = (c.isascii() and c.isprintable()) or c in LATIN
+    return LATEX.get(c) or (c if plain else f"U+{ord(c):04X}")
+
+
+def _lines(heading: str) -> list[str]:
+    """A heading in lines of a word each; units stay with their words."""
+    return re.split(r" (?=\w{4})", heading)
 
 
 def to_latex(table: ReadableTable) -> str:
-    """A table with booktabs rules; needs packages booktabs and (for its wide rows) graphicx."""
+    """A table with booktabs rules, made smaller where it is wider or higher than the page; its first line names the
+    packages that it needs."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(  # braces and % are LaTeX's
@@ -132,10 +175,14 @@ def to_latex(table: ReadableTable) -> str:
         comment_start_string="<#", comment_end_string="#>",
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    environment.filters |= {"tex": latex_text, "zip": zip}
+    environment.filters |= {"tex": latex_text, "zip": zip, "method": _method, "lines": _lines}
     spans = [span for _, span in table.datasets]
+    rows = [row for group in table.groups for row in group.rows]
+    long = any(len(_method(row)) > LINE for row in rows)
     return environment.get_template("table.tex.j2").render(
         table=table,
+        first=WRAPPED if long else "l",
+        cites=any(row.cite for row in rows),
         columns=[table.rows_are, "n", *(split for _, split in table.scores), *table.counts, *table.costs],
         firsts=[3 + sum(spans[:i]) for i in range(len(spans))],
         notes=[*(f"Warning: {w}" for w in table.warnings), *table.footnotes,

@@ -34,7 +34,7 @@ from harness.report.frames import diagnostics, runs_table, to_csv, with_specs
 from harness.report.machines import hardware
 from harness.report.notes import UNPAIRED, Question
 from harness.report.numbers import p_number
-from harness.report.rank_check import readable_rank_check
+from harness.report.tables import readable_tables
 from harness.results import Results, load, scored_by, space_held, version_in_words
 from harness.schema import Record
 
@@ -82,8 +82,7 @@ def show(results: Results, out: Path) -> None:
 
     On a terminal the table is made to fit, and of the notes only the warnings are printed.
     """
-    tables = readable.frames_of(results)
-    shown = [readable.readable_table(results, frames=tables), *_further(results, tables)]
+    shown = readable_tables(results)
     if sys.stdout.isatty():
         from rich.console import Console
 
@@ -104,7 +103,7 @@ def write_files(results: Results, out: Path, published: str | None = None, quest
     out.mkdir(parents=True, exist_ok=True)
     again = (out / "report.html").exists()
     tables = readable.frames_of(results, question)
-    table = readable.readable_table(results, published, question, tables)
+    written = readable_tables(results, published, question, tables)
     behaviour, ranks, meanwhile = diagnostics(results), ranks_table(results), anytime_table(results)
     plots = {}
     for name, draw in PLOTS.items():
@@ -118,12 +117,12 @@ def write_files(results: Results, out: Path, published: str | None = None, quest
     drawn = {name: svg for name, (_, svg) in plots.items()}
     texts = {
         "table.csv": csv(tables.results),
-        "table.md": markup.to_markdown(table),
-        "table.tex": markup.to_latex(table),
+        "table.md": "\n".join(map(markup.to_markdown, written)),
+        "table.tex": "\n".join(map(markup.to_latex, written)),
         "comparisons.csv": csv(tables.tests),
         "runs.csv": csv(runs_table(results)),
         "diagnostics.csv": csv(behaviour),
-        "report.html": to_html(results, question, table, tables, ranks, behaviour, meanwhile, drawn),
+        "report.html": to_html(results, question, written, tables, ranks, behaviour, meanwhile, drawn),
     }
     if len(meanwhile):
         texts["anytime.csv"] = csv(meanwhile)
@@ -133,11 +132,9 @@ def write_files(results: Results, out: Path, published: str | None = None, quest
         texts["ablations.csv"] = csv(tables.ablations)
     if results.campaign.evaluations:
         texts["trainings.csv"] = to_csv(trained.trainings_table(results))
-    for further in _further(results, tables):
-        texts["table.md"] += "\n" + markup.to_markdown(further)
-        texts["table.tex"] += "\n" + markup.to_latex(further)
-    if table.sources:
-        texts["published.bib"] = registry.find(results.campaign.benchmark).bibliography()
+    cited = registry.find(results.campaign.benchmark).bibliography()
+    if cited and any(table.sources for table in written):
+        texts["published.bib"] = cited
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8", newline="\n")
     if again:  # what that report had and this one has not, e.g. ranks, is not of these runs
@@ -147,20 +144,10 @@ def write_files(results: Results, out: Path, published: str | None = None, quest
     return [*(out / name for name in texts), *(path for pair in plots.values() for path in pair)]
 
 
-def _further(results: Results, tables: readable.Frames) -> list[readable.ReadableTable]:
-    """The tables behind the first, each where there is something to show."""
-    found = [
-        readable.readable_ablations(tables.ablations) if len(tables.ablations) else None,
-        readable.readable_trainings(results) if results.campaign.evaluations else None,
-        readable_rank_check(results),
-    ]
-    return [table for table in found if table is not None]
-
-
 def to_html(
     results: Results,
     question: Question,
-    table: readable.ReadableTable,
+    written: Sequence[readable.ReadableTable],
     tables: readable.Frames,
     ranks: pd.DataFrame,
     behaviour: pd.DataFrame,
@@ -182,8 +169,8 @@ def to_html(
     runs = sorted(results.records, key=lambda r: (place[r.label], r.seed))
     return environment.get_template("report.html.j2").render(
         campaign=results.campaign,
-        table=table,
-        further=_further(results, tables),
+        table=written[0],
+        further=written[1:],
         ablated=len(tables.ablations) > 0,
         lead=headline.lead(results, tables, question),
         sentences=headline.sentences(results, tables, ranks),

@@ -6,6 +6,7 @@ against ours. `markup` writes it as Markdown, LaTeX and for a terminal; report.h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -94,7 +95,8 @@ def readable_table(
     question: Question = UNPAIRED,
     frames: Frames | None = None,
 ) -> ReadableTable:
-    """One row per method, grouped by kind; then the space's bounds and the literature's rows.
+    """One row per method, grouped by kind; then the space's bounds and, where a table has the scores, the literature's
+    rows: beside trained networks they stand in `literature`.
 
     The marks stand for the comparisons of the `question`, and for the ablations'; `frames` are `frames_of` the same,
     where they are there already. `published`: ALL or names with commas between; UserError where there is no such row.
@@ -112,11 +114,16 @@ def readable_table(
         marks[t["label"], ""] = MARKS.get(t["collapse_verdict"], "")
     groups = [*_our_groups(results, marks, numbers), *([_space_group(results)] if results.campaign.space else [])]
     table = ReadableTable(caption, _columns(results), groups)
-    if published:
-        _add_published(table, results.campaign.benchmark, published)
+    if published and not has_literature(results):
+        add_published(table, results.campaign.benchmark, published, _published_cells)
     table.footnotes += footnotes(results, question) + trained.footnotes(results)
     table.warnings += warnings(results, question) + trained.warnings(results)
     return table
+
+
+def has_literature(results: Results) -> bool:
+    """Whether published rows stand in a table of their own, as those of networks that were trained from scratch do."""
+    return bool(results.campaign.evaluations and registry.find(results.campaign.benchmark).published())
 
 
 def _columns(results: Results) -> list[tuple[str, str]]:
@@ -222,10 +229,10 @@ def readable_trainings(results: Results) -> ReadableTable:
         for row in own:
             cells += [Cell(_mean(row["std_search"])), Cell(_mean(row["std_training"]))]
             cells += [Cell(EMPTY if row[k] is None else f"{row[k] / 1e6:.3f}") for k in ("parameters", "multiply_adds")]
-            cells.append(Cell(quantity(row["training_days"])))
+            cells.append(Cell(device_days(row["training_days"])))
         if typed:
             cells.append(Cell(_mean(own[0]["skips"])))
-        cells.append(Cell(quantity(own[0]["search_days"])))
+        cells.append(Cell(device_days(own[0]["search_days"])))
         groups.setdefault(searcher.kind, Group(searcher.kind, [])).rows.append(Row(searcher.spec, "", cells))
     searched = [r for r in results.records if r.kind != "imported"]
     text = (
@@ -260,8 +267,15 @@ def _space_group(results: Results) -> Group:
     return Group("the space", [Row(name, "", [Cell(EMPTY), *cells, *blank]) for name, cells in rows])
 
 
-def _add_published(table: ReadableTable, benchmark: str, names: str) -> None:
-    entries = registry.find(benchmark).published()
+def add_published(
+    table: ReadableTable,
+    benchmark: str,
+    names: str,
+    cells_of: Callable[[ReadableTable, dict[str, str]], list[Cell]],
+) -> None:
+    """The literature's rows as the last group of a table, with their sources and what the benchmark says of them."""
+    known = registry.find(benchmark)
+    entries = known.published()
     if not entries:
         table.footnotes.append(Note("There are no published rows for {}.", benchmark))
         return
@@ -274,14 +288,24 @@ def _add_published(table: ReadableTable, benchmark: str, names: str) -> None:
     for entry in (entry for entry in entries if entry["method"] in chosen):
         if entry["source"] not in table.sources:
             table.sources.append(entry["source"])
-        cells = [Cell(entry["runs"] or EMPTY)]
-        for dataset, split in table.scores:
-            name = f"{dataset}_{split}"
-            cells.append(Cell(_spread(entry.get(f"{name}_mean"), entry.get(f"{name}_std"))))
-        seconds = entry["search_seconds"]
-        # table-query methods state the benchmark's clock, weight-sharing ones a GPU's
-        simulated = "simulated" in entry["source"]
-        clocks = [Cell(EMPTY), Cell(quantity(seconds))] if simulated else [Cell(quantity(seconds)), Cell(EMPTY)]
         note = f"published [{table.sources.index(entry['source']) + 1}]"
-        rows.append(Row(entry["method"], note, [*cells, Cell(EMPTY), *clocks, Cell(EMPTY)], entry["bibkey"]))
+        rows.append(Row(entry["method"], note, cells_of(table, entry), entry["bibkey"]))
     table.groups.append(Group("published (other people's runs, protocols and hardware; not tested against ours)", rows))
+    if known.beside_published:
+        table.footnotes.append(Note("{}", known.beside_published))
+
+
+def _published_cells(table: ReadableTable, entry: dict[str, str]) -> list[Cell]:
+    """A published row of a table of accuracies and seconds."""
+    scores = [f"{dataset}_{split}" for dataset, split in table.scores]
+    cells = [Cell(_spread(entry.get(f"{name}_mean"), entry.get(f"{name}_std"))) for name in scores]
+    seconds = entry["search_seconds"]
+    # table-query methods state the benchmark's clock, weight-sharing ones a GPU's
+    simulated = "simulated" in entry["source"]
+    clocks = [Cell(EMPTY), Cell(quantity(seconds))] if simulated else [Cell(quantity(seconds)), Cell(EMPTY)]
+    return [Cell(entry["runs"] or EMPTY), *cells, Cell(EMPTY), *clocks, Cell(EMPTY)]
+
+
+def device_days(days: float | None) -> str:
+    """Device-days, without exponents where they are next to none."""
+    return "< 0.001" if days is not None and 0 < days < 0.001 else quantity(days)

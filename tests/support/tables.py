@@ -5,6 +5,7 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from harness.report import anytime, contrasts, frames, page, readable
+from harness.report.tables import readable_tables
 from support.campaigns import results_of
 
 
@@ -45,7 +46,7 @@ def words_of(records, campaign, folder, question=page.UNPAIRED):
     (folder / "plot.svg").write_text("<svg/>")
     results = results_of(records, campaign)
     tables = readable.frames_of(results, question)
-    table = readable.readable_table(results, question=question, frames=tables)
+    written = readable_tables(results, question=question, frames=tables)
     more = (contrasts.ranks_table(results), frames.diagnostics(results), anytime.anytime_table(results))
     plots = dict.fromkeys(page.PLOTS, folder / "plot.svg")
-    return Page(page.to_html(results, question, table, tables, *more, plots)).words
+    return Page(page.to_html(results, question, written, tables, *more, plots)).words

@@ -198,7 +198,10 @@ class SearchSpace(Protocol):
         """The supernet written the obvious way, (x, choice) -> logits: the other side of speed ratios."""
 
     def network(self, cell: Cell, size: NetworkSize) -> nn.Module:
-        """The stand-alone network of one cell."""
+        """The stand-alone network of one cell, images -> logits."""
+
+    def plain_network(self, cell: Cell, size: NetworkSize) -> nn.Module:
+        """The same network of PyTorch's own layers: the other side of speed ratios."""
 
     def costs(self, size: NetworkSize, resolution: int) -> tuple[np.ndarray, np.ndarray]:
         """Parameters and multiply-adds of all cells' networks by index, each (cells,).

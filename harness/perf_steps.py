@@ -11,22 +11,16 @@ from torch import Tensor
 
 from benchmarks import registry
 from benchmarks.base import Cell, NetworkSize, Preset, SearchSpace
-from benchmarks.darts.benchmark import RECIPES
-from benchmarks.darts.cell import to_genotype
-from benchmarks.darts.network import Network
-from benchmarks.evaluation_images import MemoryImages
 from benchmarks.images import CropAndFlip, Images
 from benchmarks.layers import cross_entropy
-from harness.training import Training
 from searchers.base import Budget, SearchTask
 from searchers.one_shot import AlphaDescent, AlphaSettings, WeightTraining, initial_alphas
 
 BATCH = 64
 PIXEL_MEAN, PIXEL_STD = 120.0, 60.0
 PRECISIONS = ("fp32", "bf16")
-CASES = ("DARTS step pair", "one-hot w step", "swarm of 24")
 DERIVED = "derived network step"
-TRAINED = "DARTS_V2"  # the cell whose network is measured where answers are trained
+CASES = ("DARTS step pair", "one-hot w step", "swarm of 24", DERIVED)
 Run = Callable[[], Any]
 
 
@@ -47,11 +41,18 @@ class Measured(NamedTuple):
 
 
 def networks(device: str) -> dict[str, Measured]:
-    """What is measured, by name; the paper's DARTS supernet only on a GPU, since a CPU needs a minute for a step."""
-    chosen = [("nb201", "paper"), ("nb201", "small"), ("darts", "small")]
-    if device.startswith("cuda"):
-        chosen.append(("darts", "paper"))
-    return {f"{name} {preset}": Measured(name, preset, registry.find(name).presets[preset]) for name, preset in chosen}
+    """What is measured, by name: the presets `paper` and `small` of the first benchmark of each search space.
+
+    On a CPU `paper` is that of the first space alone, since a step of the others may take minutes.
+    """
+    first: dict[str, str] = {}
+    for name in registry.BENCHMARKS:
+        first.setdefault(registry.find(name).space.name, name)
+    chosen = {}
+    for number, name in enumerate(first.values()):
+        for preset in ("paper", "small") if number == 0 or device.startswith("cuda") else ("small",):
+            chosen[f"{name} {preset}"] = Measured(name, preset, registry.find(name).presets[preset])
+    return chosen
 
 
 def described(network: Measured) -> str:
@@ -96,7 +97,7 @@ def our_steps(network: Measured, device: str, precision: str) -> dict[str, Run]:
     def evaluate() -> None:
         training.losses(swarm, *training.fitness.next())
 
-    return dict(zip(CASES, (pair, one_hot, evaluate), strict=True))
+    return dict(zip(CASES, (pair, one_hot, evaluate), strict=False))
 
 
 def plain_steps(network: Measured, device: str) -> dict[str, Run]:
@@ -142,33 +143,40 @@ def plain_steps(network: Measured, device: str) -> dict[str, Run]:
         for cell in swarm:
             cross_entropy(net(x, cell), y).item()
 
-    return dict(zip(CASES, (pair, one_hot, evaluate), strict=True))
+    return dict(zip(CASES, (pair, one_hot, evaluate), strict=False))
 
 
 def derived_steps(network: Measured, device: str) -> dict[str, Run]:
-    """A step of training a derived network from scratch: plain (NCHW, PyTorch's own layers, fp32), and ours."""
-    size, recipe = network.size, RECIPES[network.name]
-    genotype = to_genotype(network.space.parse(TRAINED))
-    task = synthetic_task(network, device, "fp32")
+    """A step of training the network of one cell: plain (PyTorch's own layers, NCHW, fp32), and ours, channels last."""
+    settings, task, cell = AlphaSettings(), synthetic_task(network, device, "fp32"), candidates(network.space)[0]
     assert task.train is not None
-    images = MemoryImages(task.train, size.num_classes)
-    x, y = (part.to(device) for part in next(iter(images.views(BATCH))))
+    x = (task.train.pixels[:BATCH].float() - PIXEL_MEAN) / PIXEL_STD
+    y = task.train.labels[:BATCH]
 
-    def step(net: Network, precision: str, memory_format: torch.memory_format) -> Run:
-        training = Training(net.train(), recipe, images, images, seed=0, device=device, precision=precision)
-        training.network.to(memory_format=memory_format)
-        placed = x.to(memory_format=memory_format)
-        return lambda: training.step(placed, y)
+    def step(net: torch.nn.Module, precision: str, memory_format: torch.memory_format) -> Run:
+        net, images = net.to(device).to(memory_format=memory_format), x.to(memory_format=memory_format)
+        sgd = torch.optim.SGD(net.parameters(), settings.lr, settings.momentum, weight_decay=settings.weight_decay)
+        kind = torch.device(device).type
 
-    sides = {"plain": step(Network(genotype, size, layer=torch.nn.Conv2d), "fp32", torch.contiguous_format)}
+        def run() -> None:
+            sgd.zero_grad()
+            with torch.autocast(kind, torch.bfloat16, enabled=precision == "bf16"):
+                logits = net(images)
+            cross_entropy(logits.float(), y).backward()
+            torch.nn.utils.clip_grad_norm_(net.parameters(), settings.clip)
+            sgd.step()
+
+        return run
+
+    plain = network.space.plain_network(cell, network.size)
+    sides = {"plain": step(plain, "fp32", torch.contiguous_format)}
     for precision in PRECISIONS:
-        sides[precision] = step(Network(genotype, size), precision, torch.channels_last)
+        sides[precision] = step(network.space.network(cell, network.size), precision, torch.channels_last)
     return sides
 
 
 def sides(network: Measured, device: str) -> dict[str, dict[str, Run]]:
-    """case -> side ("plain", "fp32", "bf16") -> its run; derived networks where answers are trained from scratch."""
-    plain = plain_steps(network, device)
-    ours = {precision: our_steps(network, device, precision) for precision in PRECISIONS}
-    cases = {case: {"plain": plain[case]} | {p: steps[case] for p, steps in ours.items()} for case in CASES}
-    return cases | ({DERIVED: derived_steps(network, device)} if network.benchmark == "darts" else {})
+    """case -> side ("plain", "fp32", "bf16") -> its run."""
+    plain = plain_steps(network, device) | {DERIVED: (derived := derived_steps(network, device))["plain"]}
+    ours = {p: our_steps(network, device, p) | {DERIVED: derived[p]} for p in PRECISIONS}
+    return {case: {"plain": plain[case]} | {p: steps[case] for p, steps in ours.items()} for case in CASES}

@@ -25,7 +25,8 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 __all__ = [
     "allowed", "canonical", "costs", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
     "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
-    "operations", "parse", "plain_supernet", "sample", "size", "supernet", "supernet_version", "to_string",
+    "operations", "parse", "plain_network", "plain_supernet", "sample", "size", "supernet",
+    "supernet_version", "to_string",
 ]
 # fmt: on
 name = "darts"
@@ -147,6 +148,16 @@ def network(cell: Cell, size: NetworkSize) -> nn.Module:
     from benchmarks.darts.network import Classifier, Network
 
     return Classifier(Network(to_genotype(cell), size))
+
+
+def plain_network(cell: Cell, size: NetworkSize) -> nn.Module:
+    """The same with PyTorch's depthwise convolutions."""
+    from torch import nn
+
+    from benchmarks.darts.cell import to_genotype
+    from benchmarks.darts.network import Classifier, Network
+
+    return Classifier(Network(to_genotype(cell), size, layer=nn.Conv2d))
 
 
 def costs(size: NetworkSize, resolution: int) -> tuple[np.ndarray, np.ndarray]:

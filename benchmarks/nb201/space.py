@@ -36,7 +36,8 @@ if TYPE_CHECKING:  # the networks need torch, the cells do not
 __all__ = [
     "allowed", "canonical", "costs", "derive", "edges", "function_name", "incoming", "index", "is_collapsed",
     "is_connected", "mutate", "name", "neighbours", "network", "none", "operation_counts",
-    "operations", "parse", "plain_supernet", "sample", "size", "supernet", "supernet_version", "to_string",
+    "operations", "parse", "plain_network", "plain_supernet", "sample", "size", "supernet",
+    "supernet_version", "to_string",
 ]
 # fmt: on
 name = "nb201"
@@ -118,6 +119,11 @@ def network(cell: Cell, size: NetworkSize) -> Skeleton:
     from benchmarks.nb201.network import network as build
 
     return build(cell, size)
+
+
+def plain_network(cell: Cell, size: NetworkSize) -> Skeleton:
+    """The same: its layers are PyTorch's own."""
+    return network(cell, size)
 
 
 def costs(size: NetworkSize, resolution: int) -> tuple[np.ndarray, np.ndarray]:

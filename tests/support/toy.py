@@ -158,6 +158,10 @@ def network(cell: Cell, size: NetworkSize) -> ToyNetwork:
     return ToyNetwork(cell, size)
 
 
+def plain_network(cell: Cell, size: NetworkSize) -> ToyNetwork:
+    return ToyNetwork(cell, size)
+
+
 class Toy:
     """The benchmark: convolutions are good, the more so in the first cell."""
 

@@ -40,6 +40,35 @@ class SwarmSettings(ParticleSettings):
     fitness_images: int = Field(512, ge=2)  # of one scoring; the last one of a pass may have fewer
 
 
+def mean_distance(scores: np.ndarray, particles: np.ndarray, best: np.ndarray, weight: float) -> np.ndarray:
+    """score − λ·D/D_max, D a particle's mean distance to all others (INFERRED)."""
+    return scores - weight * relative_distances(particles)
+
+
+def dfdb(scores: np.ndarray, particles: np.ndarray, best: np.ndarray, weight: float) -> np.ndarray:
+    """(1 − λ)·score/score_max − λ·d/d_max, d the distance to g: both terms normalised, as in DFDBCSO.
+
+    DOC: RuiZhong961230/DFDBCSO's README, a·fit/fit_max + (1 − a)·dist/dist_max, a = t/T; there fitness is maximised.
+    """
+    d = np.linalg.norm(softmaxed(particles) - softmaxed(best[None]), axis=1)
+    return (1 - weight) * _of_largest(scores) - weight * _of_largest(d)
+
+
+def cosine(scores: np.ndarray, particles: np.ndarray, best: np.ndarray, weight: float) -> np.ndarray:
+    """score + λ·cos(α, α of the answer), as in EG-NAS (DOC: its code); here the answer is g (INFERRED)."""
+    flat, g = particles.reshape(len(particles), -1), best.reshape(-1)
+    norms = np.linalg.norm(flat, axis=1) * np.linalg.norm(g)
+    return scores + weight * np.divide(flat @ g, norms, out=np.zeros(len(flat)), where=norms > 0)
+
+
+# scores (N,), smaller is better, particles (N, edges, operations), g (edges, operations), λ -> fitness (N,)
+DIVERSE: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray, float], np.ndarray]] = {
+    "distance": mean_distance,
+    "dfdb": dfdb,
+    "cosine": cosine,
+}
+
+
 class AlphaSwarm:
     """A swarm whose particles are flattened alphas (edges·operations,), scored by one-shot validation error or loss.
 
@@ -56,6 +85,7 @@ class AlphaSwarm:
         phi: float,
         settings: SwarmSettings,
         archive: int = 0,
+        diverse: str = "distance",
     ):
         middle, spread = centre.reshape(-1), settings.spread
 
@@ -65,7 +95,7 @@ class AlphaSwarm:
         self.training, self.archive_size, self.shape = training, archive, centre.shape
         self.score = training.errors if settings.fitness == "error" else training.losses
         self.one_hot = settings.fitness != "mixture"
-        self.generations = settings.generations
+        self.generations, self.diverse = settings.generations, DIVERSE[diverse]
         low, high = -settings.box, settings.box
         self.swarm = Swarm(settings.population, rule, training.task.stream("swarm"), low, high, phi, draw)
         self.particle_scores = np.full(settings.population, np.inf)
@@ -106,7 +136,7 @@ class AlphaSwarm:
         return self.score([self.choice(p) for p in positions], *self.training.fitness.next())
 
     def generation(self, diversity_weight: float = 0.0) -> None:
-        """Move the swarm once and score the particles that moved; fitness = loss (or error) − weight·diversity."""
+        """Move the swarm once and score the particles that moved; competitions are decided by `diverse` fitness."""
         movers = self.swarm.ask()
         self.particle_scores[movers] = self.scores(self.swarm.x[movers])
         self._tell(diversity_weight)
@@ -125,7 +155,7 @@ class AlphaSwarm:
     def _tell(self, diversity_weight: float) -> None:
         fitness = self.particle_scores
         if diversity_weight:
-            fitness = self.particle_scores - diversity_weight * relative_distances(self.particles)
+            fitness = self.diverse(self.particle_scores, self.particles, self.best(), diversity_weight)
         self.swarm.tell(fitness, objective=self.particle_scores)
 
     def best(self) -> np.ndarray:
@@ -163,14 +193,23 @@ class AlphaSwarm:
         self.archive = {tuple(cell): (score, position) for cell, score, position in state["archive"]}
 
 
+def softmaxed(particles: np.ndarray) -> np.ndarray:
+    """softmax of the rows of alphas (N, edges, operations), flattened; (N, edges·operations)."""
+    return softmax(particles, axis=-1).reshape(len(particles), -1)
+
+
 def distances(positions: np.ndarray) -> np.ndarray:
     """Mean Euclidean distance of each particle's softmax(alphas) to all others'; (N, edges, operations) -> (N,)."""
-    p = softmax(positions, axis=-1).reshape(len(positions), -1)
+    p = softmaxed(positions)
     squared = ((p[:, None] - p[None]) ** 2).sum(axis=-1)
     return np.sqrt(squared).sum(axis=1) / max(len(p) - 1, 1)
 
 
 def relative_distances(positions: np.ndarray) -> np.ndarray:
     """`distances` divided by the swarm's largest, in [0, 1] (INFERRED form); (N, edges, operations) -> (N,)."""
-    d = distances(positions)
-    return d / d.max() if d.max() > 0 else d
+    return _of_largest(distances(positions))
+
+
+def _of_largest(values: np.ndarray) -> np.ndarray:
+    """Values that are not negative, divided by the largest."""
+    return values / values.max() if values.max() > 0 else values

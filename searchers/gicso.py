@@ -52,6 +52,8 @@ class GICSOSettings(AlphaSettings, PathSettings, SwarmSettings):
     population: int = Field(24, ge=6, multiple_of=3)  # INFERRED
     phi: float = Field(0.15, ge=0)  # DOC, L-ICSO
     diversity: float = Field(0.1, ge=0)  # λ at the start; a diversity term is KNOWN, its form and size INFERRED
+    # Its form (`alpha_swarm.DIVERSE`): mean distance to all; DFDBCSO's, normalised, for which λ starts at 1; EG-NAS'.
+    diversity_form: Literal["distance", "dfdb", "cosine"] = "distance"
     diversity_schedule: Literal["linear", "constant"] = "linear"  # to 0 over the exploration: DFDBCSO's (DOC)
     weights: Literal["paths", "best"] = "paths"  # INFERRED: w on single paths, or on g's mixture, a step a batch
     switch_diversity: float = Field(0.0, ge=0, le=1)  # INFERRED: switch below this share of the first diversity
@@ -73,6 +75,8 @@ class GICSO(OneShotSearcher):
     ablations: ClassVar[dict[str, dict[str, Any]]] = {
         "no diversity term": {"diversity": 0.0},
         "constant diversity": {"diversity_schedule": "constant"},
+        "DFDBCSO's diversity": {"diversity": 1.0, "diversity_form": "dfdb"},
+        "EG-NAS' diversity": {"diversity_form": "cosine"},
         "pairs (CSO) instead of triplets": {"swarm": "cso"},
         "random draws instead of the swarm": {"swarm": "random"},
         "loss instead of error": {"fitness": "loss"},
@@ -109,6 +113,7 @@ class GICSO(OneShotSearcher):
             config.phi,
             config,
             archive=config.archive,
+            diverse=config.diversity_form,
         )
         self.first_diversity = self.swarm.diversity()
         self.descent: AlphaDescent | None = None
@@ -116,6 +121,12 @@ class GICSO(OneShotSearcher):
         self.phase, self.phase_start = "warm-up", 0
         self.derive = task.space.derive
         self.switch(0)
+
+    @classmethod
+    def key_settings(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Runs made before there were several forms of diversity had the first one."""
+        first = config.get("diversity_form") == "distance"
+        return cls.name, {k: v for k, v in config.items() if not (first and k == "diversity_form")}
 
     def run_epoch(self, epoch: int) -> Step:
         phase = self.phase

@@ -17,3 +17,29 @@ def test_diversity_by_hand():
     np.testing.assert_allclose(alpha_swarm.distances(positions.reshape(-1, 6, 5)), [d / 2, d / 2, d])
     np.testing.assert_allclose(alpha_swarm.relative_distances(positions.reshape(-1, 6, 5)), [0.5, 0.5, 1.0])
     assert (alpha_swarm.relative_distances(np.zeros((3, 6, 5))) == 0).all()
+
+
+def two_edges(*rows):
+    """Particles on one edge of two operations, whose softmax is (p, 1 − p)."""
+    return np.array([[[np.log(p / (1 - p)), 0.0]] for p in rows])
+
+
+def test_dfdb_by_hand():
+    """g is at 0.5: distances 0, 0.3√2 and 0.4√2, so 0, 3/4 and 1 of the largest; of the scores 1/2, 1 and 3/4."""
+    particles, best = two_edges(0.5, 0.8, 0.9), two_edges(0.5)[0]
+    scores = np.array([0.2, 0.4, 0.3])
+    expected = [0.75 * 0.5, 0.75 - 0.25 * 0.75, 0.75 * 0.75 - 0.25]
+    np.testing.assert_allclose(alpha_swarm.dfdb(scores, particles, best, 0.25), expected)
+    np.testing.assert_allclose(alpha_swarm.dfdb(scores, particles, best, 1.0), [0, -0.75, -1], atol=1e-12)
+
+
+def test_dfdb_of_equal_particles_without_error_is_zero():
+    particles = two_edges(0.5, 0.5)
+    np.testing.assert_allclose(alpha_swarm.dfdb(np.zeros(2), particles, particles[0], 0.5), [0, 0])
+
+
+def test_cosine_by_hand():
+    """α of g (3, 4): of (3, 4) the cosine is 1, of (4, −3) 0, of (−6, −8) −1, of zeros 0."""
+    particles = np.array([[[3.0, 4.0]], [[4.0, -3.0]], [[-6.0, -8.0]], [[0.0, 0.0]]])
+    found = alpha_swarm.cosine(np.full(4, 0.5), particles, particles[0], 0.2)
+    np.testing.assert_allclose(found, [0.7, 0.5, 0.3, 0.5])

@@ -327,3 +327,24 @@ def test_an_exploring_swarm_answers_g():
             np.testing.assert_array_equal(step.alphas, g)
             answers.append(step.cell)
     assert len(answers) == 4
+
+
+@pytest.mark.parametrize("form", alpha_swarm.DIVERSE)
+def test_the_form_of_diversity_decides_competitions_and_not_g(form):
+    _, searcher = build("gicso", diversity_form=form, diversity=0.5)
+    while searcher.phase == "warm-up":
+        searcher.step()
+    swarm = searcher.swarm
+    swarm.generation(0.5)
+    wanted = alpha_swarm.DIVERSE[form](swarm.particle_scores, swarm.particles, swarm.best(), 0.5)
+    swarm._tell(0.5)
+    np.testing.assert_allclose(swarm.swarm.fitness, wanted)
+    assert swarm.swarm.best_value == swarm.particle_scores.min()
+
+
+def test_runs_from_before_the_forms_of_diversity_keep_their_keys():
+    _, searcher = build("gicso")
+    settings = searcher.config.model_dump()
+    assert "diversity_form" not in type(searcher).key_settings(settings)[1]
+    other = settings | {"diversity_form": "dfdb"}
+    assert type(searcher).key_settings(other)[1] == other

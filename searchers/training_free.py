@@ -1,11 +1,11 @@
-"""Training-free search: cells drawn at random are ranked by scores of their untrained networks.
+"""Training-free search: cells are ranked by scores of their untrained networks or by their size.
 
 Each network is of the supernet's size, has the initial weights that one seed gives, and sees one batch of training
 images; nothing of a cell's accuracy is seen. Of several scores the ranks are added, as in FreeREA (Cavagnero et al.,
-WACV 2023); a cell without a finite score comes last. `params` and `flops` take the largest network of the whole space
-where its cells can be enumerated: what no search is needed to find. Source of the scores: `zero_cost.py`. The number of
-cells, 1,000, is NASWOT's largest sample (Mellor et al., ICML 2021); that networks have the search's size is INFERRED,
-the papers' are of full size.
+WACV 2023); a cell without a finite score comes last. `training-free` draws its cells at random; `params` and `flops`
+take the largest network of the whole space, or of drawn cells where it cannot be enumerated: what no search is needed
+to find. Source of the scores: `zero_cost.py`. The number of cells, 1,000, is NASWOT's largest sample (Mellor et al.,
+ICML 2021); that networks have the search's size is INFERRED, the papers' are of full size.
 """
 
 from __future__ import annotations

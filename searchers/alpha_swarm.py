@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 from scipy.special import softmax
+from scipy.stats import rankdata
 from torch import Tensor
 
 from benchmarks.base import Cell
@@ -74,7 +75,8 @@ class AlphaSwarm:
 
     Particles that are scored together see the same images. A particle that did not move keeps its score until the end
     of the epoch, when all are scored again. A particle is scored through its arg-max path or, with the fitness
-    "mixture", through its softmax mixture. The `archive` best cells ever scored are kept.
+    "mixture", through its softmax mixture. The `archive` best cells ever scored are kept. A `prior` gives cells scores
+    of their own, the higher the better, (cells, scores); then cells are compared by the rank sum of all scores.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class AlphaSwarm:
         settings: SwarmSettings,
         archive: int = 0,
         diverse: str = "distance",
+        prior: Callable[[Sequence[Cell]], np.ndarray] | None = None,
     ):
         middle, spread = centre.reshape(-1), settings.spread
 
@@ -95,10 +98,11 @@ class AlphaSwarm:
         self.training, self.archive_size, self.shape = training, archive, centre.shape
         self.score = training.errors if settings.fitness == "error" else training.losses
         self.one_hot = settings.fitness != "mixture"
-        self.generations, self.diverse = settings.generations, DIVERSE[diverse]
+        self.generations, self.diverse, self.prior = settings.generations, DIVERSE[diverse], prior
         low, high = -settings.box, settings.box
         self.swarm = Swarm(settings.population, rule, training.task.stream("swarm"), low, high, phi, draw)
         self.particle_scores = np.full(settings.population, np.inf)
+        self.best_score = np.inf  # of g
         self.archive: dict[Cell, tuple[float, list[float]]] = {}  # cell -> its best score, position
 
     def choice(self, position: np.ndarray) -> Cell | Tensor:
@@ -126,7 +130,7 @@ class AlphaSwarm:
         self.rescore(diversity_weight)
         return {
             **metrics,
-            "best_score": self.swarm.best_value,
+            "best_score": self.best_score,
             "swarm_diversity": diversities,
             "swarm_cells": len({self.cell(p) for p in self.swarm.x}),
         }
@@ -144,19 +148,38 @@ class AlphaSwarm:
             cell, score = self.cell(self.swarm.x[k]), float(self.particle_scores[k])
             if cell not in self.archive or score < self.archive[cell][0]:
                 self.archive[cell] = score, self.swarm.x[k].tolist()
-        self.archive = dict(sorted(self.archive.items(), key=lambda item: item[1][0])[: self.archive_size])
+        liked = self.liking(list(self.archive), np.array([score for score, _ in self.archive.values()]))
+        order = np.argsort(liked, kind="stable")[: self.archive_size]
+        kept = list(self.archive.items())
+        self.archive = dict(kept[k] for k in order)
 
     def rescore(self, diversity_weight: float = 0.0) -> None:
         """Score all particles and g again on the same images: w has moved, so older scores are not comparable."""
         scores = self.scores([*self.swarm.x, self.swarm.best])
-        self.particle_scores, self.swarm.best_value = scores[:-1], float(scores[-1])
+        self.particle_scores, self.best_score = scores[:-1], float(scores[-1])
         self._tell(diversity_weight)
 
+    def liking(self, cells: Sequence[Cell | Tensor], scores: np.ndarray) -> np.ndarray:
+        """What decides among cells with these losses or errors, smaller is better: these, or with a prior rank sums.
+
+        A rank sum is in (0, 1]; a prior that is not finite ranks last.
+        """
+        if self.prior is None:
+            return scores
+        prior = self.prior(cells)
+        ranks = rankdata(np.column_stack([scores, -np.where(np.isfinite(prior), prior, -np.inf)]), axis=0)
+        return ranks.mean(axis=1) / len(cells)
+
     def _tell(self, diversity_weight: float) -> None:
-        fitness = self.particle_scores
+        cells = [self.cell(position) for position in (*self.swarm.x, self.swarm.best)] if self.prior else []
+        liked = self.liking(cells, np.append(self.particle_scores, self.best_score))
+        objective, self.swarm.best_value = liked[:-1], float(liked[-1])
+        fitness = objective
         if diversity_weight:
-            fitness = self.diverse(self.particle_scores, self.particles, self.best(), diversity_weight)
-        self.swarm.tell(fitness, objective=self.particle_scores)
+            fitness = self.diverse(objective, self.particles, self.best(), diversity_weight)
+        if objective.min() < self.swarm.best_value:  # then it becomes g
+            self.best_score = float(self.particle_scores[objective.argmin()])
+        self.swarm.tell(fitness, objective)
 
     def best(self) -> np.ndarray:
         """The best position so far (g), as alphas (edges, operations)."""
@@ -184,12 +207,13 @@ class AlphaSwarm:
         return {
             "swarm": self.swarm.state_dict(),
             "scored": self.particle_scores.tolist(),
+            "best_score": self.best_score,
             "archive": [[list(cell), score, position] for cell, (score, position) in self.archive.items()],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.swarm.load_state_dict(state["swarm"])
-        self.particle_scores = np.array(state["scored"])
+        self.particle_scores, self.best_score = np.array(state["scored"]), state["best_score"]
         self.archive = {tuple(cell): (score, position) for cell, score, position in state["archive"]}
 
 

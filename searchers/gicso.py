@@ -19,13 +19,14 @@ refine the swarm's answer rather than erase it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
+from benchmarks.base import Cell
 from searchers.alpha_swarm import AlphaSwarm, SwarmSettings
 from searchers.base import SearchTask, Step
 from searchers.one_shot import (
@@ -38,6 +39,7 @@ from searchers.one_shot import (
     WeightTraining,
     initial_alphas,
 )
+from searchers.training_free import UntrainedScores, known_scores
 
 
 class GICSOSettings(AlphaSettings, PathSettings, SwarmSettings):
@@ -60,10 +62,40 @@ class GICSOSettings(AlphaSettings, PathSettings, SwarmSettings):
     rescore: bool = True  # INFERRED: at the hand-over the swarm and the archive are scored again
     final_images: int = Field(5000, ge=2)  # INFERRED: on which the hand-over and the guard score
     archive: int = Field(50, ge=0)  # INFERRED: best cells kept for re-scoring
+    # Phases 2 and 3. Training-free scores joined by +, whose ranks are added to that of the error: not in the abstract.
+    prior: str = ""
     # Phase 3. First-order DARTS from g.
     alpha_lr: float = Field(1e-3, ge=0)  # INFERRED; DARTS' 3e-4 barely moves a wide α in the epochs left
     patience: int = Field(3, ge=0)  # early stopping KNOWN; unchanged for k epochs DOC (DARTS+), k INFERRED; 0: none
     guard: bool = True  # INFERRED: a new cell must score better than the old one to become the answer
+
+    @field_validator("prior")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        return known_scores(value) if value else ""
+
+
+LATER = {"diversity_form": "distance", "prior": ""}  # settings newer than the first records, and what was done before
+
+
+class Prior:
+    """Training-free scores of cells, each worked out once."""
+
+    def __init__(self, task: SearchTask, names: str):
+        self.task, self.score = task, UntrainedScores(task, names.split("+"))
+        self.known: dict[Cell, list[float]] = {}
+
+    def __call__(self, cells: Sequence[Cell]) -> np.ndarray:
+        new = [cell for cell in dict.fromkeys(cells) if cell not in self.known]
+        self.known |= dict(zip(new, self.score(new).tolist(), strict=True))
+        self.task.count(eval_images=len(new) * self.score.images)
+        return np.array([self.known[cell] for cell in cells])
+
+    def state_dict(self) -> list[Any]:
+        return [[list(cell), values] for cell, values in self.known.items()]
+
+    def load_state_dict(self, state: list[Any]) -> None:
+        self.known = {tuple(cell): values for cell, values in state}
 
 
 class GICSO(OneShotSearcher):
@@ -106,6 +138,7 @@ class GICSO(OneShotSearcher):
         self.paths = task.stream("paths")
         self.training = WeightTraining(task, config, config.fitness_batch, config.fitness_images)
         self.answer = initial_alphas(task, config.alpha_init)  # α of the current answer
+        self.prior = Prior(task, config.prior) if config.prior else None
         self.swarm = AlphaSwarm(
             self.training,
             self.answer,
@@ -114,6 +147,7 @@ class GICSO(OneShotSearcher):
             config,
             archive=config.archive,
             diverse=config.diversity_form,
+            prior=self.prior,
         )
         self.first_diversity = self.swarm.diversity()
         self.descent: AlphaDescent | None = None
@@ -124,9 +158,7 @@ class GICSO(OneShotSearcher):
 
     @classmethod
     def key_settings(cls, config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Runs made before there were several forms of diversity had the first one."""
-        first = config.get("diversity_form") == "distance"
-        return cls.name, {k: v for k, v in config.items() if not (first and k == "diversity_form")}
+        return cls.name, {name: value for name, value in config.items() if name not in LATER or value != LATER[name]}
 
     def run_epoch(self, epoch: int) -> Step:
         phase = self.phase
@@ -170,7 +202,7 @@ class GICSO(OneShotSearcher):
         candidates = [*self.swarm.particles, *self.swarm.archive_positions(), self.swarm.best()]
         choices = [self.derive(alphas) for alphas in candidates]
         scores = self.swarm.score(choices, *self.training.images(self.config.final_images))
-        return candidates[int(np.argmin(scores))]
+        return candidates[int(np.argmin(self.swarm.liking(choices, scores)))]
 
     # Phase 3: α by gradient, with early stopping.
 
@@ -190,6 +222,7 @@ class GICSO(OneShotSearcher):
         if pair[0] == pair[1] or not self.config.guard:
             return new
         scores = self.swarm.score(pair, *self.training.images(self.config.final_images))
+        scores = self.swarm.liking(pair, scores)
         return new if scores[1] < scores[0] else old
 
     # Switching.
@@ -221,6 +254,7 @@ class GICSO(OneShotSearcher):
         return {
             "training": self.training.state_dict(),
             "swarm": self.swarm.state_dict(),
+            "prior": self.prior and self.prior.state_dict(),
             "descent": self.descent and self.descent.state_dict(),
             "answer": self.answer.tolist(),
             "phase": self.phase,
@@ -230,6 +264,8 @@ class GICSO(OneShotSearcher):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.training.load_state_dict(state["training"])
         self.swarm.load_state_dict(state["swarm"])
+        if self.prior is not None:
+            self.prior.load_state_dict(state["prior"])
         self.answer = np.array(state["answer"])
         if state["descent"] is not None:
             self.descent = AlphaDescent(self.training, self.answer, self.config)

@@ -38,13 +38,18 @@ class ScoreSettings(Settings):
     @field_validator("score")
     @classmethod
     def _known(cls, value: str) -> str:
-        names = [name.strip() for name in value.split("+")]
-        for name in names:
-            if name not in SCORES:
-                raise ValueError(f"no score {name!r}{suggestion(name, list(SCORES))}")
-        if len(set(names)) < len(names):
-            raise ValueError("a score is given twice")
-        return "+".join(names)
+        return known_scores(value)
+
+
+def known_scores(value: str) -> str:
+    """Names of `zero_cost.SCORES`, joined by +, without spaces; ValueError for an unknown or a repeated one."""
+    names = [name.strip() for name in value.split("+")]
+    for name in names:
+        if name not in SCORES:
+            raise ValueError(f"no score {name!r}{suggestion(name, list(SCORES))}")
+    if len(set(names)) < len(names):
+        raise ValueError("a score is given twice")
+    return "+".join(names)
 
 
 def rank_sum(scores: np.ndarray) -> np.ndarray:
@@ -59,55 +64,25 @@ def rank_sum(scores: np.ndarray) -> np.ndarray:
     return total
 
 
-class TrainingFree(Searcher):
-    """A step is a cell; where its scores need no network, the only step has all of them."""
+class UntrainedScores:
+    """Scores of cells' untrained networks, which are of the supernet's size and have the weights that one seed gives.
 
-    name = "training-free"
-    kind = "training-free"
-    Config: ClassVar[type[Settings]] = ScoreSettings
-    answer_rule = "the one with the largest rank sum of the scores"
+    `names` are of `zero_cost.SCORES`.
+    """
 
-    def __init__(self, task: SearchTask, config: Any):
-        super().__init__(task, config)
+    def __init__(self, task: SearchTask, names: Sequence[str]):
         assert task.train is not None
-        space = task.space
-        self.names = self.score_names()
+        self.task, self.names = task, list(names)
         drawn = Batches(task.train, task.batch_size, task.torch_stream("batch"), augmented=False)
         self.batches = [drawn.next() for _ in range(max(SCORES[name].batches for name in self.names) or 1)]
-        self.costs: dict[str, np.ndarray] = {}  # of all cells by index
-        rng, cells = task.stream("cells"), config.cells
-        if space.size is None:
-            self.cells = [space.sample(rng) for _ in range(cells or SAMPLE)]
-        else:
-            number = min(cells, space.size) or space.size
-            chosen = rng.choice(space.size, number, replace=False) if number < space.size else range(space.size)
-            self.cells = [space.parse(int(index)) for index in chosen]
-            parameters, multiply_adds = space.costs(task.size, task.train.pixels.shape[-1])
+        self.images = len(self.batches[0][0]) * sum(SCORES[name].batches for name in self.names)  # of a cell
+        self.costs: dict[str, np.ndarray] = {}  # of all cells by index, where they can be enumerated
+        if task.space.size is not None:
+            parameters, multiply_adds = task.space.costs(task.size, task.train.pixels.shape[-1])
             self.costs = {"params": parameters, "flops": multiply_adds}
-        self.values = np.empty((0, len(self.names)))
 
-    def score_names(self) -> list[str]:
-        return self.config.score.split("+")
-
-    def step(self) -> Step | None:
-        done = len(self.values)
-        at_once = len(self.cells) if set(self.names) <= set(self.costs) else 1
-        cells = self.cells[done : done + at_once]
-        if not cells:
-            return None
-        values = self.score(cells)
-        self.values = np.concatenate([self.values, values])
-        images = len(self.batches[0][0]) * sum(SCORES[name].batches for name in self.names)
-        self.task.count(evaluations=len(cells), eval_images=len(cells) * images)
-        metrics: dict[str, Any] = {"share": len(self.values) / len(self.cells)}
-        metrics["not_finite"] = int((~np.isfinite(self.values)).any(axis=1).sum())
-        if len(cells) == 1:
-            metrics |= {"queried": identifier(self.task.space, cells[0])}
-            metrics |= dict(zip(self.names, values[0].tolist(), strict=True))
-        return Step(self.cells[int(rank_sum(self.values).argmax())], metrics=metrics)
-
-    def score(self, cells: Sequence[Cell]) -> np.ndarray:
-        """The scores of each cell, (cells, scores); not finite where a network has none."""
+    def __call__(self, cells: Sequence[Cell]) -> np.ndarray:
+        """The scores of each cell, the higher the better, (cells, scores); not finite where a network has none."""
         return np.array([[self._score(cell, name) for name in self.names] for cell in cells], dtype=np.float64)
 
     def _score(self, cell: Cell, name: str) -> float:
@@ -120,6 +95,46 @@ class TrainingFree(Searcher):
             net = self.task.space.network(cell, self.task.size).to(self.task.device)
             return SCORES[name].compute(net, self.batches)
 
+
+class TrainingFree(Searcher):
+    """A step is a cell; where its scores need no network, the only step has all of them."""
+
+    name = "training-free"
+    kind = "training-free"
+    Config: ClassVar[type[Settings]] = ScoreSettings
+    answer_rule = "the one with the largest rank sum of the scores"
+
+    def __init__(self, task: SearchTask, config: Any):
+        super().__init__(task, config)
+        self.score, space = UntrainedScores(task, self.score_names()), task.space
+        rng, cells = task.stream("cells"), config.cells
+        if space.size is None:
+            self.cells = [space.sample(rng) for _ in range(cells or SAMPLE)]
+        else:
+            number = min(cells, space.size) or space.size
+            chosen = rng.choice(space.size, number, replace=False) if number < space.size else range(space.size)
+            self.cells = [space.parse(int(index)) for index in chosen]
+        self.values = np.empty((0, len(self.score.names)))
+
+    def score_names(self) -> list[str]:
+        return self.config.score.split("+")
+
+    def step(self) -> Step | None:
+        done = len(self.values)
+        at_once = len(self.cells) if set(self.score.names) <= set(self.score.costs) else 1
+        cells = self.cells[done : done + at_once]
+        if not cells:
+            return None
+        values = self.score(cells)
+        self.values = np.concatenate([self.values, values])
+        self.task.count(evaluations=len(cells), eval_images=len(cells) * self.score.images)
+        metrics: dict[str, Any] = {"share": len(self.values) / len(self.cells)}
+        metrics["not_finite"] = int((~np.isfinite(self.values)).any(axis=1).sum())
+        if len(cells) == 1:
+            metrics |= {"queried": identifier(self.task.space, cells[0])}
+            metrics |= dict(zip(self.score.names, values[0].tolist(), strict=True))
+        return Step(self.cells[int(rank_sum(self.values).argmax())], metrics=metrics)
+
     def training_free_scores(self, candidates: Sequence[Cell]) -> np.ndarray | None:
         return rank_sum(self.score(candidates))
 
@@ -127,7 +142,7 @@ class TrainingFree(Searcher):
         return {"values": self.values.tolist()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.values = np.array(state["values"]).reshape(-1, len(self.names))
+        self.values = np.array(state["values"]).reshape(-1, len(self.score.names))
 
 
 class LargestParameters(TrainingFree):

@@ -43,3 +43,12 @@ def test_cosine_by_hand():
     particles = np.array([[[3.0, 4.0]], [[4.0, -3.0]], [[-6.0, -8.0]], [[0.0, 0.0]]])
     found = alpha_swarm.cosine(np.full(4, 0.5), particles, particles[0], 0.2)
     np.testing.assert_allclose(found, [0.7, 0.5, 0.3, 0.5])
+
+
+def test_rank_sums_by_hand():
+    """Ranks of the errors 3, 1, 2, of the first prior 3, 1, 2, of the second 2, 3, 1: sums 8, 5, 5 of 9."""
+    swarm = object.__new__(alpha_swarm.AlphaSwarm)
+    swarm.prior = lambda cells: np.array([[1.0, 5.0], [3.0, np.nan], [2.0, 6.0]])
+    np.testing.assert_allclose(swarm.liking([0, 1, 2], np.array([0.3, 0.1, 0.2])), np.array([8, 5, 5]) / 9)
+    swarm.prior = None
+    assert swarm.liking([0, 1], np.array([0.3, 0.1])).tolist() == [0.3, 0.1]

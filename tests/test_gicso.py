@@ -8,6 +8,7 @@ import torch
 from support.searching import SPECS, build, choice_of, make_task
 from support.spy import spy
 
+from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import space
 from searchers import alpha_swarm, base
@@ -342,9 +343,54 @@ def test_the_form_of_diversity_decides_competitions_and_not_g(form):
     assert swarm.swarm.best_value == swarm.particle_scores.min()
 
 
-def test_runs_from_before_the_forms_of_diversity_keep_their_keys():
+@pytest.mark.parametrize("change", [{"diversity_form": "dfdb"}, {"prior": "synflow"}])
+def test_runs_from_before_newer_settings_keep_their_keys(change):
     _, searcher = build("gicso")
     settings = searcher.config.model_dump()
-    assert "diversity_form" not in type(searcher).key_settings(settings)[1]
-    other = settings | {"diversity_form": "dfdb"}
-    assert type(searcher).key_settings(other)[1] == other
+    key = type(searcher).key_settings
+    assert not {"diversity_form", "prior"} & key(settings)[1].keys()
+    assert key(settings | change)[1] == key(settings)[1] | change
+
+
+def priors(monkeypatch, swarm, prior_of):
+    monkeypatch.setattr(swarm, "prior", lambda cells: np.array([[prior_of(C.index(cell))] for cell in cells]))
+
+
+def test_with_a_prior_the_hand_over_takes_the_best_rank_sum(handing_over, monkeypatch):
+    """Of nine cells 20 has the second error and the best prior, 30 the best error and the worst prior."""
+    scripted(monkeypatch, handing_over.swarm, lambda i: {20: 0.2, 30: 0.1}.get(i, 0.5))
+    assert C.index(space.derive(handing_over.choose_best())) == 30
+    priors(monkeypatch, handing_over.swarm, lambda i: {20: 9.0, 30: -1.0}.get(i, 1.0))
+    assert C.index(space.derive(handing_over.choose_best())) == 20
+
+
+def test_with_a_prior_the_guard_and_the_leader_go_by_rank_sums(monkeypatch):
+    """Errors favour 20 and 40; two priors, of which one is not finite for 20, outvote them."""
+    _, searcher = build("gicso")
+    swarm = searcher.swarm
+    scripted(monkeypatch, swarm, lambda i: {20: 0.1, 40: 0.2}.get(i, 0.5))
+    prior = {20: [-1.0, np.nan], 40: [0.0, 0.0], 50: [5.0, 5.0]}
+    monkeypatch.setattr(swarm, "prior", lambda cells: np.array([prior.get(C.index(c), [0.0, 0.0]) for c in cells]))
+    new = searcher.better(position_of(20).reshape(6, 5), position_of(50).reshape(6, 5))
+    assert C.index(space.derive(new)) == 50
+    swarm.swarm.x = np.stack([position_of(i) for i in (10, 20, 30, 40, 50, 60)])
+    swarm.swarm.best = position_of(90)
+    swarm.rescore()
+    assert C.index(space.derive(swarm.best())) == 50
+    assert swarm.best_score == 0.5
+
+
+def test_a_prior_is_worked_out_once_a_cell_and_is_that_of_the_training_free_search():
+    task, searcher = build("gicso", prior="synflow+naswot")
+    assert searcher.config.prior == "synflow+naswot"
+    cells = [C.from_index(i) for i in (4444, 1462, 4444)]
+    first, images = searcher.prior(cells), task.eval_images
+    assert np.array_equal(searcher.prior(cells), first)
+    assert task.eval_images == images == 2 * 16
+    _, other = build("training-free", score="synflow+naswot", cells=2)
+    assert first[:, 0].tolist() == other.score(cells)[:, 0].tolist()  # synflow sees no images
+
+
+def test_a_wrong_prior_is_refused():
+    with pytest.raises(UserError, match="no score 'synflo'; did you mean 'synflow'"):
+        build("gicso", prior="synflo")

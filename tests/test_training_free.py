@@ -106,6 +106,6 @@ def test_a_space_that_cannot_be_enumerated_is_sampled(monkeypatch):
 def test_every_score_runs_alone_and_leaves_the_images_as_they_were(name):
     torch.set_num_threads(1)
     _, searcher = build("training-free", score=name, cells=2)
-    before = [x.clone() for x, _ in searcher.batches]
+    before = [x.clone() for x, _ in searcher.score.batches]
     assert searcher.step().cell
-    assert all(torch.equal(x, y) for (x, _), y in zip(searcher.batches, before, strict=True))
+    assert all(torch.equal(x, y) for (x, _), y in zip(searcher.score.batches, before, strict=True))

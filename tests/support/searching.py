@@ -17,6 +17,7 @@ from searchers import base, catalogue
 from searchers.base import Budget, SearchTask
 from support.spy import spy
 
+GICSO = {"population": 6, "fitness_batch": 16, "fitness_images": 32, "final_images": 64, "patience": 0}
 SPECS = {
     "random": {},
     "evolution": {},
@@ -35,13 +36,8 @@ SPECS = {
     "cmaes": {"generations": 2, "fitness_batch": 32, "fitness_images": 64},
     "cmaes-table": {},
     "zero-order": {"pairs": 2, "fitness_batch": 32, "fitness_images": 32},
-    "gicso": {
-        "population": 6,
-        "fitness_batch": 16,
-        "fitness_images": 32,
-        "final_images": 64,
-        "patience": 0,
-    },
+    "gicso": GICSO,
+    "gicso[prior=naswot]": GICSO | {"prior": "naswot+params"},
     "training-free": {"cells": 8},
     "params": {"cells": 50},
     "flops": {"cells": 50},

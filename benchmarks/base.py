@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias
 
@@ -383,4 +383,7 @@ class Entry:
     details: Callable[[Benchmark, Cell], list[str]] = (
         lambda benchmark, cell: []
     )  # its cost and all that is stored of it
+    # Recipe -> rank correlation with trainings of full length, and its 95 % interval, where they were measured.
+    agreement: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    full: str = "paper"  # the recipe of full length
     tools: str = ""  # a module with what `data` and `doctor` offer for its files: check, info, convert, build

@@ -1,5 +1,7 @@
 """Trainings from scratch as scores of a campaign's runs, and what a report says of them. Values worked out by hand."""
 
+import dataclasses
+
 import pytest
 from support.campaigns import make_campaign, make_record
 from support.trained_toy import RECIPES
@@ -147,3 +149,19 @@ def test_skips_of_normal_cells_are_counted():
 
 def test_a_space_without_cell_types_has_no_count_of_skips():
     assert "skips of a normal cell" not in readable_trainings(results_of(campaign())).headings
+
+
+@pytest.mark.parametrize(
+    ("agreement", "said"),
+    [
+        ({}, ["has not been measured"]),
+        ({"smoke": (0.25, -0.1, 0.5)}, ["is ρ 0.25 [−0.10, 0.50]"]),
+        ({"smoke": (0.3, 0.1, 0.5)}, []),
+    ],
+)
+def test_a_recipe_that_may_rank_nothing_makes_a_demonstration(monkeypatch, agreement, said):
+    known = dataclasses.replace(registry.find("trained-toy"), agreement=agreement)
+    monkeypatch.setattr(registry, "find", lambda name: known)
+    start, end = "How recipe smoke ranks cells, beside trainings of full length, ", ": a demonstration, no ranking."
+    notes = [str(note) for note in reported.warnings(results_of(campaign()))]
+    assert [note for note in notes if "recipe" in note] == [start + text + end for text in said]

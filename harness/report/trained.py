@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks import registry
 from benchmarks.base import SearchSpace
 from benchmarks.processor import processor_in_words
 from harness import trained
 from harness.cells import named
 from harness.report import inference
 from harness.report.notes import Note
+from harness.report.numbers import number
 from harness.results import Results
 from harness.schema import EvaluationRecord, Record, Trainings
 
@@ -33,6 +35,7 @@ COLUMNS = [
 ]
 DAY = 86_400.0
 SHOWN = 5  # cells that a note names
+WEAK = 0.3  # rank correlation with trainings of full length below which scores rank nothing
 
 
 def trainings_table(results: Results) -> pd.DataFrame:
@@ -146,7 +149,7 @@ def _shared_by(how: Trainings) -> str:
 
 
 def warnings(results: Results) -> list[Note]:
-    """Answers whose trainings are not all finished."""
+    """Recipes that may not rank cells as full trainings do, and answers whose trainings are not all finished."""
     cells = trained.answers(results.records)
     done = {(e.target, e.cell, e.seed) for e in results.evaluations if e.finished}
     missing = []
@@ -154,4 +157,24 @@ def warnings(results: Results) -> list[Note]:
         planned = {(target, cell, seed) for cell in cells for seed in how.seeds}
         if left := len(planned - done):
             missing.append(f"{target} {left} of {len(planned)}")
-    return [Note("Trainings not finished: {}; what there is is reported.", "; ".join(missing))] if missing else []
+    notes = _demonstrations(results)
+    if missing:
+        notes.append(Note("Trainings not finished: {}; what there is is reported.", "; ".join(missing)))
+    return notes
+
+
+def _demonstrations(results: Results) -> list[Note]:
+    entry = registry.find(results.campaign.benchmark)
+    notes = []
+    for name in dict.fromkeys(how.recipe.name for how in results.campaign.evaluations.values()):
+        if name == entry.full:
+            continue
+        known = entry.agreement.get(name)
+        if known is None:
+            said = "has not been measured"
+        else:
+            said = f"is ρ {number(known[0])} [{number(known[1])}, {number(known[2])}]"
+        if known is None or known[0] < WEAK:
+            text = "How recipe {} ranks cells, beside trainings of full length, {}: a demonstration, no ranking."
+            notes.append(Note(text, name, said))
+    return notes

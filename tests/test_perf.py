@@ -31,6 +31,8 @@ def test_a_measurement_of_a_small_network(name, tmp_path, monkeypatch):
     smaller = perf_steps.networks("cpu")[name]
     preset = smaller.preset.model_copy(update={"channels": 4, "resolution": 8, "cells": min(3, smaller.preset.cells)})
     monkeypatch.setattr(perf, "networks", lambda device: {name: smaller._replace(preset=preset)})
+    few = perf_steps.candidates(smaller.space)[:3]
+    monkeypatch.setattr(perf_steps, "candidates", lambda space: few)
     threads = torch.get_num_threads()
     try:
         rows = perf.measure_network(name, "cpu", 1)

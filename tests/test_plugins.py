@@ -221,13 +221,11 @@ def test_a_version_alone_makes_no_new_runs(site):
 
 
 def test_keys_of_our_own_searchers_are_those_of_old(site, monkeypatch):
-    """As the committed campaign of digits201 has them, made before packages and supernets' versions were in keys."""
-    folder, bench = ROOT / "results/reference/digits201-small", benchmark.open_digits201()
+    """Those of darts and random, seeds 0 and 1, of 4e3e253, before packages and supernets' versions were in keys."""
+    bench = benchmark.open_digits201()
     monkeypatch.setattr(bench.space, "supernet_version", 1)
     planned = plans_for(bench, "digits201", "darts,random", [0, 1], "small")
-    assert [store.load_record(store.run_folder(folder, p.label, p.seed)).key for p in planned] == [
-        plan.key for plan in planned
-    ]
+    assert [plan.key[:12] for plan in planned] == ["e52832e1d8f2", "7095a29e2b62", "52dea431e517", "1ee36497ed34"]
 
 
 def test_code_that_differs_from_the_plan_s_fails_the_run(site, tmp_path):

@@ -383,6 +383,7 @@ class Entry:
     details: Callable[[Benchmark, Cell], list[str]] = (
         lambda benchmark, cell: []
     )  # its cost and all that is stored of it
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)  # by name, where answers are trained from scratch
     # Recipe -> rank correlation with trainings of full length, and its 95 % interval, where they were measured.
     agreement: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     full: str = "paper"  # the recipe of full length

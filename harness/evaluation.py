@@ -113,15 +113,14 @@ def _cell(text: str, name: str, places: Sequence[Path]) -> tuple[Benchmark, str]
         return benchmark, benchmark.space.to_string(cell)
     faults, scored = [], []
     for entry in map(registry.find, registry.names()):
-        benchmark = entry.open(None, places)
         try:
             cell = entry.space.parse(text)
         except UserError as error:
-            if benchmark.evaluation is not None:
+            if entry.recipes:
                 faults.append(f"{entry.name}: {error}")
         else:
-            if benchmark.evaluation is not None:
-                return benchmark, entry.space.to_string(cell)
+            if entry.recipes:
+                return entry.open(None, places), entry.space.to_string(cell)
             scored.append(entry.name)
     if scored:
         faults = [f"harness show has its scores from the tables of {' and '.join(scored)}"]

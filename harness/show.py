@@ -150,8 +150,7 @@ def presets() -> str:
                 f"{values.resolution}×{values.resolution}, {images} images, {epochs} epochs, "
                 f"batch {values.batch_size}{simulated if entry.simulated_seconds else ''}"
             )
-        evaluation = entry.open(None, ()).evaluation
-        for recipe in evaluation.recipes.values() if evaluation else ():
+        for recipe in entry.recipes.values():
             lines.append(
                 f"{name:<9} {recipe.name:<6} trains answers: C={recipe.channels}, {recipe.cells} cells, "
                 f"{recipe.resolution}×{recipe.resolution}, {f'{recipe.images:,}' if recipe.images else 'all'} images, "

@@ -177,9 +177,9 @@ class AlphaSwarm:
         fitness = objective
         if diversity_weight:
             fitness = self.diverse(objective, self.particles, self.best(), diversity_weight)
-        if objective.min() < self.swarm.best_value:  # then it becomes g
-            self.best_score = float(self.particle_scores[objective.argmin()])
         self.swarm.tell(fitness, objective)
+        if self.swarm.best_value < liked[-1]:  # a particle became g
+            self.best_score = float(self.particle_scores[objective.argmin()])
 
     def best(self) -> np.ndarray:
         """The best position so far (g), as alphas (edges, operations)."""

@@ -83,19 +83,19 @@ class Prior:
 
     def __init__(self, task: SearchTask, names: str):
         self.task, self.score = task, UntrainedScores(task, names.split("+"))
-        self.known: dict[Cell, list[float]] = {}
+        self.values: dict[Cell, list[float]] = {}
 
     def __call__(self, cells: Sequence[Cell]) -> np.ndarray:
-        new = [cell for cell in dict.fromkeys(cells) if cell not in self.known]
-        self.known |= dict(zip(new, self.score(new).tolist(), strict=True))
+        new = [cell for cell in dict.fromkeys(cells) if cell not in self.values]
+        self.values |= dict(zip(new, self.score(new).tolist(), strict=True))
         self.task.count(eval_images=len(new) * self.score.images)
-        return np.array([self.known[cell] for cell in cells])
+        return np.array([self.values[cell] for cell in cells])
 
     def state_dict(self) -> list[Any]:
-        return [[list(cell), values] for cell, values in self.known.items()]
+        return [[list(cell), scores] for cell, scores in self.values.items()]
 
     def load_state_dict(self, state: list[Any]) -> None:
-        self.known = {tuple(cell): values for cell, values in state}
+        self.values = {tuple(cell): scores for cell, scores in state}
 
 
 class GICSO(OneShotSearcher):

@@ -41,8 +41,8 @@ def test_dfdb_of_equal_particles_without_error_is_zero():
 def test_cosine_by_hand():
     """α of g (3, 4): of (3, 4) the cosine is 1, of (4, −3) 0, of (−6, −8) −1, of zeros 0."""
     particles = np.array([[[3.0, 4.0]], [[4.0, -3.0]], [[-6.0, -8.0]], [[0.0, 0.0]]])
-    found = alpha_swarm.cosine(np.full(4, 0.5), particles, particles[0], 0.2)
-    np.testing.assert_allclose(found, [0.7, 0.5, 0.3, 0.5])
+    fitness = alpha_swarm.cosine(np.full(4, 0.5), particles, particles[0], 0.2)
+    np.testing.assert_allclose(fitness, [0.7, 0.5, 0.3, 0.5])
 
 
 def test_rank_sums_by_hand():

@@ -1,7 +1,12 @@
 """What is shown of cells, of the best one and of registries."""
 
+import dataclasses
+
 import pytest
 
+from benchmarks.errors import UserError
+from benchmarks.nb201 import benchmark as nb201
+from harness import evaluation
 from searchers import base, catalogue
 
 
@@ -71,3 +76,15 @@ def test_benchmarks_are_listed(harness):
     lines = harness("list", "benchmarks")[1].splitlines()
     assert lines[0].startswith("nb201      NAS-Bench-201: 15,625 cells; search on cifar10, cifar100, ImageNet16-120; ")
     assert [line.split()[0] for line in lines] == ["nb201", "digits201", "darts"]
+
+
+def test_presets_and_a_cell_to_train_need_no_table(harness, monkeypatch):
+    """Those of NAS-Bench-201 may be elsewhere."""
+
+    def refuse(table, places):
+        raise UserError("this table is elsewhere")
+
+    monkeypatch.setattr(nb201, "ENTRY", dataclasses.replace(nb201.ENTRY, open=refuse))
+    code, out, _ = harness("list", "presets")
+    assert (code, "trains answers" in out) == (0, True)
+    assert evaluation._cell("DARTS_V2", "auto", ())[0].name == "darts"

@@ -297,6 +297,7 @@ ENTRY = Entry(
     space=space,
     datasets=DATASETS,
     presets=PRESETS,
+    recipes=RECIPES,
     simulated_seconds=0.0,
     open=lambda table, places: open_darts(tuple(dict.fromkeys(Path(place).resolve() for place in places))),
     has_images=has_images,

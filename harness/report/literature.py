@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks import registry
 from harness.report import trained
 from harness.report.notes import Note
 from harness.report.numbers import EMPTY, _number, _spread, quantity
@@ -32,7 +33,7 @@ def readable_literature(results: Results, frames: Frames, published: str) -> Rea
         costs=["search, GPU-days"],
         title="Beside the literature",
     )
-    if recipes != "paper":
+    if recipes != registry.find(campaign.benchmark).full:
         text = "This campaign trains by recipe {}, not by the papers': its errors do not compare with theirs."
         table.footnotes.append(Note(text, recipes))
     add_published(table, campaign.benchmark, published, _published_errors)

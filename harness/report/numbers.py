@@ -28,6 +28,11 @@ def number(value: float, digits: str = ".2f") -> str:
     return format(value, digits).replace("-", "−")
 
 
+def bracketed(low: float, high: float) -> str:
+    """An interval."""
+    return f"[{number(low)}, {number(high)}]"
+
+
 def signed(value: float) -> str:
     """A difference in points, always with its sign."""
     return number(value, "+.2f")

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.stats import norm
 
 from harness.report.notes import Note
-from harness.report.numbers import EMPTY, number
+from harness.report.numbers import EMPTY, bracketed, number
 from harness.report.readable import Cell, Group, ReadableTable, Row
 from harness.results import Results
 
@@ -73,7 +73,7 @@ def _with_interval(values: list[float], cells: int) -> list[Cell]:
 
 
 def _text(ends: tuple[float, float] | None) -> str:
-    return EMPTY if ends is None else f"[{number(ends[0])}, {number(ends[1])}]"
+    return EMPTY if ends is None else bracketed(*ends)
 
 
 def interval(rho: float, cells: int) -> tuple[float, float] | None:

@@ -274,8 +274,8 @@ def add_published(
     cells_of: Callable[[ReadableTable, dict[str, str]], list[Cell]],
 ) -> None:
     """The literature's rows as the last group of a table, with their sources and what the benchmark says of them."""
-    known = registry.find(benchmark)
-    entries = known.published()
+    owner = registry.find(benchmark)
+    entries = owner.published()
     if not entries:
         table.footnotes.append(Note("There are no published rows for {}.", benchmark))
         return
@@ -291,8 +291,8 @@ def add_published(
         note = f"published [{table.sources.index(entry['source']) + 1}]"
         rows.append(Row(entry["method"], note, cells_of(table, entry), entry["bibkey"]))
     table.groups.append(Group("published (other people's runs, protocols and hardware; not tested against ours)", rows))
-    if known.beside_published:
-        table.footnotes.append(Note("{}", known.beside_published))
+    if owner.beside_published:
+        table.footnotes.append(Note("{}", owner.beside_published))
 
 
 def _published_cells(table: ReadableTable, entry: dict[str, str]) -> list[Cell]:

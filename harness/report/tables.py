@@ -18,11 +18,11 @@ def readable_tables(
     """The main table, then each of the others where there is something to show. Arguments as of `readable_table`."""
     frames = frames or readable.frames_of(results, question)
     beside = published if readable.has_literature(results) else None
-    found = [
+    tables = [
         readable.readable_table(results, published, question, frames),
         readable_literature(results, frames, beside) if beside else None,
         readable.readable_ablations(frames.ablations) if len(frames.ablations) else None,
         readable.readable_trainings(results) if results.campaign.evaluations else None,
         readable_rank_check(results),
     ]
-    return [table for table in found if table is not None]
+    return [table for table in tables if table is not None]

@@ -15,7 +15,7 @@ from harness import trained
 from harness.cells import named
 from harness.report import inference
 from harness.report.notes import Note
-from harness.report.numbers import number
+from harness.report.numbers import bracketed, number
 from harness.results import Results
 from harness.schema import EvaluationRecord, Record, Trainings
 
@@ -169,12 +169,9 @@ def _demonstrations(results: Results) -> list[Note]:
     for name in dict.fromkeys(how.recipe.name for how in results.campaign.evaluations.values()):
         if name == entry.full:
             continue
-        known = entry.agreement.get(name)
-        if known is None:
-            said = "has not been measured"
-        else:
-            said = f"is ρ {number(known[0])} [{number(known[1])}, {number(known[2])}]"
-        if known is None or known[0] < WEAK:
+        rho, *interval = entry.agreement.get(name, (None,))
+        said = "has not been measured" if rho is None else f"is ρ {number(rho)} {bracketed(*interval)}"
+        if rho is None or rho < WEAK:
             text = "How recipe {} ranks cells, beside trainings of full length, {}: a demonstration, no ranking."
             notes.append(Note(text, name, said))
     return notes

@@ -135,4 +135,4 @@ class TrainedToy(toy.Toy):
 
 
 ENTRY = Entry("trained-toy", "a toy that is trained", sys.modules[toy.__name__], TrainedToy.datasets, toy.PRESETS,
-              TrainedToy.simulated_seconds, lambda *_: TrainedToy())  # fmt: skip
+              TrainedToy.simulated_seconds, lambda *_: TrainedToy(), recipes=RECIPES)  # fmt: skip

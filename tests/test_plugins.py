@@ -225,7 +225,12 @@ def test_keys_of_our_own_searchers_are_those_of_old(site, monkeypatch):
     bench = benchmark.open_digits201()
     monkeypatch.setattr(bench.space, "supernet_version", 1)
     planned = plans_for(bench, "digits201", "darts,random", [0, 1], "small")
-    assert [plan.key[:12] for plan in planned] == ["e52832e1d8f2", "7095a29e2b62", "52dea431e517", "1ee36497ed34"]
+    assert {(plan.label, plan.seed): plan.key for plan in planned} == {
+        ("darts", 0): "e52832e1d8f2df984ea7f1e16f069ed398bd202f5a498f4a82625bc57fbf7457",
+        ("darts", 1): "7095a29e2b620dcaba3fd18b8af80f82ce0d9d247f750c4cab6c4045feba5921",
+        ("random", 0): "52dea431e5176d49f208cbd685181a8b285695ccb861d96d053683249265c217",
+        ("random", 1): "1ee36497ed340b87d8745c79df188c4a533b01c9a68316c88fe5d4153fb5f164",
+    }
 
 
 def test_code_that_differs_from_the_plan_s_fails_the_run(site, tmp_path):

@@ -73,7 +73,7 @@ IMAGENET = Recipe(  # DOC: quark0/darts, cnn/train_imagenet.py
     label_smoothing=0.1,
 )
 SMALL = Recipe(
-    name="small", channels=8, cells=5, resolution=16, images=12_800, epochs=10, batch_size=64, learning_rate=0.1
+    name="small", channels=8, cells=5, resolution=16, images=12_800, epochs=5, batch_size=64, learning_rate=0.1
 )
 RECIPES = {
     "smoke": Recipe(name="smoke", channels=4, cells=3, resolution=16, images=320, epochs=2, batch_size=32),

@@ -69,6 +69,13 @@ class Results:
         """The records of one searcher's runs that ended with a cell."""
         return [r for r in self.attempts(label) if r.finished]
 
+    def is_seedless(self, searcher: Entrant) -> bool:
+        """Whether a training-free searcher scored the whole space and always found one cell: its runs are copies."""
+        runs, size = self.runs(searcher.label), self.space.size
+        if searcher.kind != "training-free" or size is None or not runs:
+            return False
+        return len({r.cell for r in runs}) == 1 and all(r.evaluations >= size for r in runs)
+
     def planned(self, searcher: Entrant) -> list[int]:
         """The seeds that a searcher was to run."""
         return planned_seeds(searcher, self.campaign)

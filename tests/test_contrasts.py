@@ -97,6 +97,38 @@ def test_collapse_is_an_endpoint_with_a_family_of_its_own():
     assert cells_of(table, "b")["collapsed"].text == "9 of 20 [23, 68 %] ↓"
 
 
+def test_copies_of_one_value_are_one_value():
+    """A searcher without a seed at 20 seeds: the others' runs against its value, as scipy has one sample."""
+    seeds, fixed = list(range(20)), {"kind": "training-free", "evaluations": 15_625}
+    drawn = {"a": 92.0 + np.random.default_rng(0).normal(0.4, 1.0, 20), "b": np.linspace(90.0, 95.0, 20)}
+    records = [make_record(k, s, float(v[s])) for k, v in drawn.items() for s in seeds]
+    records += [make_record("params", s, 92.0, **fixed) for s in seeds]
+    kinds = {"a": "one-shot", "b": "one-shot", "params": "training-free"}
+
+    def row(records, b="params", **order):
+        frame = contrasts.comparisons(results_of(records, make_campaign(order or kinds, seeds)))
+        return frame.query(f"endpoint == 'primary' and b == '{b}'").iloc[0]
+
+    own, p = row(records), stats.wilcoxon(drawn["a"] - 92.0, method="exact").pvalue
+    assert (own["test"], own["n_a"], own["n_b"]) == (rank_sums.PAIRED, 20, 20)
+    assert own["p"] == pytest.approx(p)
+    assert own["effect"] == (drawn["a"] > 92).mean()
+    assert own["difference"] == pytest.approx(drawn["a"].mean() - 92)
+    few = [r for r in records if r["label"] != "params" or r["seed"] == 3]  # one run says as much
+    assert row(few)["p"] == pytest.approx(p)
+    other = row(records, "a", params="training-free", a="one-shot")
+    assert (other["p"], other["effect"]) == (pytest.approx(p), 1 - own["effect"])
+    changed = [r | ({"cell": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"} if r["label"] == "params" and r["seed"]
+                    else {}) for r in records]  # fmt: skip
+    for seeded in (changed, [r | {"evaluations": 1000} for r in records]):
+        assert row(seeded)["test"] == rank_sums.EXACT
+    both = [*records, *(make_record("flops", s, 91.0, **fixed) for s in seeds)]
+    assert row(both, "flops", params="training-free", flops="training-free")["verdict"] == "untestable"
+    results = results_of(both, make_campaign(kinds | {"flops": "training-free"}, seeds))
+    assert [s.label for s in contrasts.rank_tests(results)[0]] == ["a", "b"]
+    assert any("copies of one value: params, flops." in note for note in readable.readable_table(results).footnotes)
+
+
 def test_what_no_p_could_have_shown_is_untestable():
     """Two searchers beside the first at three seeds each: the smallest p after Holm is 2 × 0.1."""
     records = [make_record(k, s, v + s) for k, v in {"a": 90.0, "b": 50.0, "c": 90.5}.items() for s in range(3)]

@@ -56,6 +56,26 @@ def test_profiles_count_the_runs_at_or_above_an_accuracy():
     assert plots_anytime.profiles(results_of(records[:1], make_campaign({"a": "one-shot"}, [0]))) is None
 
 
+def test_profiles_drop_at_a_run_s_own_accuracy_however_it_is_rounded():
+    """A third has more digits than the grid: rounding goes down for one and up for the other."""
+    for third in (90 + 1 / 3, 90 + 2 / 3):
+        records = [make_record("a", s, third + s) for s in range(3)]
+        results = results_of(records, make_campaign({"a": "one-shot"}, list(range(3))))
+        x, y = plots_anytime.profiles(results).axes[0].lines[0].get_data()
+        assert dict(zip(x.round(2), y, strict=True))[round(third, 2)] == pytest.approx(2 / 3)
+
+
+def test_a_search_of_one_step_has_no_regret_over_time():
+    records, campaign = two_searchers()
+    alone = [make_record("params", s, 90.0, "training-free") for s in range(2)]
+    for record in alone:
+        del record["trajectory"][1]
+    campaign["searchers"] += make_campaign({"params": "training-free"}, [0, 1])["searchers"]
+    fig = plots_anytime.regret(results_of([*records, *alone], campaign))
+    assert {ax.get_xlabel() for ax in fig.axes} - {""} == {"measured search seconds", "simulated seconds"}
+    assert plots_anytime.regret(results_of(alone, make_campaign({"params": "training-free"}, [0, 1]))) is None
+
+
 def test_phases_change_where_the_searches_changed_them_on_average():
     records, _ = two_searchers()
     for record, begins in zip(records[:2], (15, 25), strict=True):  # of 50 steps

@@ -83,7 +83,7 @@ def test_what_searches_cost_is_what_the_reference_records_say(monkeypatch):
     ]
     darts = [json.loads(path.read_bytes()) for path in REFERENCE.glob("nb201-small/runs/darts/*/record.json")]
     (row,) = (row for row in shown if (row["preset"], row["spec"], row["benchmark"]) == ("small", "darts", "nb201"))
-    expected = sum(record["search_seconds"] for record in darts) / sum(record["steps"] for record in darts)
+    expected = min(record["search_seconds"] / record["steps"] for record in darts)
     assert float(row["seconds"]) == pytest.approx(expected, rel=0.01)
 
 

@@ -38,7 +38,8 @@ def comparisons(results: Results, question: Question = UNPAIRED) -> pd.DataFrame
     The tests of the primary endpoint are one Holm family, those of collapse another (of all runs, never paired), and
     those of equivalence within a margin a third. The other data sets are the same searches seen again: they have
     intervals, and neither p nor verdict. Ablations have a table and families to themselves. Imported cells are never
-    paired: a seed of other code is another draw.
+    paired: a seed of other code is another draw. Runs of a searcher that uses no seed are copies of one value, with
+    which each run of the other is paired: a test of one sample.
     """
     reference, *others = results.compared
     pairs = [_pair(results, reference, other, results.endpoint, question) for other in others]
@@ -65,7 +66,10 @@ def comparisons(results: Results, question: Question = UNPAIRED) -> pd.DataFrame
 
 
 class Pair(NamedTuple):
-    """The outcomes of two searchers on a data set; paired ones are those of the seeds that both have, in one order."""
+    """The outcomes of two searchers on a data set; paired ones are those of the seeds that both have, in one order.
+
+    Where a searcher uses no seed, its one value stands beside each run of the other.
+    """
 
     dataset: str
     labels: tuple[str, str]
@@ -99,7 +103,14 @@ class Pair(NamedTuple):
 
 def _pair(results: Results, first: Entrant, second: Entrant, dataset: str, question: Question) -> Pair:
     a, b = (results.outcomes(s.label, dataset) for s in (first, second))
-    paired = question.paired and not any(s.kind == "imported" for s in (first, second))
+    one_value = [results.is_seedless(s) for s in (first, second)]
+    if all(one_value):
+        a, b = (dict(list(values.items())[:1]) for values in (a, b))
+    if one_value[1] and b:
+        b = dict.fromkeys(a, next(iter(b.values())))
+    elif one_value[0] and a:
+        a = dict.fromkeys(b, next(iter(a.values())))
+    paired = any(one_value) or (question.paired and not any(s.kind == "imported" for s in (first, second)))
     seeds = sorted(a.keys() & b.keys())
     x, y = ([a[s] for s in seeds], [b[s] for s in seeds]) if paired else (list(a.values()), list(b.values()))
     return Pair(dataset, (first.label, second.label), x, y, paired)
@@ -155,9 +166,10 @@ def rank_tests(results: Results) -> tuple[list[Entrant], omnibus.Ranks]:
     """The searchers with finished runs, and the tests of all of them on the primary endpoint.
 
     Over the seeds that all have finished, where the runs of a seed share something; else of independent groups.
-    Imported cells are left out of blocks: a seed of other code is another draw.
+    Imported cells are left out of blocks: a seed of other code is another draw. A searcher that uses no seed is left
+    out: it has one value.
     """
-    ranked = [s for s in results.searchers if results.runs(s.label)]
+    ranked = [s for s in results.searchers if results.runs(s.label) and not results.is_seedless(s)]
     if own := [s for s in ranked if s.kind != "imported"]:
         by_seed = [results.outcomes(s.label, results.endpoint) for s in own]
         seeds = sorted(set.intersection(*map(set, by_seed)))

@@ -96,13 +96,15 @@ def _sizes(
     """Runs of the first searcher and of the one with the fewest, of the given seeds; tests in the family; whether
     paired; and that searcher.
 
-    Imported cells are not counted, as nobody planned their number."""
+    Imported cells are not counted, as nobody planned their number, nor copies of one value, where there are others."""
     reference, *others = results.compared
     paired = question.paired and reference.kind != "imported" and any(s.kind != "imported" for s in others)
     if not others and results.ablated:
         others = [s for s in results.searchers if s.label in results.ablations]
         reference, paired = results.ablated, True
     own = [s for s in others if s.kind != "imported"] or others or [reference]
+    if drawn := [s for s in own if not results.is_seedless(s)]:
+        own = drawn
     first = seeds[reference.label]
     counts = {label: len(own & first if paired else own) for label, own in seeds.items()}
     fewest = min(own, key=lambda s: counts[s.label])
@@ -124,6 +126,7 @@ def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
         ),
         *_endpoint(results, question),
         *_marks(results, question),
+        *_seedless(results),
         Note("Seeds: {}.", _ranges(sorted({seed for seeds in planned.values() for seed in seeds}))),
         _protocol(results),
         *_answers(searchers),
@@ -193,6 +196,16 @@ def _marks(results: Results, question: Question) -> list[Note]:
     equal = "" if question.margin is None else f", ≈ those equivalent within {question.margin:g} points ({EQUIVALENCE})"
     text = "At the primary endpoint ↑ and ↓ mark rows that are better or worse than {}, p ≤ {} after Holm{}."
     return [Note(text, ", ".join(tests), ALPHA, equal)]
+
+
+def _seedless(results: Results) -> list[Note]:
+    """Which searchers have one answer whatever the seed, and what they are tested by."""
+    specs = [s.spec for s in results.compared if results.is_seedless(s)]
+    text = (
+        "Uses no seed, so all runs are copies of one value: {}. The runs of others are tested against that value "
+        "(Wilcoxon's signed ranks of one sample), and tests of all together leave it out."
+    )
+    return [Note(text, ", ".join(specs))] if specs else []
 
 
 def _development(searchers: Sequence[Entrant]) -> list[Note]:

@@ -90,8 +90,8 @@ def regret(results: Results) -> Figure | None:
     primary endpoint one per searcher.
 
     Measured and simulated seconds are different clocks and never share an axis. A line is the median over seeds of what
-    had been found by then, from where every seed has an answer; its band as in `convergence`. None without runs or
-    without a table.
+    had been found by then, from where every seed has an answer; its band as in `convergence`. None without runs of
+    more than one step or without a table.
     """
     clocks = {"one-shot": "search_seconds", "multi-trial": "simulated_seconds", "training-free": "search_seconds"}
     names = {
@@ -99,7 +99,7 @@ def regret(results: Results) -> Figure | None:
         "multi-trial": "simulated seconds",
         "training-free": "measured search seconds, no training",
     }
-    kinds = [k for k in clocks if any(r.kind == k and r.trajectory for r in results.finished)]
+    kinds = [k for k in clocks if any(r.kind == k and len(r.trajectory) > 1 for r in results.finished)]
     datasets = [d for d in results.datasets if best_possible(results, d) is not None]
     if crowded(results) or results.endpoint == MEAN:
         datasets = [results.endpoint] if datasets else []
@@ -159,11 +159,13 @@ def profiles(results: Results) -> Figure | None:
 
     The band is Wilson's 95 % interval at each accuracy. None where no searcher has two runs.
     """
-    finals = {s.label: np.array(list(results.outcomes(s.label, results.endpoint).values())) for s in results.searchers}
+    finals = {
+        s.label: np.round(list(results.outcomes(s.label, results.endpoint).values()), 6) for s in results.searchers
+    }
     values = np.concatenate([*finals.values(), []])
     if not len(values) or max(map(len, finals.values())) < 2:
         return None
-    grid = np.unique(np.round(values, 6))
+    grid = np.unique(values)
     if len(grid) > 400:
         grid = np.quantile(values, np.linspace(0, 1, 400))
 
@@ -173,7 +175,7 @@ def profiles(results: Results) -> Figure | None:
         if not len(own):
             return None
         # Steps hold from a grid's value on, and a run counts up to and with its own.
-        shares = np.array([1.0, *((own > g + 1e-9).mean() for g in grid)])
+        shares = np.array([1.0, *((own > g).mean() for g in grid)])
         ends = np.array([wilson(float(share), len(own)) for share in shares]).T
         return np.array([grid[0] - 1e-3, *grid]), np.array([ends[0], shares, ends[1]])
 

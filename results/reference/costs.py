@@ -2,8 +2,8 @@
 
     python results/reference/costs.py > harness/costs.csv
 
-One-shot searchers: from the records of the reference campaigns, mean over their runs, and of DARTS at paper size on a
-CPU from the step pairs of `harness perf`, 391 an epoch. Training-free ones: measured here, in CPU seconds of one
+One-shot searchers: from the records of the reference campaigns, mean steps and the seconds of the fastest run, since
+other work on a machine only slows a run, and of DARTS at paper size on a CPU from the step pairs of `harness perf`, 391 an epoch. Training-free ones: measured here, in CPU seconds of one
 thread, on a few cells and images of noise, of which the time hardly depends; a search of the whole space is one step.
 Presets without a row were not measured.
 """
@@ -43,9 +43,9 @@ def from_records(folder: Path = HERE) -> list[list]:
             runs[benchmark, record["preset"]["name"], record["spec"], place].append(record)
     rows = []
     for (benchmark, preset, spec, place), own in runs.items():
-        steps = sum(record["steps"] for record in own)
-        seconds = sum(record["search_seconds"] for record in own) / steps
-        rows.append([benchmark, preset, spec, len(own), round(steps / len(own)), f"{seconds:.3g}", place])
+        steps = round(sum(record["steps"] for record in own) / len(own))
+        seconds = min(record["search_seconds"] / record["steps"] for record in own)
+        rows.append([benchmark, preset, spec, len(own), steps, f"{seconds:.3g}", place])
     return rows
 
 

@@ -74,7 +74,7 @@ class Results:
         runs, size = self.runs(searcher.label), self.space.size
         if searcher.kind != "training-free" or size is None or not runs:
             return False
-        return len({r.cell for r in runs}) == 1 and all(r.evaluations >= size for r in runs)
+        return len({r.cell for r in runs}) == 1 and all((r.evaluations or 0) >= size for r in runs)
 
     def planned(self, searcher: Entrant) -> list[int]:
         """The seeds that a searcher was to run."""

@@ -2,9 +2,10 @@
 
     python results/reference/costs.py > harness/costs.csv
 
-One-shot searchers: from the records of the reference campaigns, mean steps and the seconds of the fastest run, since
-other work on a machine only slows a run, and of DARTS at paper size on a CPU from the step pairs of `harness perf`, 391 an epoch. Training-free ones: measured here, in CPU seconds of one
-thread, on a few cells and images of noise, of which the time hardly depends; a search of the whole space is one step.
+One-shot searchers: from the records of the reference campaigns, their mean steps and the seconds of the fastest
+run, since other work on a machine only slows a run; DARTS at paper size on a CPU from the step pairs of `harness perf`,
+391 an epoch. Training-free ones: measured here, in CPU seconds of one thread, on a few cells and images of noise, of
+which the time hardly depends; a search of the whole space is one step.
 Presets without a row were not measured.
 """
 

@@ -17,7 +17,7 @@ from harness.report.notes import power
 from harness.runner import Plan
 from harness.schema import Ablations, Campaign, Entrant
 from harness.specs import Spec, digest, use_images
-from searchers import catalogue
+from searchers import base, catalogue
 
 # What all runs of a campaign share: with another value they are another campaign.
 SHARED = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads")
@@ -39,7 +39,10 @@ DECIDES = ("searcher", "config", "seed", *SHARED)
 
 
 def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list[Plan]:
-    """All runs, seed by seed, so that an unfinished campaign has every searcher at the seeds it has done."""
+    """All runs, seed by seed, so that an unfinished campaign has every searcher at the seeds it has done.
+
+    A search that uses no seed is made once, at the first.
+    """
     images_sha256 = ""
     if use_images(specs):
         from benchmarks.images import checksum
@@ -48,6 +51,8 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
         images_sha256 = "+".join(checksum(part) for part in parts)
     runs = []
     for seed, spec in itertools.product(seeds, specs):
+        if seed != seeds[0] and not uses_seed(setting, spec):
+            continue
         epochs = setting.preset.epochs or spec.reference_epochs
         one_shot, images = spec.kind == "one-shot", spec.kind != "multi-trial"
         if one_shot and not epochs:
@@ -198,6 +203,12 @@ def _move_aside(folder: Path, say: Callable[[str], None]) -> None:
     say(f"moved the old {folder} to {target}")
 
 
+def uses_seed(setting: Setting, spec: Spec) -> bool:
+    """Whether another seed may give another answer."""
+    searcher = catalogue.find(spec.name)
+    return searcher.uses_seed(base.configure(searcher, spec.config), setting.benchmark.space)
+
+
 def campaign_of(
     folder: Path,
     old: Campaign | None,
@@ -221,11 +232,12 @@ def campaign_of(
             config=s.config,
             answer_rule=s.answer_rule,
             development=s.development,
-            seeds=list(seeds),
+            seeds=list(seeds) if seeded else list(seeds[:1]),
+            uses_seed=seeded,
             plugin=s.plugin,
             plugin_source=s.plugin_source or None,
         )
-        for s in specs
+        for s, seeded in zip(specs, [uses_seed(setting, s) for s in specs], strict=True)
     ]
     campaign = Campaign(
         benchmark=setting.benchmark.name,

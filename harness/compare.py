@@ -5,20 +5,21 @@ For two revisions of the code, two machines, or two precisions at the same seeds
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
 from harness import quantities
 from harness.cells import short_name
-from harness.report import equivalence, frames, inference, numbers, rank_sums
+from harness.report import equivalence, inference, numbers
+from harness.report.comparison import compare_paired, verdict
 from harness.report.machines import hardware, revisions
 from harness.report.notes import EQUIVALENCE
-from harness.results import Results, read, scored_by
+from harness.report.power import smallest_paired_p
+from harness.results import MEAN, Results, read, scored_by
 from harness.schema import Record
 
-Pairs = dict[str, tuple[list[Record], list[Record]]]  # spec -> runs in a, runs in b
 SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads", "versions")
 
 
@@ -34,11 +35,11 @@ def compare(first: Path, second: Path, margin: float | None = None) -> str:
     lines += ["", "settings and environment", *(_settings(a, b) or ["  the same"]), "", "searchers"]
     for name, own, other in (("a", a.specs, b.specs), ("b", b.specs, a.specs)):
         lines += [f"  only in {name}: {spec}" for label, spec in own.items() if label not in other]
-    pairs = {spec: (a.runs(label), b.runs(label)) for label, spec in a.specs.items() if label in b.specs}
-    if not pairs:
+    common = {spec: label for label, spec in a.specs.items() if label in b.specs}
+    if not common:
         return "\n".join([*lines, "  none in common: nothing to compare"])
-    lines += [_answers(spec, *runs) for spec, runs in pairs.items()]
-    return "\n".join([*lines, "", *_results(pairs, a.datasets, margin)])
+    lines += [_answers(spec, a.runs(label), b.runs(label)) for spec, label in common.items()]
+    return "\n".join([*lines, "", *_results(a, b, common, margin)])
 
 
 def _settings(*sides: Results) -> list[str]:
@@ -74,37 +75,51 @@ def _answers(spec: str, a: list[Record], b: list[Record]) -> str:
     return f"  {spec}: n = {len(a)} | {len(b)}; the same cell at {same} of {len(shared)} shared seeds{note}"
 
 
-def _results(pairs: Pairs, datasets: Sequence[str], margin: float | None) -> list[str]:
-    """b minus a at shared seeds, per searcher and data set; one Holm family of differences, one of equivalence."""
-    rows, tests, equivalences = [], [], []
-    for spec, (a, b) in pairs.items():
-        for dataset in datasets:
-            values = [frames.scores_by_seed(runs, dataset) for runs in (a, b)]
-            seeds = sorted(values[0].keys() & values[1].keys())
-            differences = [values[1][s] - values[0][s] for s in seeds]
-            shift = inference.summary(differences)
-            means = [inference.summary(list(v.values())).mean for v in values]
-            rows.append((f"{spec}, {dataset}: {_number(means[0])} | {_number(means[1])}", shift))
-            tests.append(rank_sums.signed_rank(differences))
-            equivalences.append(None if margin is None else equivalence.paired_equivalence_p(differences, margin))
+def _results(a: Results, b: Results, common: Mapping[str, str], margin: float | None) -> list[str]:
+    """b minus a at shared seeds, per searcher (spec -> label) and data set.
+
+    Tests are of a's primary endpoint alone: one Holm family of differences over the searchers, one of equivalence.
+    """
+    datasets = [*a.datasets, *([MEAN] if a.endpoint == MEAN else [])]
+    outcomes = {
+        (spec, dataset): (a.outcomes(label, dataset), b.outcomes(label, dataset))
+        for spec, label in common.items()
+        for dataset in datasets
+    }
+    gaps = {key: [y[seed] - x[seed] for seed in sorted(x.keys() & y.keys())] for key, (x, y) in outcomes.items()}
+    tested = [gaps[spec, a.endpoint] for spec in common]
+    tests = [compare_paired(d, [0.0] * len(d)) for d in tested]
+    alike = [None if margin is None else equivalence.paired_equivalence_p(d, margin) for d in tested]
+    families = zip(common, tested, tests, inference.holm([t.p for t in tests]), inference.holm(alike), strict=True)
+    said = {}
+    for spec, d, test, p, same in families:
+        smallest = smallest_paired_p(len(d), len(common))
+        said[spec] = _words(verdict(d, [0.0] * len(d), test, p, smallest, same), p, same, margin)
     lines = [
-        "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean, p after Holm"
+        "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean; "
+        f"on {a.endpoint} b against a, p after Holm over the searchers"
         + ("" if margin is None else f"; equivalent: {EQUIVALENCE}")
     ]
-    adjusted = zip(inference.holm(tests), inference.holm(equivalences), strict=True)
-    for (what, shift), (p, equal) in zip(rows, adjusted, strict=True):
-        line = f"  {what}; n = {shift.n}"
+    for (spec, dataset), sides in outcomes.items():
+        shift = inference.summary(gaps[spec, dataset])
+        means = [inference.summary(list(side.values())).mean for side in sides]
+        line = f"  {spec}, {dataset}: {_number(means[0])} | {_number(means[1])}; n = {shift.n}"
         if shift.median is not None and shift.mean is not None:
             line += f", {numbers.signed(shift.median)}"
             if shift.ci_low is not None and shift.ci_high is not None:
                 bounds = f"{numbers.signed(shift.ci_low)}, {numbers.signed(shift.ci_high)}"
                 line += f" [{bounds}; {shift.ci_level:.3f}], {numbers.signed(shift.mean)}"
-        line += ", not tested" if p is None else f", {numbers.p_text(p)}"
-        if equal is not None:
-            verdict = "equivalent" if equal <= inference.ALPHA else "not shown equivalent"
-            line += f"; {verdict} within {margin:g} points ({numbers.p_text(equal)})"
-        lines.append(line)
+        lines.append(line + (f", {said[spec]}" if dataset == a.endpoint else ""))
     return lines
+
+
+def _words(verdict_is: str, p: float | None, same: float | None, margin: float | None) -> str:
+    """What the tests of a searcher say of b."""
+    if p is None:
+        return "not tested"
+    words = {"unknown": "not shown to differ", "constant": "no difference", "untestable": "too few seeds to tell"}
+    text = f"{words.get(verdict_is, verdict_is)}, {numbers.p_text(p)}"
+    return text if same is None else f"{text}; within {margin:g} points {numbers.p_text(same)}"
 
 
 def _number(value: float | None) -> str:

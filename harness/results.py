@@ -51,34 +51,31 @@ class Results:
 
     @cached_property
     def finished(self) -> list[Record]:
-        """The records of runs that ended with a cell."""
-        return [r for r in self.records if r.finished]
+        """The records of runs that ended with a cell; of a searcher that uses no seed one, as the others are copies."""
+        copied = {s.label for s in self.campaign.searchers if not s.uses_seed}
+        first = {r.label: r for r in reversed(self.records) if r.finished}
+        return [r for r in self.records if r.finished and (r.label not in copied or r is first[r.label])]
 
     @cached_property
-    def _by_label(self) -> dict[str, list[Record]]:
-        runs: dict[str, list[Record]] = {s.label: [] for s in self.searchers}
-        for r in self.records:
-            runs[r.label].append(r)
-        return runs
+    def _finished(self) -> dict[str, list[Record]]:
+        return _by_label(self.finished)
+
+    @cached_property
+    def _attempts(self) -> dict[str, list[Record]]:
+        return _by_label(self.records)
 
     def attempts(self, label: str) -> list[Record]:
         """The records of one searcher, of failed runs too."""
-        return self._by_label.get(label, [])
+        return self._attempts.get(label, [])
 
     def runs(self, label: str) -> list[Record]:
-        """The records of one searcher's runs that ended with a cell."""
-        return [r for r in self.attempts(label) if r.finished]
-
-    def is_seedless(self, searcher: Entrant) -> bool:
-        """Whether a training-free searcher scored the whole space and always found one cell: its runs are copies."""
-        runs, size = self.runs(searcher.label), self.space.size
-        if searcher.kind != "training-free" or size is None or not runs:
-            return False
-        return len({r.cell for r in runs}) == 1 and all((r.evaluations or 0) >= size for r in runs)
+        """Those of `finished` that are one searcher's."""
+        return self._finished.get(label, [])
 
     def planned(self, searcher: Entrant) -> list[int]:
-        """The seeds that a searcher was to run."""
-        return planned_seeds(searcher, self.campaign)
+        """The seeds that a searcher was to run; one where it uses none."""
+        seeds = planned_seeds(searcher, self.campaign)
+        return seeds if searcher.uses_seed else seeds[:1]
 
     @cached_property
     def columns(self) -> list[tuple[str, str]]:
@@ -133,7 +130,7 @@ class Results:
         declared = "declared" if self.campaign.endpoint else "the default"
         note = f"The primary endpoint, {name}, was chosen after the campaign; {declared} was {self.endpoint}."
         changed = {"endpoint": name, "warnings": [*self.campaign.warnings, note]}
-        return Results(self.campaign.model_copy(update=changed), self.records)
+        return replace(self, campaign=self.campaign.model_copy(update=changed))
 
     @cached_property
     def ablations(self) -> dict[str, str]:
@@ -150,6 +147,13 @@ class Results:
     def space(self) -> SearchSpace:
         """The search space of the campaign's benchmark."""
         return registry.find(self.campaign.benchmark).space
+
+
+def _by_label(records: Iterable[Record]) -> dict[str, list[Record]]:
+    of: dict[str, list[Record]] = {}
+    for r in records:
+        of.setdefault(r.label, []).append(r)
+    return of
 
 
 def shared_at_seeds(results: Results, searchers: Sequence[Entrant]) -> bool:

@@ -256,6 +256,7 @@ class Entrant(Checked):
     answer_rule: Text = ""  # how its cell is chosen; older campaigns do not say
     development: Text = ""  # how many of its settings were tried on this benchmark before; older campaigns do not say
     seeds: list[Seed] | None = None  # planned; older campaigns have those of all searchers
+    uses_seed: bool = True  # else all its runs are copies of one; older campaigns do not say
     plugin: Name = ""  # of a searcher of another package
     plugin_source: Name | None = None
 

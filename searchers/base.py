@@ -217,6 +217,11 @@ class Searcher(ABC):
         """Searcher name and settings for a run's key. Searchers renamed or split since then return their old ones."""
         return cls.name, config
 
+    @classmethod
+    def uses_seed(cls, config: Any, space: SearchSpace) -> bool:
+        """Whether another seed may give another answer. One run says all of a search that uses none."""
+        return True
+
     @abstractmethod
     def step(self) -> Step | None:
         """Advance by one epoch (one-shot), one query (multi-trial) or some cells (training-free); None when finished.

@@ -18,13 +18,14 @@ import torch
 from pydantic import Field, field_validator
 from scipy.stats import rankdata
 
-from benchmarks.base import Cell, identifier
+from benchmarks.base import Cell, SearchSpace, identifier
 from benchmarks.errors import suggestion
 from benchmarks.images import Batches
 from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.zero_cost import SCORES
 
 SAMPLE = 1000  # cells of a space that cannot be enumerated
+SIZES = {"params", "flops"}  # scores that need no network
 
 
 class CostSettings(Settings):
@@ -106,7 +107,7 @@ class TrainingFree(Searcher):
 
     def __init__(self, task: SearchTask, config: Any):
         super().__init__(task, config)
-        self.score, space = UntrainedScores(task, self.score_names()), task.space
+        self.score, space = UntrainedScores(task, self.score_names(config)), task.space
         rng, cells = task.stream("cells"), config.cells
         if space.size is None:
             self.cells = [space.sample(rng) for _ in range(cells or SAMPLE)]
@@ -116,8 +117,15 @@ class TrainingFree(Searcher):
             self.cells = [space.parse(int(index)) for index in chosen]
         self.values = np.empty((0, len(self.score.names)))
 
-    def score_names(self) -> list[str]:
-        return self.config.score.split("+")
+    @classmethod
+    def score_names(cls, config: Any) -> list[str]:
+        return config.score.split("+")
+
+    @classmethod
+    def uses_seed(cls, config: Any, space: SearchSpace) -> bool:
+        """Not where all cells of the space are scored by their size."""
+        all_cells = space.size is not None and not 0 < config.cells < space.size
+        return not all_cells or not SIZES.issuperset(cls.score_names(config))
 
     def step(self) -> Step | None:
         done = len(self.values)
@@ -149,8 +157,9 @@ class LargestParameters(TrainingFree):
     name = "params"
     Config = CostSettings
 
-    def score_names(self) -> list[str]:
-        return [self.name]
+    @classmethod
+    def score_names(cls, config: Any) -> list[str]:
+        return [cls.name]
 
 
 class LargestMultiplyAdds(LargestParameters):

@@ -55,11 +55,11 @@ def test_an_ablation_that_differs_is_said_in_words_and_in_bold():
     assert "| no x ([x=1]) | 10 | **−5.50 [−9.00, −2.00]** | −5.50 | **0.0039** | 0 of 10 | 1 | 10 of 10 |" in text
     assert "order-statistic interval of level 0.979" in text
     assert sentences(frame) == [
-        "s, no x: worse on d (median −5.50 points, mean −5.50, p = 0.0039, n = 10).",
+        "s, no x: its typical run is worse on d (median −5.50 points, mean −5.50, p = 0.0039, n = 10).",
         "The same accuracies as s on d: much x.",
     ]
     frame["dataset"] = "ImageNet16-120"  # a hyphen in a name is no minus
-    assert sentences(frame)[0].startswith("s, no x: worse on ImageNet16-120 (median −5.50 points")
+    assert sentences(frame)[0].startswith("s, no x: its typical run is worse on ImageNet16-120 (median −5.50 points")
 
 
 def test_collapse_is_mcnemar_s_in_a_family_of_its_own():

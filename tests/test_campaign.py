@@ -409,6 +409,17 @@ def test_fresh_does_not_take_a_running_campaign_away(harness, tmp_path):
     assert (out / "runs/random/seed-0/record.json").exists()
 
 
+def test_a_search_that_uses_no_seed_is_planned_once():
+    specs, seeds = "params,params[cells=10],random", [4, 5, 6]
+    bench = benchmark.open_digits201()
+    planned = plans_for(bench, "digits201", specs, seeds)
+    of = {spec: [p.seed for p in planned if p.spec == spec] for spec in ("params", "params[cells=10]", "random")}
+    assert of == {"params": [4], "params[cells=10]": seeds, "random": seeds}
+    setting = options.Setting(bench, None, (), "digits201", options.resolve_preset(bench, "smoke"), "fp32", "cpu", 1)
+    rows = campaign.campaign_of(Path(), None, setting, parse_specs(specs), seeds).searchers
+    assert [(row.uses_seed, row.seeds) for row in rows] == [(False, [4]), (True, seeds), (True, seeds)]
+
+
 def test_shards_are_the_whole_and_each_has_its_share_of_every_searcher(harness, tmp_path):
     planned = plans_for(benchmark.open_digits201(), "digits201", "random,evolution,local,reinforce", range(10))
     for parts in (1, 3, 4, 7):

@@ -11,7 +11,7 @@ from support.campaigns import SPACE, failed, make_campaign, make_record, results
 from support.tables import cells_of
 
 from benchmarks.errors import UserError
-from harness.report import contrasts, frames, omnibus, power, rank_sums, readable
+from harness.report import contrasts, frames, headline, notes, omnibus, power, rank_sums, readable
 from harness.report.comparison import BRUNNER_MUNZEL, PERMUTATION, TESTS
 from harness.report.notes import Question
 
@@ -23,7 +23,7 @@ def test_the_family_is_the_other_searchers_at_one_endpoint():
     assert ",".join(frame.columns) == (
         "dataset,split,endpoint,a,b,n_a,n_b,test,p,p_holm,difference,difference_low,difference_high,"
         "effect,effect_low,effect_high,p_equivalence,margin,verdict,"
-        "shift,shift_low,shift_high,p_mean,belief_worse,belief_equal,belief_better"
+        "shift,shift_low,shift_high,p_mean,p_mean_holm,belief_worse,belief_equal,belief_better"
     )
     primary = frame[frame["endpoint"] == "primary"]
     assert list(zip(primary["a"], primary["b"], primary["dataset"], strict=True)) == [
@@ -97,36 +97,78 @@ def test_collapse_is_an_endpoint_with_a_family_of_its_own():
     assert cells_of(table, "b")["collapsed"].text == "9 of 20 [23, 68 %] ↓"
 
 
-def test_copies_of_one_value_are_one_value():
-    """A searcher without a seed at 20 seeds: the others' runs against its value, as scipy has one sample."""
-    seeds, fixed = list(range(20)), {"kind": "training-free", "evaluations": 15_625}
+def one_value(records, *labels):
+    """The results of these runs at 20 seeds, in which params and flops use no seed; `labels` are in their order."""
+    kinds = {label: "training-free" if label in ("params", "flops") else "one-shot" for label in labels}
+    campaign = make_campaign(kinds, list(range(20)))
+    for row in campaign["searchers"]:
+        row["uses_seed"] = row["kind"] == "one-shot"
+    return results_of([r for r in records if r["label"] in labels], campaign)
+
+
+def test_a_searcher_that_uses_no_seed_has_one_value():
+    """The others' runs against it as one sample, a binomial test; Mann-Whitney would take copies for 20 draws."""
     drawn = {"a": 92.0 + np.random.default_rng(0).normal(0.4, 1.0, 20), "b": np.linspace(90.0, 95.0, 20)}
-    records = [make_record(k, s, float(v[s])) for k, v in drawn.items() for s in seeds]
-    records += [make_record("params", s, 92.0, **fixed) for s in seeds]
-    kinds = {"a": "one-shot", "b": "one-shot", "params": "training-free"}
-
-    def row(records, b="params", **order):
-        frame = contrasts.comparisons(results_of(records, make_campaign(order or kinds, seeds)))
-        return frame.query(f"endpoint == 'primary' and b == '{b}'").iloc[0]
-
-    own, p = row(records), stats.wilcoxon(drawn["a"] - 92.0, method="exact").pvalue
-    assert (own["test"], own["n_a"], own["n_b"]) == (rank_sums.PAIRED, 20, 20)
+    records = [make_record(k, s, float(v[s])) for k, v in drawn.items() for s in range(20)]
+    records += [make_record("params", s, 92.0, "training-free", collapsed=True) for s in range(20)]
+    records += [make_record("flops", 0, 91.0, "training-free")]
+    above = int((drawn["a"] > 92).sum())
+    p = stats.binomtest(above, 20).pvalue
+    results = one_value(records, "a", "b", "params")
+    primary = contrasts.comparisons(results).query("endpoint == 'primary'").set_index("b")
+    own = primary.loc["params"]
+    assert (own["test"], own["n_a"], own["n_b"]) == (rank_sums.SIGN, 20, 1)
     assert own["p"] == pytest.approx(p)
-    assert own["effect"] == (drawn["a"] > 92).mean()
+    assert own["effect"] == above / 20
     assert own["difference"] == pytest.approx(drawn["a"].mean() - 92)
-    few = [r for r in records if r["label"] != "params" or r["seed"] == 3]  # one run says as much
-    assert row(few)["p"] == pytest.approx(p)
-    other = row(records, "a", params="training-free", a="one-shot")
-    assert (other["p"], other["effect"]) == (pytest.approx(p), 1 - own["effect"])
-    changed = [r | ({"cell": "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"} if r["label"] == "params" and r["seed"]
-                    else {}) for r in records]  # fmt: skip
-    for seeded in (changed, [r | {"evaluations": 1000} for r in records]):
-        assert row(seeded)["test"] == rank_sums.EXACT
-    both = [*records, *(make_record("flops", s, 91.0, **fixed) for s in seeds)]
-    assert row(both, "flops", params="training-free", flops="training-free")["verdict"] == "untestable"
-    results = results_of(both, make_campaign(kinds | {"flops": "training-free"}, seeds))
+    ordered = np.sort(drawn["a"]) - 92  # ranks 6 and 15 of 20: level 0.959
+    assert own[["shift", "shift_low", "shift_high"]].tolist() == pytest.approx(
+        [np.median(ordered), ordered[5], ordered[14]]
+    )
+    assert primary.loc["b", "test"] == rank_sums.EXACT
+    collapses = contrasts.comparisons(results).query("endpoint == 'collapse'")
+    assert list(collapses["b"]) == ["b"]  # of one run there is no rate
     assert [s.label for s in contrasts.rank_tests(results)[0]] == ["a", "b"]
-    assert any("copies of one value: params, flops." in note for note in readable.readable_table(results).footnotes)
+    table = readable.readable_table(results)
+    assert (cells_of(table, "params")["n"].text, cells_of(table, "params")["collapsed"].text) == ("1", "1 of 1")
+    assert any(note.startswith("params: uses no seed") for note in table.footnotes)
+    assert not any(note.startswith("n = 1") for note in table.footnotes)
+    first = contrasts.comparisons(one_value(records, "params", "a")).iloc[0]
+    assert (first["p"], first["effect"], first["n_a"], first["n_b"]) == (pytest.approx(p), 1 - own["effect"], 1, 20)
+    both = contrasts.comparisons(one_value(records, "params", "flops")).iloc[0]
+    assert (both["n_a"], both["n_b"], both["verdict"]) == (1, 1, "untestable")
+
+
+def test_the_power_against_one_value_is_the_sign_test_s():
+    few = [make_record("a", s, 93 + s / 10) for s in range(4)] + [make_record("params", 0, 80.0, "training-free")]
+    for order in (("a", "params"), ("params", "a")):
+        results = one_value(few, *order)
+        text = "against the one value of params n = {} {} reach 0.05 after Holm (smallest p {}, sign test)"
+        assert notes.power(results) == text.format(20, "can", "1.9e-06")
+        assert notes.reach(results) == text.format(4, "cannot", "0.12")  # 2 / 2^4
+        assert contrasts.comparisons(results)["verdict"].iloc[0] == "untestable"
+    mixed = notes.power(one_value(few, "a", "b", "params"))
+    assert mixed.startswith("n = 20 can reach")
+    assert mixed.endswith(
+        "; against the one value of params n = 20 can reach 0.05 after Holm (smallest p 3.8e-06, sign test)"
+    )
+
+
+def test_a_mean_is_called_higher_only_after_holm():
+    """b to e lie below a by as much as one comparison shows and four do not."""
+    values = {"a": np.arange(10.0), "b": np.arange(10.0) - 3.5} | {k: np.arange(10.0) - 0.1 for k in "cde"}
+    records = [make_record(k, s, 90 + float(v[s])) for k, v in values.items() for s in range(10)]
+    for others, said in (("b", "its mean is higher, +3.50 points ["), ("bcde", "its mean differs by +3.50 points [")):
+        own = [r for r in records if r["label"] in f"a{others}"]
+        results = results_of(own, make_campaign(dict.fromkeys(f"a{others}", "one-shot"), list(range(10))))
+        row = contrasts.comparisons(results).iloc[0]
+        p = stats.permutation_test(
+            (values["a"], values["b"]), lambda x, y: x.mean() - y.mean(), n_resamples=np.inf, vectorized=False
+        ).pvalue
+        assert row["p_mean"] == pytest.approx(p, abs=0.01)
+        assert row["p_mean_holm"] == pytest.approx(min(1, len(others) * row["p_mean"]))
+        tables = readable.frames_of(results)
+        assert said in headline.sentences(results, tables, contrasts.ranks_table(results))[0]
 
 
 def test_what_no_p_could_have_shown_is_untestable():
@@ -210,6 +252,8 @@ def test_paired_comparisons_meet_at_the_same_seed():
     assert contrasts.comparisons(results_of(records, campaign)).iloc[0]["verdict"] == "unknown"
     within = contrasts.comparisons(results_of(records, campaign), Question(paired=True, margin=0.5)).iloc[0]
     assert within["verdict"] == "equivalent"
+    assert np.isnan(within["belief_equal"])  # nothing but the seed's number is shared
+    within = contrasts.comparisons(results_of(sharing(records), campaign), Question(paired=True, margin=0.5)).iloc[0]
     assert (within["belief_worse"], within["belief_equal"], within["belief_better"]) == (0, 1, 0)
 
 

@@ -15,7 +15,7 @@ def test_power_note_says_what_can_be_reached_before_anything_runs():
         "n = 5 cannot reach 0.05 after Holm over 9 comparisons (smallest p 0.071); 6 seeds can unpaired, 9 paired"
     )
     assert power.power_note(6, 6, 9).startswith(
-        "n = 6 can reach 0.05 after Holm over 9 comparisons (smallest p 0.019; paired from 9 seeds); with 80 % power it"
+        "n = 6 can reach 0.05 after Holm over 9 comparisons (smallest p 0.019; paired from 9 seeds); with 80 % power "
     )
     assert power.power_note(3, 3, 1) == (
         "n = 3 cannot reach 0.05 after Holm over 1 comparison (smallest p 0.1); 4 seeds can unpaired, 6 paired"

@@ -75,6 +75,20 @@ def test_p_is_never_zero():
     assert 0 < p < 1e-300
 
 
+@pytest.mark.parametrize("d", [[1.0, 2.0, 3.0, -1.0], [-5.0, -1.0, 0.0, 1e-12], [0.0, 0.0], np.linspace(-1, 9, 50)])
+def test_signs_are_scipy_s_binomial_of_those_that_are_not_0(d):
+    d = np.asarray(d)
+    above, n = int((d > 1e-9).sum()), int((abs(d) > 1e-9).sum())
+    less, greater, name = s.sign_tails(d)
+    assert name == s.SIGN
+    if n:
+        assert less == pytest.approx(stats.binomtest(above, n, alternative="less").pvalue)
+        assert greater == pytest.approx(stats.binomtest(above, n, alternative="greater").pvalue)
+        assert s.two_sided(less, greater) == pytest.approx(stats.binomtest(above, n).pvalue)
+    else:
+        assert (less, greater) == (1, 1)
+
+
 def test_signed_rank_is_scipy_s_without_ties():
     rng = np.random.default_rng(0)
     for n in (2, 5, 9, 20):

@@ -102,6 +102,13 @@ def test_costs_sizes_and_both_spreads_by_hand():
     assert reported.days([*RUNS, *TRAININGS]) == "days"
 
 
+def test_another_endpoint_keeps_the_trainings():
+    trainings = [*TRAININGS, *(evaluation(cell, s, 70.0, target="stripes") for cell in "xy" for s in (0, 1))]
+    way = campaign().evaluations["blobs"]
+    results = results_of(campaign(evaluations={"blobs": way, "stripes": way}, endpoint="blobs"), trainings=trainings)
+    assert len(results.with_endpoint("stripes").evaluations) == len(results.evaluations) == 8
+
+
 def test_two_devices_cost_twice_the_days():
     own = campaign()
     way = own.evaluations["blobs"].model_copy(update={"devices": 2})

@@ -9,11 +9,13 @@ from support import toy
 from support.searching import build, make_task, searching
 
 from benchmarks.base import NetworkSize
+from benchmarks.darts import space as darts
 from benchmarks.errors import UserError
 from benchmarks.nb201 import cell as C
 from benchmarks.nb201 import cost
+from benchmarks.nb201 import space as nb201
 from harness.specs import parse_specs
-from searchers import training_free
+from searchers import base, catalogue, training_free
 from searchers.training_free import rank_sum
 from searchers.zero_cost import SCORES
 
@@ -89,6 +91,26 @@ def test_costs_of_all_cells_and_of_a_network_are_the_same_scores():
     listed = searcher.score(cells)
     searcher.costs = {}
     assert np.array_equal(searcher.score(cells), listed)
+
+
+@pytest.mark.parametrize(
+    ("spec", "space", "expected"),
+    [
+        ("params", nb201, False),
+        ("flops[cells=15625]", nb201, False),
+        ("params[cells=100]", nb201, True),
+        ("params", darts, True),  # of which 1,000 are drawn
+        ("training-free[score=params+flops,cells=0]", nb201, False),
+        ("training-free[score=params,cells=50]", nb201, True),
+        ("training-free[cells=0]", nb201, True),  # the seed draws weights and images
+        ("random", nb201, True),
+        ("gicso", nb201, True),
+    ],
+)
+def test_a_seed_is_used_where_something_is_drawn(spec, space, expected):
+    (spec,) = parse_specs(spec)
+    searcher = catalogue.find(spec.name)
+    assert searcher.uses_seed(base.configure(searcher, spec.config), space) is expected
 
 
 def test_a_space_that_cannot_be_enumerated_is_sampled(monkeypatch):

@@ -13,8 +13,8 @@ import pandas as pd
 
 from benchmarks.base import SearchSpace
 from harness.cells import named
-from harness.report import collapse, equivalence, inference, numbers
-from harness.report.comparison import compare_paired, verdict
+from harness.report import collapse, differences, equivalence, inference, numbers
+from harness.report.comparison import compare_paired, estimand, verdict
 from harness.report.notes import UNPAIRED, Question
 from harness.report.power import pairs_needed, smallest_paired_p
 from harness.results import MEAN, Results
@@ -23,12 +23,13 @@ from harness.schema import Record
 # fmt: off
 COLUMNS = [
     "searcher", "ablation", "label", "spec", "dataset", "split", "endpoint", "n", "same_answer",
-    "mean_difference", "difference", "ci_low", "ci_high", "ci_level", "p", "p_holm", "verdict",
+    "mean_difference", "mean_low", "mean_high", "difference", "ci_low", "ci_high", "ci_level",
+    "test", "p", "p_holm", "verdict",
     "collapsed", "collapsed_default", "p_collapse", "p_collapse_holm", "collapse_verdict",
     "p_equivalence", "margin", "belief_worse", "belief_equal", "belief_better",
 ]
 # fmt: on
-TEXT = {"searcher", "ablation", "label", "spec", "dataset", "split", "endpoint", "verdict", "collapse_verdict"}
+TEXT = {"searcher", "ablation", "label", "spec", "dataset", "split", "endpoint", "test", "verdict", "collapse_verdict"}
 NUMBERS = [c for c in COLUMNS if c not in TEXT | {"n", "same_answer", "collapsed", "collapsed_default"}]
 
 
@@ -36,10 +37,10 @@ def ablation_table(results: Results, question: Question = UNPAIRED) -> pd.DataFr
     """One row per ablation x dataset x split, the columns of ablations.csv; empty where there are no ablations.
 
     Of `n` paired seeds `same_answer` ended with the same function (`SearchSpace.function_name`). `difference` is the
-    median over seeds of ablation minus default in accuracy points, `ci_*` its order-statistic interval. On the primary
-    endpoint p is the signed-rank test's, or that of the permutation of means, one Holm family over the ablations;
-    collapse is another, by McNemar's test; the verdicts are of the ablation against the default. All other rows
-    describe.
+    median over seeds of ablation minus default in accuracy points, `ci_*` its order-statistic interval,
+    `mean_difference` their mean, with its 95 % interval. On the primary endpoint p is the signed-rank test's, or that
+    of the permutation of means, one Holm family over the ablations; collapse is another, by McNemar's test; the
+    verdicts are of the ablation against the default. All other rows describe.
     """
     default = results.ablated
     if default is None:
@@ -53,17 +54,19 @@ def ablation_table(results: Results, question: Question = UNPAIRED) -> pd.DataFr
             of = {owner: _values(results, owner, dataset, split) for owner in (default.label, label)}
             seeds = sorted(of[default.label].keys() & of[label].keys())
             a, b = ([of[owner][s] for s in seeds] for owner in (label, default.label))
-            shift = inference.summary([x - y for x, y in zip(a, b, strict=True)])
+            gaps = [x - y for x, y in zip(a, b, strict=True)]
+            shift, by = inference.summary(gaps), differences.paired_difference(gaps)
             primary = (dataset, split) == (results.endpoint, "test")
             row: dict[str, Any] = (
                 {"searcher": default.spec, "ablation": name, "label": label, "spec": results.specs[label]}
                 | {"dataset": dataset, "split": split, "endpoint": "primary" if primary else "descriptive"}
-                | {"n": shift.n, "same_answer": same, "mean_difference": shift.mean, "difference": shift.median}
+                | {"n": shift.n, "same_answer": same, "difference": shift.median}
+                | {"mean_difference": shift.mean, "mean_low": by.low, "mean_high": by.high}
                 | {"ci_low": shift.ci_low, "ci_high": shift.ci_high, "ci_level": shift.ci_level, "verdict": ""}
                 | {"collapse_verdict": ""}
             )
             if primary:
-                row |= {"a": a, "b": b, "test": compare_paired(a, b, test), "margin": question.margin}
+                row |= {"a": a, "b": b, "tested": compare_paired(a, b, test), "margin": question.margin}
                 row |= _collapses(results, default.label, label)
             rows.append(row)
     _judge([row for row in rows if row["endpoint"] == "primary"], question.margin)
@@ -91,7 +94,7 @@ def _judge(rows: Sequence[dict[str, Any]], margin: float | None) -> None:
     gaps = [[x - y for x, y in zip(row["a"], row["b"], strict=True)] for row in rows]
     alike = [None if margin is None else equivalence.paired_equivalence_p(d, margin) for d in gaps]
     holm = inference.holm
-    families = zip(holm([row["test"].p for row in rows]), holm([row["p_collapse"] for row in rows]), holm(alike),
+    families = zip(holm([row["tested"].p for row in rows]), holm([row["p_collapse"] for row in rows]), holm(alike),
                    strict=True)  # fmt: skip
     for row, d, (p, fallen, same) in zip(rows, gaps, families, strict=True):
         smallest = smallest_paired_p(row["n"], family)
@@ -100,8 +103,14 @@ def _judge(rows: Sequence[dict[str, Any]], margin: float | None) -> None:
         if fallen is not None and fallen <= inference.ALPHA:
             said = "worse" if more else "better"
         held = None if margin is None else equivalence.belief(d, margin)
-        row |= {"p": row["test"].p, "p_holm": p, "p_collapse_holm": fallen, "collapse_verdict": said}
-        row |= {"verdict": verdict(row["a"], row["b"], row["test"], p, smallest, same), "p_equivalence": same}
+        row |= {
+            "test": row["tested"].test,
+            "p": row["tested"].p,
+            "p_holm": p,
+            "p_collapse_holm": fallen,
+            "collapse_verdict": said,
+        }
+        row |= {"verdict": verdict(row["a"], row["b"], row["tested"], p, smallest, same), "p_equivalence": same}
         row |= {f"belief_{name}": value for name, value in held._asdict().items()} if held else {}
 
 
@@ -122,14 +131,15 @@ def sentences(frame: pd.DataFrame) -> list[str]:
         return []
     needed, searcher, dataset = pairs_needed(len(rows)), rows[0]["searcher"], rows[0]["dataset"]
     said = [
-        f"{searcher}, {row['ablation']}: {row['verdict']} on {dataset} (median {numbers.signed(row['difference'])} "
-        f"points, mean {numbers.signed(row['mean_difference'])}, {numbers.p_text(row['p_holm'])}, n = {row['n']})."
+        f"{searcher}, {row['ablation']}: its {estimand(row['test'])} is {row['verdict']} on {dataset} (median "
+        f"{numbers.signed(row['difference'])} points, mean {numbers.signed(row['mean_difference'])}, "
+        f"{numbers.p_text(row['p_holm'])}, n = {row['n']})."
         for row in rows
         if row["verdict"] in ("better", "worse")
     ]
     for verdict_is, text in (
         ("unknown", f"Not shown to differ from {searcher} on {dataset}"),
-        ("equivalent", f"Equivalent to {searcher} on {dataset}"),
+        ("equivalent", f"Equivalent to {searcher} on {dataset} within {rows[0]['margin']:g} points"),
         ("constant", f"The same accuracies as {searcher} on {dataset}"),
         ("untestable", f"Too few pairs to say, below {needed}"),
     ):

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from harness.report.differences import arrangements, means, paired_means
 from harness.report.inference import ALPHA, Floats, Z, effect_interval, effect_size
-from harness.report.rank_sums import direction, mann_whitney_tails, signed_rank_tails, two_sided
+from harness.report.rank_sums import direction, mann_whitney_tails, sign_tails, signed_rank_tails, two_sided
 
 TESTS = ("mann-whitney", "brunner-munzel", "permutation")
 BRUNNER_MUNZEL = "Brunner-Munzel, permuted"
@@ -60,7 +60,8 @@ def compare(a: ArrayLike, b: ArrayLike, test: str = TESTS[0]) -> Comparison:
 
 
 def compare_paired(a: ArrayLike, b: ArrayLike, test: str = TESTS[0]) -> Comparison:
-    """Signed-rank test, or the permutation test, of a against b, (n,) each, pair by pair; empty below two pairs.
+    """Signed-rank test, the sign test, or the permutation test, of a against b, (n,) each, pair by pair; empty below
+    two pairs.
 
     The effect is a share of pairs, its interval Wilson's.
     """
@@ -71,7 +72,7 @@ def compare_paired(a: ArrayLike, b: ArrayLike, test: str = TESTS[0]) -> Comparis
     if test == "permutation":
         name, tails = PERMUTATION, paired_means(d).permutation()
     else:
-        *tails, name = signed_rank_tails(d)  # type: ignore[assignment]
+        *tails, name = (sign_tails if test == "sign" else signed_rank_tails)(d)  # type: ignore[assignment]
     share = float(((np.sign(np.round(d, 9)) + 1) / 2).mean())
     return Comparison(name, two_sided(*tails), share, *wilson(share, n), direction(*tails))
 

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.report import collapse, differences, equivalence, inference, omnibus
-from harness.report.comparison import compare, compare_paired, verdict
+from harness.report import collapse, differences, equivalence, inference, omnibus, rank_sums
+from harness.report.comparison import TESTS, Comparison, compare, compare_paired, verdict
 from harness.report.frames import frame_of
 from harness.report.notes import UNPAIRED, Question
 from harness.report.power import smallest_p, smallest_paired_p
@@ -26,7 +26,7 @@ COMPARISON_COLUMNS = [
     "dataset", "split", "endpoint", "a", "b", "n_a", "n_b", "test", "p", "p_holm",
     "difference", "difference_low", "difference_high", "effect", "effect_low", "effect_high",
     "p_equivalence", "margin", "verdict",
-    "shift", "shift_low", "shift_high", "p_mean", "belief_worse", "belief_equal", "belief_better",
+    "shift", "shift_low", "shift_high", "p_mean", "p_mean_holm", "belief_worse", "belief_equal", "belief_better",
 ]
 RANK_COLUMNS = ["dataset", "test", "p", "posthoc", "a", "b", "n_a", "n_b", "rank_a", "rank_b", "p_pair"]
 # fmt: on
@@ -35,27 +35,28 @@ RANK_COLUMNS = ["dataset", "test", "p", "posthoc", "a", "b", "n_a", "n_b", "rank
 def comparisons(results: Results, question: Question = UNPAIRED) -> pd.DataFrame:
     """The first searcher against each other one: the primary endpoint, then collapse, then the other data sets.
 
-    The tests of the primary endpoint are one Holm family, those of collapse another (of all runs, never paired), and
-    those of equivalence within a margin a third. The other data sets are the same searches seen again: they have
-    intervals, and neither p nor verdict. Ablations have a table and families to themselves. Imported cells are never
-    paired: a seed of other code is another draw. Runs of a searcher that uses no seed are copies of one value, with
-    which each run of the other is paired: a test of one sample.
+    The tests of the primary endpoint are one Holm family, those of collapse another (of all runs, never paired), those
+    of equivalence within a margin a third, and the permutation tests of means a fourth, by which a mean is called
+    higher. The other data sets are the same searches seen again: they have intervals, and neither p nor verdict.
+    Ablations have a table and families to themselves. Imported cells are never paired: a seed of other code is another
+    draw. A searcher that uses no seed has one value, against which the other's runs are tested as one sample.
     """
     reference, *others = results.compared
     pairs = [_pair(results, reference, other, results.endpoint, question) for other in others]
-    tests = [compare_paired(p.a, p.b, question.test) if p.paired else compare(p.a, p.b, question.test) for p in pairs]
-    alike = [_equivalence(p, question.margin) for p in pairs]
+    tests = [pair.tested(question.test) for pair in pairs]
+    alike = [pair.equivalence(question.margin) for pair in pairs]
+    of_means = [pair.means.p() if test.p is not None else None for pair, test in zip(pairs, tests, strict=True)]
+    families = ([t.p for t in tests], alike, of_means)
     rows = []
-    adjusted, equivalent = inference.holm([t.p for t in tests]), inference.holm(alike)
-    for pair, test, p, same in zip(pairs, tests, adjusted, equivalent, strict=True):
-        smallest = _smallest_p(pair, len(others))
-        said = verdict(pair.a, pair.b, test, p, smallest, same)
+    adjusted = zip(*map(inference.holm, families), strict=True)
+    for pair, test, p_mean, (p, same, p_mean_holm) in zip(pairs, tests, of_means, adjusted, strict=True):
+        said = verdict(pair.a, pair.b, test, p, pair.smallest_p(len(others)), same)
         rows.append(
             pair.row("primary")
             | {name: value for name, value in test._asdict().items() if name != "direction"}
-            | {"p_holm": p, "p_mean": pair.means.p() if test.p is not None else None}
+            | {"p_holm": p, "p_mean": p_mean, "p_mean_holm": p_mean_holm}
             | {"margin": question.margin, "p_equivalence": same, "verdict": said}
-            | _belief(pair, question.margin)
+            | pair.belief(question.margin)
         )
     rows += _collapses(results, reference, others)
     for dataset in results.datasets:
@@ -68,7 +69,7 @@ def comparisons(results: Results, question: Question = UNPAIRED) -> pd.DataFrame
 class Pair(NamedTuple):
     """The outcomes of two searchers on a data set; paired ones are those of the seeds that both have, in one order.
 
-    Where a searcher uses no seed, its one value stands beside each run of the other.
+    Of one sample one side is a single value, which stands beside each of the other's runs.
     """
 
     dataset: str
@@ -76,6 +77,14 @@ class Pair(NamedTuple):
     a: list[float]
     b: list[float]
     paired: bool
+    sizes: tuple[int, int]
+    one_sample: bool = False
+    shared: bool = False  # whether pairs share more than the number of their seed
+
+    @property
+    def matched(self) -> bool:
+        """Whether the values stand in pairs."""
+        return self.paired or self.one_sample
 
     @property
     def gaps(self) -> list[float]:
@@ -83,60 +92,79 @@ class Pair(NamedTuple):
 
     @property
     def means(self) -> differences.Means:
-        return differences.paired_means(self.gaps) if self.paired else differences.means(self.a, self.b)
+        return differences.paired_means(self.gaps) if self.matched else differences.means(self.a, self.b)
+
+    def tested(self, test: str) -> Comparison:
+        """A test of TESTS; of one sample the sign test stands for those of ranks."""
+        if self.one_sample:
+            return compare_paired(self.a, self.b, test if test == "permutation" else "sign")
+        return compare_paired(self.a, self.b, test) if self.paired else compare(self.a, self.b, test)
+
+    def equivalence(self, margin: float | None) -> float | None:
+        """p of equivalence within the margin; None where none is asked for, or nothing can be said."""
+        if margin is None:
+            return None
+        if self.matched:
+            tails = rank_sums.sign_tails if self.one_sample else rank_sums.signed_rank_tails
+            return equivalence.paired_equivalence_p(self.gaps, margin, tails)
+        return equivalence.equivalence_p(self.a, self.b, margin)
+
+    def belief(self, margin: float | None) -> dict[str, float]:
+        """Posterior probabilities by region, where pairs share something."""
+        held = equivalence.belief(self.gaps, margin) if self.shared and margin is not None else None
+        return {f"belief_{name}": value for name, value in held._asdict().items()} if held else {}
+
+    def smallest_p(self, family: int) -> float:
+        """The smallest p after Holm that so many values could reach."""
+        if min(len(self.a), len(self.b)) < 2:
+            return 1.0
+        return smallest_paired_p(len(self.a), family) if self.matched else smallest_p(len(self.a), len(self.b), family)
 
     def row(self, endpoint: str) -> dict[str, Any]:
         """What a row of comparisons.csv says of two searchers whether or not they are tested."""
-        by = differences.paired_difference(self.gaps) if self.paired else differences.difference(self.a, self.b)
+        by = differences.paired_difference(self.gaps) if self.matched else differences.difference(self.a, self.b)
+        if self.one_sample:  # the sign test inverted
+            middle = inference.summary(self.gaps)
+            known = middle.ci_level is not None and middle.ci_level >= inference.LEVEL
+            ends = (middle.ci_low, middle.ci_high) if known else (None, None)
+            by = by._replace(shift=middle.median, shift_low=ends[0], shift_high=ends[1])
         return (
             {"dataset": self.dataset, "split": "test", "endpoint": endpoint}
-            | {"a": self.labels[0], "b": self.labels[1], "n_a": len(self.a), "n_b": len(self.b)}
+            | {"a": self.labels[0], "b": self.labels[1], "n_a": self.sizes[0], "n_b": self.sizes[1]}
             | {"difference": by.mean, "difference_low": by.low, "difference_high": by.high}
             | {"shift": by.shift, "shift_low": by.shift_low, "shift_high": by.shift_high}
         )
 
     def effect(self) -> dict[str, float | None]:
         """A and its interval; empty where a group has under two values."""
-        test = compare_paired(self.a, self.b) if self.paired else compare(self.a, self.b)
+        test = self.tested(TESTS[0])
         return {name: getattr(test, name) for name in ("effect", "effect_low", "effect_high")}
 
 
 def _pair(results: Results, first: Entrant, second: Entrant, dataset: str, question: Question) -> Pair:
     a, b = (results.outcomes(s.label, dataset) for s in (first, second))
-    one_value = [results.is_seedless(s) for s in (first, second)]
-    if all(one_value):
-        a, b = (dict(list(values.items())[:1]) for values in (a, b))
-    if one_value[1] and b:
-        b = dict.fromkeys(a, next(iter(b.values())))
-    elif one_value[0] and a:
-        a = dict.fromkeys(b, next(iter(a.values())))
-    paired = any(one_value) or (question.paired and not any(s.kind == "imported" for s in (first, second)))
-    seeds = sorted(a.keys() & b.keys())
-    x, y = ([a[s] for s in seeds], [b[s] for s in seeds]) if paired else (list(a.values()), list(b.values()))
-    return Pair(dataset, (first.label, second.label), x, y, paired)
-
-
-def _equivalence(pair: Pair, margin: float | None) -> float | None:
-    if margin is None:
-        return None
-    if pair.paired:
-        return equivalence.paired_equivalence_p(pair.gaps, margin)
-    return equivalence.equivalence_p(pair.a, pair.b, margin)
-
-
-def _belief(pair: Pair, margin: float | None) -> dict[str, float]:
-    held = equivalence.belief(pair.gaps, margin) if pair.paired and margin is not None else None
-    return {f"belief_{name}": value for name, value in held._asdict().items()} if held else {}
-
-
-def _smallest_p(pair: Pair, family: int) -> float:
-    if min(len(pair.a), len(pair.b)) < 2:
-        return 1.0
-    return smallest_paired_p(len(pair.a), family) if pair.paired else smallest_p(len(pair.a), len(pair.b), family)
+    labels = first.label, second.label
+    if not (first.uses_seed and second.uses_seed):
+        x, y = list(a.values()), list(b.values())
+        sizes = len(x), len(y)
+        n = len(x) if first.uses_seed else len(y)
+        x, y = (v if s.uses_seed else v * n for v, s in ((x, first), (y, second)))
+        return Pair(dataset, labels, x[: len(y)], y[: len(x)], False, sizes, one_sample=True)
+    if question.paired and not any(s.kind == "imported" for s in (first, second)):
+        seeds = sorted(a.keys() & b.keys())
+        shared = shared_at_seeds(results, [first, second])
+        return Pair(
+            dataset, labels, [a[s] for s in seeds], [b[s] for s in seeds], True, (len(seeds),) * 2, False, shared
+        )
+    return Pair(dataset, labels, list(a.values()), list(b.values()), False, (len(a), len(b)))
 
 
 def _collapses(results: Results, reference: Entrant, others: Sequence[Entrant]) -> list[dict[str, Any]]:
-    """Rows of the secondary endpoint; differences in percent points of runs, and the fewer collapses are better."""
+    """Rows of the secondary endpoint; differences in percent points of runs, and the fewer collapses are better.
+
+    A searcher that uses no seed has one run and no rate.
+    """
+    others = [s for s in others if s.uses_seed and reference.uses_seed]
 
     def count(searcher: Entrant) -> tuple[int, int]:
         runs = results.runs(searcher.label)
@@ -169,7 +197,7 @@ def rank_tests(results: Results) -> tuple[list[Entrant], omnibus.Ranks]:
     Imported cells are left out of blocks: a seed of other code is another draw. A searcher that uses no seed is left
     out: it has one value.
     """
-    ranked = [s for s in results.searchers if results.runs(s.label) and not results.is_seedless(s)]
+    ranked = [s for s in results.searchers if results.runs(s.label) and s.uses_seed]
     if own := [s for s in ranked if s.kind != "imported"]:
         by_seed = [results.outcomes(s.label, results.endpoint) for s in own]
         seeds = sorted(set.intersection(*map(set, by_seed)))

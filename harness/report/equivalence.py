@@ -5,6 +5,7 @@ No test sees a collapse that did not occur: 0 of n runs leaves a rate of about 3
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -38,12 +39,14 @@ def rank_equivalence_p(a: ArrayLike, b: ArrayLike, margin: float) -> float:
     return min(1.0, max(above_lower, below_upper))
 
 
-def paired_equivalence_p(differences: ArrayLike, margin: float) -> float | None:
-    """As `equivalence_p`, of the differences of pairs, (n,), by signed ranks and by means; empty below two pairs."""
+def paired_equivalence_p(
+    differences: ArrayLike, margin: float, tails: Callable[..., tuple[float, float, str]] = signed_rank_tails
+) -> float | None:
+    """As `equivalence_p`, of the differences of pairs, (n,), by `tails` and by means; empty below two pairs."""
     d = np.asarray(differences, dtype=np.float64)
     if len(d) < 2:
         return None
-    ranks = max(signed_rank_tails(d + margin)[1], signed_rank_tails(d - margin)[0])
+    ranks = max(tails(d + margin)[1], tails(d - margin)[0])
     return float(min(1.0, max(ranks, paired_means(d).beyond(margin))))
 
 

@@ -105,8 +105,11 @@ def _mean(row: Mapping[Any, Any]) -> str:
     if pd.isna(low):
         return f"its mean differs by {signed(row['difference'])} points, too few seeds for an interval"
     interval = f"{signed(row['difference'])} points [{signed(low)}, {signed(high)}]"
+    if row["p_mean_holm"] <= inference.ALPHA:
+        return f"its mean is {'higher' if row['difference'] > 0 else 'lower'}, {interval}"
     if low > 0 or high < 0:
-        return f"its mean is {'higher' if low > 0 else 'lower'}, {interval}"
+        after = f"permutation of means {p_text(row['p_mean_holm'])} after Holm"
+        return f"its mean differs by {interval} in this pair alone, {after}"
     return f"its mean is not shown to differ, {interval}"
 
 

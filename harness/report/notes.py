@@ -15,6 +15,7 @@ from harness.report.power import (
     detectable,
     detectable_paired,
     equivalence_needs,
+    one_sample_note,
     power_note,
     smallest_p,
     smallest_paired_p,
@@ -72,14 +73,28 @@ class Note(str):
 
 def power(results: Results, question: Question = UNPAIRED) -> str:
     """The power note: which differences the planned seeds can show; if only ablations are tested, those of theirs."""
-    planned = {s.label: set(results.planned(s)) for s in results.searchers}
-    return power_note(*_sizes(results, question, planned)[0])
+    return _power(results, question, {s.label: set(results.planned(s)) for s in results.searchers})
+
+
+def _power(results: Results, question: Question, seeds: dict[str, set[int]]) -> str:
+    """The note for these seeds of each searcher."""
+    texts = []
+    if sizes := _sizes(results, question, seeds):
+        texts.append(power_note(*sizes[0]))
+    if one := _one_sample(results, seeds):
+        specs, n, family = one
+        texts.append(one_sample_note(n, family, ", ".join(specs)))
+    return "; ".join(texts)
 
 
 def reach(results: Results, question: Question = UNPAIRED) -> str:
     """What the runs that there are could have shown, in short."""
     ended = {s.label: {r.seed for r in results.runs(s.label)} for s in results.searchers}
-    n_a, n_b, family, paired = _sizes(results, question, ended)[0]
+    sizes = _sizes(results, question, ended)
+    if sizes is None:
+        one = _one_sample(results, ended)
+        return one_sample_note(one[1], one[2], ", ".join(one[0])) if one else "nothing is drawn"
+    n_a, n_b, family, paired = sizes[0]
     n = f"n = {n_b}" if n_a == n_b else f"n = {n_a} against {n_b}"
     if min(n_a, n_b) < 2:
         return f"{n} shows no difference at all"
@@ -90,26 +105,40 @@ def reach(results: Results, question: Question = UNPAIRED) -> str:
     return f"{n} shows with 80 % power what is {shift:.2g} standard deviations apart"
 
 
+def _one_sample(results: Results, seeds: dict[str, set[int]]) -> tuple[list[str], int, int] | None:
+    """The searchers that use no seed and are tested, the fewest runs against one of them, and the tests in the family.
+
+    None where there are none, or where both sides use none.
+    """
+    reference, *others = results.compared
+    fixed = [s for s in others if not s.uses_seed] if reference.uses_seed else [reference]
+    drawn = [reference] if reference.uses_seed else [s for s in others if s.uses_seed]
+    if not (fixed and drawn and others):
+        return None
+    return [s.spec for s in fixed], min(len(seeds[s.label]) for s in drawn), len(others)
+
+
 def _sizes(
     results: Results, question: Question, seeds: dict[str, set[int]]
-) -> tuple[tuple[int, int, int, bool], Entrant]:
+) -> tuple[tuple[int, int, int, bool], Entrant] | None:
     """Runs of the first searcher and of the one with the fewest, of the given seeds; tests in the family; whether
-    paired; and that searcher.
+    paired; and that searcher. None where all pairs have one that uses no seed.
 
-    Imported cells are not counted, as nobody planned their number, nor copies of one value, where there are others."""
+    Imported cells are not counted, as nobody planned their number."""
     reference, *others = results.compared
     paired = question.paired and reference.kind != "imported" and any(s.kind != "imported" for s in others)
+    family, drawn = len(others), [s for s in others if s.uses_seed]
+    if others and not (reference.uses_seed and drawn):
+        return None
     if not others and results.ablated:
-        others = [s for s in results.searchers if s.label in results.ablations]
-        reference, paired = results.ablated, True
-    own = [s for s in others if s.kind != "imported"] or others or [reference]
-    if drawn := [s for s in own if not results.is_seedless(s)]:
-        own = drawn
+        drawn = [s for s in results.searchers if s.label in results.ablations]
+        reference, paired, family = results.ablated, True, len(drawn)
+    own = [s for s in drawn if s.kind != "imported"] or drawn or [reference]
     first = seeds[reference.label]
     counts = {label: len(own & first if paired else own) for label, own in seeds.items()}
     fewest = min(own, key=lambda s: counts[s.label])
     n_b = counts[fewest.label]
-    return (n_b if paired else len(first), n_b, len(others), paired), fewest
+    return (n_b if paired else len(first), n_b, family, paired), fewest
 
 
 def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
@@ -120,13 +149,13 @@ def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
     notes = [
         Note(
             "n counts complete searches, one a seed, none selected; std has ddof 1. Bold: best mean in the column of a "
-            "kind's complete rows that have no supernet at chance, underlined (in Markdown italic): second best; kinds "
-            "have budgets of their own. Collapsed: no convolution on any path, with Clopper and Pearson's 95 % "
-            "interval of the rate: 0 of n leaves about 3/n open."
+            "kind's complete rows (two or more) that have no supernet at chance, underlined (in Markdown italic): "
+            "second best; kinds have budgets of their own. Collapsed: no convolution on any path, with Clopper and "
+            "Pearson's 95 % interval of the rate: 0 of n leaves about 3/n open."
         ),
         *_endpoint(results, question),
         *_marks(results, question),
-        *_seedless(results),
+        *_one_value(results, question),
         Note("Seeds: {}.", _ranges(sorted({seed for seeds in planned.values() for seed in seeds}))),
         _protocol(results),
         *_answers(searchers),
@@ -141,9 +170,10 @@ def footnotes(results: Results, question: Question = UNPAIRED) -> list[Note]:
         *_equivalence(results, question),
     ]
     if any(len(ended[label]) < len(seeds) for label, seeds in planned.items()):
-        sizes, fewest = _sizes(results, question, ended)
-        notes.append(Note("With the runs there are (fewest: {}): {}.", fewest.spec, power_note(*sizes)))
-    singles = [s.spec for s in searchers if len(ended[s.label]) == 1]
+        sizes = _sizes(results, question, ended)
+        fewest = f" (fewest: {sizes[1].spec})" if sizes else ""
+        notes.append(Note("With the runs there are{}: {}.", fewest, _power(results, question, ended)))
+    singles = [s.spec for s in searchers if len(ended[s.label]) == 1 and s.uses_seed]
     if singles:
         notes.append(Note("n = 1: no ± and no test ({}).", ", ".join(singles)))
     first, *others = results.compared
@@ -185,12 +215,15 @@ def _marks(results: Results, question: Question) -> list[Note]:
     """The meaning of the arrows in the table."""
     tests = []
     first, *others = results.compared
-    if others:
+    if others and first.uses_seed and any(s.uses_seed for s in others):
         ranks = "signed ranks of the pairs of a seed" if question.paired else TEST_NAMES[question.test]
         tests.append(f"{first.spec} ({ranks if question.test != 'permutation' else TEST_NAMES['permutation']})")
+    elif others:
+        tests.append(first.spec)
     if results.ablated:
         start = "for ablations " if tests else ""
-        tests.append(f"{start}{results.ablated.spec} (signed ranks of the pairs of a seed; collapse: McNemar)")
+        by = "permutation of means" if question.test == "permutation" else "signed ranks"
+        tests.append(f"{start}{results.ablated.spec} ({by} of the pairs of a seed; collapse: McNemar)")
     if not tests:
         return []
     equal = "" if question.margin is None else f", ≈ those equivalent within {question.margin:g} points ({EQUIVALENCE})"
@@ -198,14 +231,15 @@ def _marks(results: Results, question: Question) -> list[Note]:
     return [Note(text, ", ".join(tests), ALPHA, equal)]
 
 
-def _seedless(results: Results) -> list[Note]:
+def _one_value(results: Results, question: Question) -> list[Note]:
     """Which searchers have one answer whatever the seed, and what they are tested by."""
-    specs = [s.spec for s in results.compared if results.is_seedless(s)]
+    specs = [s.spec for s in results.compared if not s.uses_seed]
+    test = "their signs are turned" if question.test == "permutation" else "sign test"
     text = (
-        "Uses no seed, so all runs are copies of one value: {}. The runs of others are tested against that value "
-        "(Wilcoxon's signed ranks of one sample), and tests of all together leave it out."
+        "{}: uses no seed, so there is one run, and no spread. The runs of others are tested against its value as one "
+        "sample ({}); the tests of collapse and of all together leave it out."
     )
-    return [Note(text, ", ".join(specs))] if specs else []
+    return [Note(text, ", ".join(specs), test)] if specs else []
 
 
 def _development(searchers: Sequence[Entrant]) -> list[Note]:
@@ -226,9 +260,9 @@ def _equivalence(results: Results, question: Question) -> list[Note]:
     std = summary(list(results.outcomes(first.label, results.endpoint).values())).std
     if question.margin is None or not others or not std:
         return []
-    sd = std * (2**0.5 if question.paired else 1)
+    sd = std * (2**0.5 if question.paired else 1)  # of pairs that share nothing
     needed = equivalence_needs(sd, question.margin, len(others), question.paired)
-    what = "pairs" if question.paired else "seeds each"
+    what = "pairs (fewer where they share something)" if question.paired else "seeds each"
     enough = f"{needed} {what}" if needed else f"more than {MANY} {what}"
     text = (
         "Equivalence within {} points: two alike searchers, normal with the standard deviation of {}, {}, show it "

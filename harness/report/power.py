@@ -109,6 +109,15 @@ def equivalence_needs(sd: float, margin: float, family: int = 1, paired: bool = 
     return next((n for n in range(max(2, needed), MANY) if smallest(n) <= ALPHA), None)
 
 
+def one_sample_note(n: int, comparisons: int, value: str) -> str:
+    """What n runs can show against the one value of a searcher that uses no seed (sign test)."""
+    if n < 2:
+        return f"against the one value of {value}: n = {n} gives no test"
+    p = smallest_paired_p(n, comparisons)
+    able = "can" if p <= ALPHA else "cannot"
+    return f"against the one value of {value} n = {n} {able} reach {ALPHA} after Holm (smallest p {p:.2g}, sign test)"
+
+
 def power_note(n_a: int, n_b: int, comparisons: int, paired: bool = False) -> str:
     """What n_a runs of the first searcher against n_b of another can show in the planned family of comparisons.
 
@@ -136,9 +145,10 @@ def power_note(n_a: int, n_b: int, comparisons: int, paired: bool = False) -> st
     shift = detectable_paired(n_a, comparisons) if paired else detectable(n_a, n_b, comparisons)
     assert shift is not None
     later = "" if paired or n_a >= pairs_needed(comparisons) else f"; paired from {pairs_needed(comparisons)} seeds"
+    test = "the signed-rank test" if paired else "Mann-Whitney's test"
     unit = "standard deviations of the differences" if paired else "standard deviations"
     chance = NormalDist().cdf(shift if paired else shift / math.sqrt(2))
     return (
-        f"{what} can reach {family} (smallest p {p:.2g}{later}); with 80 % power it detects {shift:.2g} {unit} "
+        f"{what} can reach {family} (smallest p {p:.2g}{later}); with 80 % power {test} detects {shift:.2g} {unit} "
         f"of normal values, P(a > b) = {chance:.2g}, at Holm's first step; of values with two modes less"
     )

@@ -6,6 +6,7 @@ against ours. `markup` writes it as Markdown, LaTeX and for a terminal; report.h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -144,6 +145,7 @@ def _our_groups(results: Results, marks: dict[tuple[str, str], str], numbers: pd
         for (kind, d, s), part in complete.reset_index().groupby(["kind", "dataset", "split"])
     }
     groups: dict[str, Group] = {}
+    rivals = Counter(s.kind for s in results.searchers)  # a row alone of its kind is best of nothing
     for searcher in results.searchers:
         rows = frame[frame["label"] == searcher.label].loc[columns]
         n, planned = int(rows["n"].max()), planned_of[searcher.label]
@@ -153,9 +155,10 @@ def _our_groups(results: Results, marks: dict[tuple[str, str], str], numbers: pd
             text = _spread(mean, std) + mark
             ranked = n >= planned and searcher.label not in guessing and _mean(mean) != EMPTY
             place = written[searcher.kind, column][::-1].index(float(_mean(mean))) if ranked else None
-            cells.append(Cell(text, bold=place == 0, second=place == 1))
+            cells.append(Cell(text, bold=place == 0 and rivals[searcher.kind] > 1, second=place == 1))
         fallen, of = int(rows["collapsed"].iloc[0]), len(results.runs(searcher.label))
-        cells.append(Cell(collapse.words(fallen, of) + marks.get((searcher.label, ""), "") if of else EMPTY))
+        rate = collapse.words(fallen, of) if searcher.uses_seed else f"{fallen} of {of}"  # which has one run
+        cells.append(Cell(rate + marks.get((searcher.label, ""), "") if of else EMPTY))
         seconds, *others = (rows[cost].iloc[0] for cost in COSTS)
         cells += [Cell(quantity(seconds)), *(Cell(quantity(value)) for value in others)]
         group = groups.setdefault(searcher.kind, Group(searcher.kind, []))
@@ -183,13 +186,14 @@ def readable_ablations(frame: pd.DataFrame) -> ReadableTable:
     level = tests["ci_level"].iloc[0] if one_level else None
     what = "and its level" if _number(level) is None else f"of level {level:.3f}"
     text = (
-        "In brackets the median's order-statistic interval {}. p: Wilcoxon's signed-rank test on {}, the primary "
+        "In brackets the median's order-statistic interval {}. p: {} on {}, the primary "
         "endpoint; p of collapse: McNemar's; each after Holm over {} ablations; bold: p ≤ {}. Below {} pairs no p can "
         "reach that: then the intervals are all that is said. Collapsed: of the default {}. "
         "Same answer: at how many seeds the two cells compute the same function."
     )
     whole = primary["collapsed_default"].iloc[0] if family else 0
-    notes = [Note(text, what, datasets[0], family, ALPHA, power.pairs_needed(max(family, 1)), whole)]
+    test = next(iter(primary["test"].dropna()), "no test").partition(",")[0]
+    notes = [Note(text, what, test, datasets[0], family, ALPHA, power.pairs_needed(max(family, 1)), whole)]
     names = ["median difference", "mean difference"]
     scores = [*((datasets[0], name) for name in (*names, "p")), *((d, name) for d in datasets[1:] for name in names)]
     counts = ["collapsed", "p, collapse", "same answer"]

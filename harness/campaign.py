@@ -41,8 +41,9 @@ DECIDES = ("searcher", "config", "seed", *SHARED)
 def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list[Plan]:
     """All runs, seed by seed, so that an unfinished campaign has every searcher at the seeds it has done.
 
-    A search that uses no seed is made once, at the first.
+    A search that uses no seed is made at the first alone.
     """
+    own = {spec.label: seeds_of(setting, spec, seeds) for spec in specs}
     images_sha256 = ""
     if use_images(specs):
         from benchmarks.images import checksum
@@ -51,7 +52,7 @@ def plans(setting: Setting, specs: Sequence[Spec], seeds: Sequence[int]) -> list
         images_sha256 = "+".join(checksum(part) for part in parts)
     runs = []
     for seed, spec in itertools.product(seeds, specs):
-        if seed != seeds[0] and not uses_seed(setting, spec):
+        if seed not in own[spec.label]:
             continue
         epochs = setting.preset.epochs or spec.reference_epochs
         one_shot, images = spec.kind == "one-shot", spec.kind != "multi-trial"
@@ -209,6 +210,11 @@ def uses_seed(setting: Setting, spec: Spec) -> bool:
     return searcher.uses_seed(base.configure(searcher, spec.config), setting.benchmark.space)
 
 
+def seeds_of(setting: Setting, spec: Spec, seeds: Sequence[int]) -> list[int]:
+    """Those at which a searcher is run: all, or the first where it uses none."""
+    return list(seeds if uses_seed(setting, spec) else seeds[:1])
+
+
 def campaign_of(
     folder: Path,
     old: Campaign | None,
@@ -232,12 +238,12 @@ def campaign_of(
             config=s.config,
             answer_rule=s.answer_rule,
             development=s.development,
-            seeds=list(seeds) if seeded else list(seeds[:1]),
-            uses_seed=seeded,
+            seeds=seeds_of(setting, s, seeds),
+            uses_seed=uses_seed(setting, s),
             plugin=s.plugin,
             plugin_source=s.plugin_source or None,
         )
-        for s, seeded in zip(specs, [uses_seed(setting, s) for s in specs], strict=True)
+        for s in specs
     ]
     campaign = Campaign(
         benchmark=setting.benchmark.name,

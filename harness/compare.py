@@ -15,9 +15,9 @@ from harness.cells import short_name
 from harness.report import equivalence, inference, numbers
 from harness.report.comparison import compare_paired, verdict
 from harness.report.machines import hardware, revisions
-from harness.report.notes import EQUIVALENCE
+from harness.report.notes import EQUIVALENCE, endpoint_in_words
 from harness.report.power import smallest_paired_p
-from harness.results import MEAN, Results, read, scored_by
+from harness.results import Results, read, scored_by
 from harness.schema import Record
 
 SETTINGS = ("benchmark", "table_sha256", "search_dataset", "preset", "precision", "threads", "versions")
@@ -80,7 +80,7 @@ def _results(a: Results, b: Results, common: Mapping[str, str], margin: float | 
 
     Tests are of a's primary endpoint alone: one Holm family of differences over the searchers, one of equivalence.
     """
-    datasets = [*a.datasets, *([MEAN] if a.endpoint == MEAN else [])]
+    datasets = dict.fromkeys([*a.datasets, a.endpoint])
     outcomes = {
         (spec, dataset): (a.outcomes(label, dataset), b.outcomes(label, dataset))
         for spec, label in common.items()
@@ -97,7 +97,7 @@ def _results(a: Results, b: Results, common: Mapping[str, str], margin: float | 
         said[spec] = _words(verdict(d, [0.0] * len(d), test, p, smallest, same), p, same, margin)
     lines = [
         "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean; "
-        f"on {a.endpoint} b against a, p after Holm over the searchers"
+        f"by {endpoint_in_words(a)} b against a, p after Holm over the searchers"
         + ("" if margin is None else f"; equivalent: {EQUIVALENCE}")
     ]
     for (spec, dataset), sides in outcomes.items():

@@ -367,9 +367,12 @@ def merged(campaigns: Sequence[Campaign]) -> Mapping[str, Any]:
     searchers: dict[str, Entrant] = {}
     for campaign in campaigns:
         for row in campaign.searchers:
-            before = searchers[row.label].seeds or [] if row.label in searchers else []
-            seeds = _union(before, planned_seeds(row, campaign))
-            searchers[row.label] = row.model_copy(update={"seeds": seeds})
+            before = searchers.get(row.label)
+            seeds = _union(before.seeds or [] if before else [], planned_seeds(row, campaign))
+            uses_seed = row.uses_seed and (
+                before is None or before.uses_seed
+            )  # older campaigns do not say that it is not
+            searchers[row.label] = row.model_copy(update={"seeds": seeds, "uses_seed": uses_seed})
     joint: dict[str, Any] = {"searchers": list(searchers.values()), "seeds": _union(*(c.seeds for c in campaigns))}
     if ablations := [c.ablations for c in campaigns if c.ablations]:
         if len({a.of for a in ablations}) > 1:

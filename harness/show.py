@@ -112,7 +112,9 @@ def costs(name: str, kind: str) -> list[str]:
         steps, seconds = int(row["steps"]), float(row["seconds"])
         number = f"{steps:,} steps of {seconds:g} s" if steps > 1 else "1 step"
         spec = "" if row["spec"] == name else f"{row['spec']} "
-        origin = {"0": "by the time of its steps", "1": "one run"}.get(row["runs"], f"fastest of {row['runs']} runs")
+        origin = {"0": "by the time of its steps", "1": "one run"}.get(
+            row["runs"], f"by the fastest of {row['runs']} runs"
+        )
         time = duration(steps * seconds) if steps * seconds >= 1 else "under 1 s"
         lines.append(f"{spec}takes {time} at {row['benchmark']} {row['preset']}: {number}, {row['hardware']}, {origin}")
     there = {(row["benchmark"], row["preset"]) for row in rows}

@@ -128,7 +128,11 @@ class SearcherContract:
         assert first == second, "draw from task.stream(purpose) alone; what depends on time or on a set's order differs"
 
     def test_another_seed_is_another_search(self, searcher: type[Searcher]) -> None:
-        assert self.play(searcher) != self.play(searcher, seed=1), "draw from task.stream(purpose), which has the seed"
+        _, search = self.build(searcher)
+        differs = self.play(searcher) != self.play(searcher, seed=1)
+        assert differs == searcher.uses_seed(search.config, self.space()), (
+            "draw from task.stream(purpose), which has the seed; uses_seed says whether anything is drawn"
+        )
 
     def test_global_generators_are_neither_read_nor_moved(self, searcher: type[Searcher]) -> None:
         import torch

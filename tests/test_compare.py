@@ -18,6 +18,13 @@ def test_compared_campaigns_with_one_seed_in_common_are_not_tested(tmp_path):
     assert text.count("not tested") == 1  # the other data sets are the same searches seen again
 
 
+def test_an_endpoint_without_scores_is_not_tested(tmp_path):
+    """As that of a campaign whose answers are still to be trained on that data set."""
+    campaign = make_campaign({"a": "one-shot"}, [0, 1], endpoint="stripes")
+    folders = [write_campaign(tmp_path / name, [make_record("a", s, 93.0) for s in (0, 1)], campaign) for name in "ab"]
+    assert "  a, stripes: – | –; n = 0, not tested" in compare(*folders)
+
+
 @pytest.mark.case(70)
 def test_campaigns_are_compared_by_seed(harness, table, tmp_path):
     for folder, text in (("a", "0,9930\n1,1835\n2,284\n"), ("b", "0,9930\n1,9930\n2,284\n3,17\n")):

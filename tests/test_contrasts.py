@@ -131,12 +131,14 @@ def test_a_searcher_that_uses_no_seed_has_one_value():
     assert [s.label for s in contrasts.rank_tests(results)[0]] == ["a", "b"]
     table = readable.readable_table(results)
     assert (cells_of(table, "params")["n"].text, cells_of(table, "params")["collapsed"].text) == ("1", "1 of 1")
-    assert any(note.startswith("params: uses no seed") for note in table.footnotes)
+    assert any(note.startswith("No seed is used by params: one run each") for note in table.footnotes)
     assert not any(note.startswith("n = 1") for note in table.footnotes)
     first = contrasts.comparisons(one_value(records, "params", "a")).iloc[0]
     assert (first["p"], first["effect"], first["n_a"], first["n_b"]) == (pytest.approx(p), 1 - own["effect"], 1, 20)
     both = contrasts.comparisons(one_value(records, "params", "flops")).iloc[0]
     assert (both["n_a"], both["n_b"], both["verdict"]) == (1, 1, "untestable")
+    nothing = one_value(records, "params", "flops")
+    assert notes.power(nothing) == notes.reach(nothing) == "no searcher uses a seed: nothing is tested"
 
 
 def test_the_power_against_one_value_is_the_sign_test_s():
@@ -155,10 +157,11 @@ def test_the_power_against_one_value_is_the_sign_test_s():
 
 
 def test_a_mean_is_called_higher_only_after_holm():
-    """b to e lie below a by as much as one comparison shows and four do not."""
+    """b lies below a by as much as one comparison shows and the first of four does not; c to e hardly differ."""
     values = {"a": np.arange(10.0), "b": np.arange(10.0) - 3.5} | {k: np.arange(10.0) - 0.1 for k in "cde"}
     records = [make_record(k, s, 90 + float(v[s])) for k, v in values.items() for s in range(10)]
-    for others, said in (("b", "its mean is higher, +3.50 points ["), ("bcde", "its mean differs by +3.50 points [")):
+    higher, not_shown = "its mean is higher (permutation p = 0.0", "its mean is not shown to differ (permutation p = 0."
+    for others, said in (("b", higher), ("bcde", not_shown)):
         own = [r for r in records if r["label"] in f"a{others}"]
         results = results_of(own, make_campaign(dict.fromkeys(f"a{others}", "one-shot"), list(range(10))))
         row = contrasts.comparisons(results).iloc[0]

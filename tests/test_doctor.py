@@ -13,7 +13,7 @@ from benchmarks.nb201 import cell as cells
 HERE = Path(__file__).parent
 
 
-trained = build.count_right
+count_by_training = build.count_right
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def stored(monkeypatch):
 
 def test_all_that_is_there_is_checked_against_what_is_published(harness, table, cifar10_root, stored, monkeypatch):
     kept, one = build.count_right, cells.from_index(0)  # trained in truth; the others would take half a minute
-    monkeypatch.setattr(build, "count_right", lambda cell: trained(cell) if cell == one else kept(cell))
+    monkeypatch.setattr(build, "count_right", lambda cell: count_by_training(cell) if cell == one else kept(cell))
     code, out, _ = harness("doctor", "--table", table, "--data", cifar10_root)
     assert code == 0
     assert {line[:5] for line in out.splitlines()} == {"ok   "}

@@ -28,7 +28,8 @@ def test_the_lead_says_who_by_how_much_and_how_sure():
     # gicso 90 91 92 93 94 against 92 93 93.5 94 94.2: pairs won 0+0+.5+1.5+3.5 = 5.5 of 25
     assert sentence.startswith(
         "gicso against random (one-shot against multi-trial) on cifar10: its typical run is not shown to be better or "
-        "worse (Mann-Whitney U p = 0.19, A = 0.22 [0.06, 0.59], n = 5); its mean is not shown to differ, −1.34 points ["
+        "worse (Mann-Whitney U p = 0.19, A = 0.22 [0.06, 0.59], n = 5); its mean is not shown to differ (permutation "
+        "p = 0.1"
     )
     assert "better:" not in sentence
 
@@ -53,7 +54,7 @@ def test_both_estimands_are_named_where_they_differ():
     campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(20)))
     _, (sentence, fallen) = said(records, campaign)
     assert "its typical run is not shown to be better or worse (Mann-Whitney U p = 0.2" in sentence
-    assert "; its mean is higher, +20.0" in sentence
+    assert "; its mean is higher (permutation p = 0.027), +20.0" in sentence
     assert fallen == (
         "a collapsed in 0 of 20 [0, 17 %] runs; less often than b (5 of 20 [9, 49 %], p = 0.047) (Fisher, after Holm)."
     )
@@ -69,7 +70,7 @@ def test_equivalent_searchers_are_quoted_with_the_test_of_equivalence(tmp_path):
     assert "Against the other: equivalent 1;" in lead
     assert sentence.startswith(
         "a against b on cifar10: equivalent within 0.5 points (p < 0.001 after Holm, two one-sided tests of ranks and "
-        "of means, n = 8); its mean is not shown to differ, +0.00 points [−0.0"
+        "of means, n = 8); its mean is not shown to differ (permutation p = 1), +0.00 points [−0.0"
     )
     words = words_of(records, campaign, tmp_path, asked)
     assert "equivalent within 0.5 points: two one-sided tests of ranks and of means, both p ≤ 0.05 after Holm" in words

@@ -144,10 +144,14 @@ def test_ablations_are_tested_in_their_own_table_and_marked_in_the_main_one():
 
 
 def test_a_row_that_is_not_complete_is_not_the_best():
-    records = [make_record("a", s, 93.0) for s in range(3)] + [make_record("b", 0, 94.0)]
-    table = readable.readable_table(results_of(records, make_campaign(dict.fromkeys("ab", "one-shot"), [0, 1, 2])))
-    assert cells_of(table, "a")["cifar10 test"].bold
+    records = [make_record(k, s, v) for k, v in (("a", 93.0), ("c", 92.0)) for s in range(3)]
+    records.append(make_record("b", 0, 94.0))
+    campaign = make_campaign(dict.fromkeys("abc", "one-shot"), [0, 1, 2])
+    table = readable.readable_table(results_of(records, campaign))
+    assert [cells_of(table, m)["cifar10 test"].bold for m in "abc"] == [True, False, False]
     assert cells_of(table, "b")["cifar10 test"] == readable.Cell("94.00")
+    alone = readable.readable_table(results_of([r for r in records if r["label"] != "c"], campaign))
+    assert not cells_of(alone, "a")["cifar10 test"].bold  # the only complete row
 
 
 @pytest.mark.parametrize("sign", CHANCE)

@@ -94,6 +94,18 @@ def test_joined_campaigns_keep_each_one_s_seeds_and_the_ablations():
         results.join(parts([second, third], [[], []]), ["one", "two"])
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_copies_of_one_run_stay_copies_beside_an_older_campaign(order):
+    """One campaign says that params uses no seed and ran it once; an older one does not say it and ran it twice."""
+    seeds = ([0], [5, 6])
+    campaigns = [make_campaign({"params": "training-free"}, own) for own in seeds]
+    campaigns[0]["searchers"][0]["uses_seed"] = False
+    runs = [[make_record("params", s, 93.0, "training-free") for s in own] for own in seeds]
+    joined = results.join(parts([campaigns[k] for k in order], [runs[k] for k in order]), ["one", "two"])
+    assert len(joined.records) == 3
+    assert len(joined.runs("params")) == len(joined.finished) == len(joined.planned(joined.searchers[0])) == 1
+
+
 @pytest.mark.parametrize(
     "changed", [{"table_sha256": "cd" * 32}, {"preset": {"name": "paper"}}, {"search_dataset": "x"}]
 )

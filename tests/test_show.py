@@ -52,7 +52,7 @@ def test_searchers_are_listed_with_their_settings_and_ablations(harness):
     costs = [line.strip() for line in darts if " takes " in line or "not measured" in line][:6]
     # 391 step pairs of 2.3658 s (results/perf/amd-epyc-1-threads/perf.md) are 925 s
     assert "takes 12 h 50 min at nb201 paper: 50 steps of 925 s, AMD EPYC, by the time of its steps" in costs
-    assert "takes 6 min 16 s at nb201 small: 50 steps of 7.51 s, AMD EPYC, fastest of 5 runs" in costs
+    assert "takes 6 min 16 s at nb201 small: 50 steps of 7.51 s, AMD EPYC, by the fastest of 5 runs" in costs
     assert costs[-1] == "not measured at nb201 smoke, digits201 smoke, darts smoke, darts small, darts paper"
     assert "    ablation: no warm-up, explores instead [warmup=0.0,exploration=0.8]" in lines
 

@@ -60,10 +60,10 @@ def compare(a: ArrayLike, b: ArrayLike, test: str = TESTS[0]) -> Comparison:
 
 
 def compare_paired(a: ArrayLike, b: ArrayLike, test: str = TESTS[0]) -> Comparison:
-    """Signed-rank test, the sign test, or the permutation test, of a against b, (n,) each, pair by pair; empty below
-    two pairs.
+    """Of a against b, (n,) each, pair by pair; empty below two pairs.
 
-    The effect is a share of pairs, its interval Wilson's.
+    `test` "permutation" is of means, "sign" the sign test, any other the signed-rank test. The effect is a share of
+    pairs, its interval Wilson's.
     """
     d = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     n = len(d)

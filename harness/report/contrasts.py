@@ -69,26 +69,29 @@ def comparisons(results: Results, question: Question = UNPAIRED) -> pd.DataFrame
 class Pair(NamedTuple):
     """The outcomes of two searchers on a data set; paired ones are those of the seeds that both have, in one order.
 
-    Of one sample one side is a single value, which stands beside each of the other's runs.
+    Of one sample one side is a single value, which is compared with each of the other's.
     """
 
     dataset: str
     labels: tuple[str, str]
     a: list[float]
     b: list[float]
-    paired: bool
-    sizes: tuple[int, int]
+    paired: bool = False
     one_sample: bool = False
     shared: bool = False  # whether pairs share more than the number of their seed
 
     @property
     def matched(self) -> bool:
-        """Whether the values stand in pairs."""
+        """Whether each value of one side has one of the other."""
         return self.paired or self.one_sample
 
     @property
     def gaps(self) -> list[float]:
-        return [x - y for x, y in zip(self.a, self.b, strict=True)]
+        """a minus b, value by value."""
+        a, b = self.a, self.b
+        if self.one_sample:
+            a, b = (a * len(b), b) if len(a) == 1 else (a, b * len(a))
+        return [x - y for x, y in zip(a, b, strict=True)]
 
     @property
     def means(self) -> differences.Means:
@@ -96,9 +99,10 @@ class Pair(NamedTuple):
 
     def tested(self, test: str) -> Comparison:
         """A test of TESTS; of one sample the sign test stands for those of ranks."""
-        if self.one_sample:
-            return compare_paired(self.a, self.b, test if test == "permutation" else "sign")
-        return compare_paired(self.a, self.b, test) if self.paired else compare(self.a, self.b, test)
+        if not self.matched:
+            return compare(self.a, self.b, test)
+        gaps = self.gaps
+        return compare_paired(gaps, [0.0] * len(gaps), "sign" if self.one_sample and test != "permutation" else test)
 
     def equivalence(self, margin: float | None) -> float | None:
         """p of equivalence within the margin; None where none is asked for, or nothing can be said."""
@@ -116,9 +120,9 @@ class Pair(NamedTuple):
 
     def smallest_p(self, family: int) -> float:
         """The smallest p after Holm that so many values could reach."""
-        if min(len(self.a), len(self.b)) < 2:
-            return 1.0
-        return smallest_paired_p(len(self.a), family) if self.matched else smallest_p(len(self.a), len(self.b), family)
+        if self.matched:
+            return smallest_paired_p(len(self.gaps), family)
+        return smallest_p(len(self.a), len(self.b), family) if min(len(self.a), len(self.b)) > 1 else 1.0
 
     def row(self, endpoint: str) -> dict[str, Any]:
         """What a row of comparisons.csv says of two searchers whether or not they are tested."""
@@ -130,7 +134,7 @@ class Pair(NamedTuple):
             by = by._replace(shift=middle.median, shift_low=ends[0], shift_high=ends[1])
         return (
             {"dataset": self.dataset, "split": "test", "endpoint": endpoint}
-            | {"a": self.labels[0], "b": self.labels[1], "n_a": self.sizes[0], "n_b": self.sizes[1]}
+            | {"a": self.labels[0], "b": self.labels[1], "n_a": len(self.a), "n_b": len(self.b)}
             | {"difference": by.mean, "difference_low": by.low, "difference_high": by.high}
             | {"shift": by.shift, "shift_low": by.shift_low, "shift_high": by.shift_high}
         )
@@ -145,18 +149,11 @@ def _pair(results: Results, first: Entrant, second: Entrant, dataset: str, quest
     a, b = (results.outcomes(s.label, dataset) for s in (first, second))
     labels = first.label, second.label
     if not (first.uses_seed and second.uses_seed):
-        x, y = list(a.values()), list(b.values())
-        sizes = len(x), len(y)
-        n = len(x) if first.uses_seed else len(y)
-        x, y = (v if s.uses_seed else v * n for v, s in ((x, first), (y, second)))
-        return Pair(dataset, labels, x[: len(y)], y[: len(x)], False, sizes, one_sample=True)
+        return Pair(dataset, labels, list(a.values()), list(b.values()), one_sample=bool(a and b))
     if question.paired and not any(s.kind == "imported" for s in (first, second)):
-        seeds = sorted(a.keys() & b.keys())
-        shared = shared_at_seeds(results, [first, second])
-        return Pair(
-            dataset, labels, [a[s] for s in seeds], [b[s] for s in seeds], True, (len(seeds),) * 2, False, shared
-        )
-    return Pair(dataset, labels, list(a.values()), list(b.values()), False, (len(a), len(b)))
+        seeds, shared = sorted(a.keys() & b.keys()), shared_at_seeds(results, [first, second])
+        return Pair(dataset, labels, [a[s] for s in seeds], [b[s] for s in seeds], paired=True, shared=shared)
+    return Pair(dataset, labels, list(a.values()), list(b.values()))
 
 
 def _collapses(results: Results, reference: Entrant, others: Sequence[Entrant]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from harness.cells import named
 from harness.report import bias, collapse, inference
 from harness.report.variance import training_variance
 from harness.results import MEAN, Results, cells_held
-from harness.schema import Column, Record
+from harness.schema import Column
 
 # fmt: off
 TABLE_COLUMNS = [
@@ -55,12 +55,6 @@ def group_scores(results: Results) -> Scores:
     return groups
 
 
-def scores_by_seed(runs: Iterable[Record], dataset: str, split: str = "test") -> dict[int, float]:
-    """Seed -> final score of finished runs of one searcher, `none` kept."""
-    scores = {r.seed: r.final(dataset, split) for r in runs if r.finished}
-    return {seed: score for seed, score in scores.items() if score is not None}
-
-
 def results_table(results: Results) -> pd.DataFrame:
     """One row per searcher, data set and split, with the columns of table.csv; NaN where there is no value.
 
@@ -74,7 +68,7 @@ def results_table(results: Results) -> pd.DataFrame:
     for searcher in results.searchers:
         label = searcher.label
         runs = results.runs(label)
-        low, high = collapse.interval(sum(r.collapsed for r in runs), len(runs))
+        low, high = collapse.interval(sum(r.collapsed for r in runs), len(runs)) if searcher.uses_seed else (None, None)
         fallen = {"collapsed": sum(r.collapsed for r in runs), "collapsed_low": low, "collapsed_high": high}
         costs = {name: _average(getattr(r, name) for r in runs) for name in COSTS}
         for dataset, split in columns:

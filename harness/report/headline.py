@@ -100,24 +100,26 @@ def _compared(row: Mapping[Any, Any]) -> str:
 
 
 def _mean(row: Mapping[Any, Any]) -> str:
-    """The difference of the means, with its interval and whether that excludes 0."""
+    """The difference of the means with its interval, and what the permutation test says of it after Holm."""
     low, high = row["difference_low"], row["difference_high"]
     if pd.isna(low):
         return f"its mean differs by {signed(row['difference'])} points, too few seeds for an interval"
     interval = f"{signed(row['difference'])} points [{signed(low)}, {signed(high)}]"
+    p = f"permutation {p_text(row['p_mean_holm'])}"
     if row["p_mean_holm"] <= inference.ALPHA:
-        return f"its mean is {'higher' if row['difference'] > 0 else 'lower'}, {interval}"
-    if low > 0 or high < 0:
-        after = f"permutation of means {p_text(row['p_mean_holm'])} after Holm"
-        return f"its mean differs by {interval} in this pair alone, {after}"
-    return f"its mean is not shown to differ, {interval}"
+        return f"its mean is {'higher' if row['difference'] > 0 else 'lower'} ({p}), {interval}"
+    alone = " of this pair alone" if low > 0 or high < 0 else ""
+    return f"its mean is not shown to differ ({p}), {interval}{alone}"
 
 
 def _collapses(results: Results, tables: Frames) -> Words:
-    """Who collapsed, how often, and whether that differs from the first searcher; nothing where nobody did."""
+    """Who collapsed, how often, and whether that differs from the first searcher; nothing where nobody did.
+
+    A searcher that uses no seed has no rate.
+    """
     counts = {s.label: (sum(r.collapsed for r in results.runs(s.label)), len(results.runs(s.label)))
-              for s in results.compared}  # fmt: skip
-    if not any(fallen for fallen, _ in counts.values()):
+              for s in results.compared if s.uses_seed}  # fmt: skip
+    if results.compared[0].label not in counts or not any(fallen for fallen, _ in counts.values()):
         return []
     texts = {
         "better": "less often than",

@@ -50,6 +50,7 @@ class Question:
 
 
 UNPAIRED = Question()
+UNSEEDED = "no searcher uses a seed: nothing is tested"
 
 
 class Note(str):
@@ -84,7 +85,7 @@ def _power(results: Results, question: Question, seeds: dict[str, set[int]]) -> 
     if one := _one_sample(results, seeds):
         specs, n, family = one
         texts.append(one_sample_note(n, family, ", ".join(specs)))
-    return "; ".join(texts)
+    return "; ".join(texts) or UNSEEDED
 
 
 def reach(results: Results, question: Question = UNPAIRED) -> str:
@@ -93,7 +94,7 @@ def reach(results: Results, question: Question = UNPAIRED) -> str:
     sizes = _sizes(results, question, ended)
     if sizes is None:
         one = _one_sample(results, ended)
-        return one_sample_note(one[1], one[2], ", ".join(one[0])) if one else "nothing is drawn"
+        return one_sample_note(one[1], one[2], ", ".join(one[0])) if one else UNSEEDED
     n_a, n_b, family, paired = sizes[0]
     n = f"n = {n_b}" if n_a == n_b else f"n = {n_a} against {n_b}"
     if min(n_a, n_b) < 2:
@@ -234,12 +235,15 @@ def _marks(results: Results, question: Question) -> list[Note]:
 def _one_value(results: Results, question: Question) -> list[Note]:
     """Which searchers have one answer whatever the seed, and what they are tested by."""
     specs = [s.spec for s in results.compared if not s.uses_seed]
-    test = "their signs are turned" if question.test == "permutation" else "sign test"
-    text = (
-        "{}: uses no seed, so there is one run, and no spread. The runs of others are tested against its value as one "
-        "sample ({}); the tests of collapse and of all together leave it out."
-    )
-    return [Note(text, ", ".join(specs), test)] if specs else []
+    if not specs:
+        return []
+    text = "No seed is used by {}: one run each, and no spread."
+    if all(not s.uses_seed for s in results.compared):
+        return [Note(text, ", ".join(specs))]
+    test = "permutation of signs" if question.test == "permutation" else "sign test"
+    text += " The runs of the other of a tested pair stand against this value as one sample ({}); the tests of "
+    text += "collapse and of all together leave it out."
+    return [Note(text, ", ".join(specs), test)]
 
 
 def _development(searchers: Sequence[Entrant]) -> list[Note]:
@@ -336,7 +340,8 @@ def warnings(results: Results, question: Question = UNPAIRED) -> list[Note]:
     searched = [s.searcher for s in results.compared if s.kind != "imported"]
     if searched and "random" not in searched and not results.ablations:
         notes.append(Note("No random searcher in this campaign: nothing shows that the search beats chance."))
-    if question.paired and len(results.compared) > 1 and not shared_at_seeds(results, results.compared):
+    drawn = [s for s in results.compared if s.uses_seed]
+    if question.paired and len(drawn) > 1 and not shared_at_seeds(results, drawn):
         text = "Paired by seed as asked, but these searchers share nothing at a seed: other pairs would give another p."
         notes.append(Note(text))
     waiting: list[str] = []

@@ -104,12 +104,6 @@ def _upper_tail(z: float) -> float:
     return max(0.5 * math.erfc(z / math.sqrt(2)), sys.float_info.min)
 
 
-def signed_rank(differences: ArrayLike) -> float | None:
-    """Two-sided p of Wilcoxon's signed ranks of paired differences; empty below two pairs."""
-    d = np.asarray(differences, dtype=np.float64)
-    return None if len(d) < 2 else two_sided(*signed_rank_tails(d)[:2])
-
-
 def signed_rank_tails(differences: Floats) -> tuple[float, float, str]:
     """P(sum of the positive ranks <= observed), P(>= observed), given the ties, and the distribution's name.
 

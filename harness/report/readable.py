@@ -6,7 +6,6 @@ against ours. `markup` writes it as Markdown, LaTeX and for a terminal; report.h
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -145,7 +144,7 @@ def _our_groups(results: Results, marks: dict[tuple[str, str], str], numbers: pd
         for (kind, d, s), part in complete.reset_index().groupby(["kind", "dataset", "split"])
     }
     groups: dict[str, Group] = {}
-    rivals = Counter(s.kind for s in results.searchers)  # a row alone of its kind is best of nothing
+    rivals = complete.groupby("kind")["label"].nunique()  # a row alone of its kind is best of nothing
     for searcher in results.searchers:
         rows = frame[frame["label"] == searcher.label].loc[columns]
         n, planned = int(rows["n"].max()), planned_of[searcher.label]
@@ -155,7 +154,7 @@ def _our_groups(results: Results, marks: dict[tuple[str, str], str], numbers: pd
             text = _spread(mean, std) + mark
             ranked = n >= planned and searcher.label not in guessing and _mean(mean) != EMPTY
             place = written[searcher.kind, column][::-1].index(float(_mean(mean))) if ranked else None
-            cells.append(Cell(text, bold=place == 0 and rivals[searcher.kind] > 1, second=place == 1))
+            cells.append(Cell(text, bold=place == 0 and bool(rivals[searcher.kind] > 1), second=place == 1))
         fallen, of = int(rows["collapsed"].iloc[0]), len(results.runs(searcher.label))
         rate = collapse.words(fallen, of) if searcher.uses_seed else f"{fallen} of {of}"  # which has one run
         cells.append(Cell(rate + marks.get((searcher.label, ""), "") if of else EMPTY))
@@ -186,7 +185,7 @@ def readable_ablations(frame: pd.DataFrame) -> ReadableTable:
     level = tests["ci_level"].iloc[0] if one_level else None
     what = "and its level" if _number(level) is None else f"of level {level:.3f}"
     text = (
-        "In brackets the median's order-statistic interval {}. p: {} on {}, the primary "
+        "In brackets the median's order-statistic interval {}, and the mean's of 95 %. p: {} on {}, the primary "
         "endpoint; p of collapse: McNemar's; each after Holm over {} ablations; bold: p ≤ {}. Below {} pairs no p can "
         "reach that: then the intervals are all that is said. Collapsed: of the default {}. "
         "Same answer: at how many seeds the two cells compute the same function."
@@ -207,7 +206,10 @@ def _difference_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
     if not pd.isna(row["ci_low"]):
         level = "" if one_level else f"; {row['ci_level']:.3f}"
         median += f" [{signed(row['ci_low'])}, {signed(row['ci_high'])}{level}]"
-    return [Cell(median, bool(row["p_holm"] <= ALPHA)), Cell(signed(row["mean_difference"]))]
+    mean = signed(row["mean_difference"])
+    if not pd.isna(row["mean_low"]):
+        mean += f" [{signed(row['mean_low'])}, {signed(row['mean_high'])}]"
+    return [Cell(median, bool(row["p_holm"] <= ALPHA)), Cell(mean)]
 
 
 def _p_cell(p: float) -> Cell:

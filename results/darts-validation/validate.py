@@ -17,6 +17,7 @@ import argparse
 import csv
 import subprocess
 import sys
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def train(row: int, cell: str, preset: str, seeds: int, data: Path, folder: Path
     command = [sys.executable, "-m", "harness", "evaluate", cell, "--benchmark", "darts", "--preset", preset]
     command += ["--seeds", str(seeds), "--data", str(data), "--out", str(folder)]
     subprocess.run(command, check=True)
-    records = [e for e in store.load_evaluations(folder)[0] if e.cell == cell and e.finished]
+    records = [e for e in store.load_evaluations(folder)[0] if (e.cell, e.recipe.name) == (cell, preset) and e.finished]
     return [
         [row, e.seed, f"{e.accuracy:.2f}", f"{e.seconds:.0f}", e.threads, e.environment["cpu"]]
         for e in sorted(records, key=lambda e: e.seed)
@@ -97,7 +98,8 @@ def main() -> None:
         parser.error(f"no darts_real214.csv.gz in {given.data}")
     out = given.out or HERE / f"{given.preset}.csv"
     lines = list(csv.reader(out.open()))[1:] if out.exists() else []
-    done = {int(line[0]) for line in lines}
+    done = {row for row, trained in Counter(int(line[0]) for line in lines).items() if trained >= given.seeds}
+    lines = [line for line in lines if int(line[0]) in done or not given.cells]
     for row in np.random.default_rng(0).permutation(len(sample.cells))[: given.cells]:
         if row not in done:
             cell = space.to_string(sample.cells[row])

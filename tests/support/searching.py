@@ -40,6 +40,7 @@ SPECS = {
     "gicso[prior=naswot]": GICSO | {"prior": "naswot+params"},
     "training-free": {"cells": 8},
     "params": {"cells": 50},
+    "params[cells=0]": {},
     "flops": {"cells": 50},
 }
 EPOCHS = 10  # of gicso: 3 of warm-up (1 mixed), 5 of exploration, 2 of stability

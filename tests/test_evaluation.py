@@ -163,7 +163,7 @@ def test_imported_cells_are_trained_like_answers(harness, tmp_path):
     assert code == 0, err
     assert "1 trainings, 0 done, 1 to do" in err
     (value,) = {row["value"] for row in package.load(tmp_path / "c").to_dict("records") if not row["without_none"]}
-    assert f"| mine | 2 | **{value:.2f} ± 0.00** |" in shown
+    assert f"| mine | 2 | {value:.2f} ± 0.00 |" in shown
     assert "their scores are one draw: mine seed 0, mine seed 1." in shown
 
 

@@ -62,6 +62,22 @@ def test_both_estimands_are_named_where_they_differ():
     assert "its mean is better (permutation of means p = 0.0" in sentence
 
 
+def test_pairs_that_share_something_have_a_posterior():
+    """The same supernet at each seed, and differences of 0.1 within half a point at all seven."""
+    supernets = [{"losses": [1.0 + s, 2.0], "spearman": None, "spearman_good": None} for s in range(7)]
+    records = [
+        make_record(k, s, v + 10**-s, one_shot=supernets[s]) for k, v in (("a", 93.1), ("b", 93.0)) for s in range(7)
+    ]
+    campaign = make_campaign(dict.fromkeys("ab", "one-shot"), list(range(7)))
+    _, (sentence, *_) = said(records, campaign, Question(paired=True, margin=0.5))
+    beliefs = (
+        "; probability of worse, equal within 0.5 points, better 0.00, 1.00, 0.00 (Bayesian signed ranks); its mean"
+    )
+    assert beliefs in sentence
+    _, (sentence, *_) = said(records, campaign, Question(paired=True))
+    assert "Bayesian" not in sentence
+
+
 def test_equivalent_searchers_are_quoted_with_the_test_of_equivalence(tmp_path):
     """The same values at eight seeds: the test of a difference has p = 1; each of two one-sided ones 1 / C(16, 8)."""
     records = [make_record(k, s, 93 + s / 100) for k in ("a", "b") for s in range(8)]

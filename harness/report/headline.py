@@ -96,6 +96,11 @@ def _compared(row: Mapping[Any, Any]) -> str:
     if verdict == "equivalent":  # the test of this; that of a difference says nothing for it
         figures = f"{p_text(row['p_equivalence'])} after Holm, two one-sided tests of ranks and of means"
     text = f"{words} ({figures}, {sizes})"
+    if not pd.isna(row["belief_equal"]):
+        beliefs = ", ".join(f"{row[f'belief_{name}']:.2f}" for name in ("worse", "equal", "better"))
+        text += (
+            f"; probability of worse, equal within {row['margin']:g} points, better {beliefs} (Bayesian signed ranks)"
+        )
     return text if verdict == "constant" else f"{text}; {_mean(row)}"
 
 

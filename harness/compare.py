@@ -88,13 +88,13 @@ def _results(a: Results, b: Results, common: Mapping[str, str], margin: float | 
     }
     gaps = {key: [y[seed] - x[seed] for seed in sorted(x.keys() & y.keys())] for key, (x, y) in outcomes.items()}
     tested = [gaps[spec, a.endpoint] for spec in common]
-    tests = [compare_paired(d, [0.0] * len(d)) for d in tested]
+    tests = [compare_paired(d, 0.0) for d in tested]
     alike = [None if margin is None else equivalence.paired_equivalence_p(d, margin) for d in tested]
     families = zip(common, tested, tests, inference.holm([t.p for t in tests]), inference.holm(alike), strict=True)
     said = {}
     for spec, d, test, p, same in families:
         smallest = smallest_paired_p(len(d), len(common))
-        said[spec] = _words(verdict(d, [0.0] * len(d), test, p, smallest, same), p, same, margin)
+        said[spec] = _words(verdict(d, [0.0], test, p, smallest, same), p, same, margin)
     lines = [
         "test accuracy: mean of a, of b; over shared seeds the median of b − a [interval, level], mean; "
         f"by {endpoint_in_words(a)} b against a, p after Holm over the searchers"

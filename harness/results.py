@@ -369,9 +369,8 @@ def merged(campaigns: Sequence[Campaign]) -> Mapping[str, Any]:
         for row in campaign.searchers:
             before = searchers.get(row.label)
             seeds = _union(before.seeds or [] if before else [], planned_seeds(row, campaign))
-            uses_seed = row.uses_seed and (
-                before is None or before.uses_seed
-            )  # older campaigns do not say that it is not
+            # a campaign from before the field says of every searcher that it uses its seed
+            uses_seed = row.uses_seed and (before is None or before.uses_seed)
             searchers[row.label] = row.model_copy(update={"seeds": seeds, "uses_seed": uses_seed})
     joint: dict[str, Any] = {"searchers": list(searchers.values()), "seeds": _union(*(c.seeds for c in campaigns))}
     if ablations := [c.ablations for c in campaigns if c.ablations]:

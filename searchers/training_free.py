@@ -25,7 +25,7 @@ from searchers.base import Searcher, SearchTask, Settings, Step
 from searchers.zero_cost import SCORES
 
 SAMPLE = 1000  # cells of a space that cannot be enumerated
-SIZES = {"params", "flops"}  # scores that need no network
+SIZES = ("params", "flops")  # scores that need no network, as `SearchSpace.costs` gives them
 
 
 class CostSettings(Settings):
@@ -79,8 +79,8 @@ class UntrainedScores:
         self.images = len(self.batches[0][0]) * sum(SCORES[name].batches for name in self.names)  # of a cell
         self.costs: dict[str, np.ndarray] = {}  # of all cells by index, where they can be enumerated
         if task.space.size is not None:
-            parameters, multiply_adds = task.space.costs(task.size, task.train.pixels.shape[-1])
-            self.costs = {"params": parameters, "flops": multiply_adds}
+            sizes = task.space.costs(task.size, task.train.pixels.shape[-1])
+            self.costs = dict(zip(SIZES, sizes, strict=True))
 
     def __call__(self, cells: Sequence[Cell]) -> np.ndarray:
         """The scores of each cell, the higher the better, (cells, scores); not finite where a network has none."""
@@ -112,8 +112,8 @@ class TrainingFree(Searcher):
         if space.size is None:
             self.cells = [space.sample(rng) for _ in range(cells or SAMPLE)]
         else:
-            number = min(cells, space.size) or space.size
-            chosen = rng.choice(space.size, number, replace=False) if number < space.size else range(space.size)
+            every = self.scores_every_cell(config, space)
+            chosen = range(space.size) if every else rng.choice(space.size, cells, replace=False)
             self.cells = [space.parse(int(index)) for index in chosen]
         self.values = np.empty((0, len(self.score.names)))
 
@@ -121,11 +121,15 @@ class TrainingFree(Searcher):
     def score_names(cls, config: Any) -> list[str]:
         return config.score.split("+")
 
+    @staticmethod
+    def scores_every_cell(config: Any, space: SearchSpace) -> bool:
+        """Whether all cells of the space are scored, and none is drawn."""
+        return space.size is not None and not 0 < config.cells < space.size
+
     @classmethod
     def uses_seed(cls, config: Any, space: SearchSpace) -> bool:
         """Not where all cells of the space are scored by their size."""
-        all_cells = space.size is not None and not 0 < config.cells < space.size
-        return not all_cells or not SIZES.issuperset(cls.score_names(config))
+        return not (cls.scores_every_cell(config, space) and set(cls.score_names(config)) <= set(SIZES))
 
     def step(self) -> Step | None:
         done = len(self.values)

@@ -60,7 +60,7 @@ def compare(a: ArrayLike, b: ArrayLike, test: str = TESTS[0]) -> Comparison:
 
 
 def compare_paired(a: ArrayLike, b: ArrayLike, test: str = TESTS[0]) -> Comparison:
-    """Of a against b, (n,) each, pair by pair; empty below two pairs.
+    """Of a, (n,), against b, (n,) or one number, pair by pair; empty below two pairs.
 
     `test` "permutation" is of means, "sign" the sign test, any other the signed-rank test. The effect is a share of
     pairs, its interval Wilson's.

@@ -101,8 +101,7 @@ class Pair(NamedTuple):
         """A test of TESTS; of one sample the sign test stands for those of ranks."""
         if not self.matched:
             return compare(self.a, self.b, test)
-        gaps = self.gaps
-        return compare_paired(gaps, [0.0] * len(gaps), "sign" if self.one_sample and test != "permutation" else test)
+        return compare_paired(self.gaps, 0.0, "sign" if self.one_sample and test != "permutation" else test)
 
     def equivalence(self, margin: float | None) -> float | None:
         """p of equivalence within the margin; None where none is asked for, or nothing can be said."""
@@ -129,8 +128,7 @@ class Pair(NamedTuple):
         by = differences.paired_difference(self.gaps) if self.matched else differences.difference(self.a, self.b)
         if self.one_sample:  # the sign test inverted
             middle = inference.summary(self.gaps)
-            known = middle.ci_level is not None and middle.ci_level >= inference.LEVEL
-            ends = (middle.ci_low, middle.ci_high) if known else (None, None)
+            ends = (middle.ci_low, middle.ci_high) if (middle.ci_level or 0) >= inference.LEVEL else (None, None)
             by = by._replace(shift=middle.median, shift_low=ends[0], shift_high=ends[1])
         return (
             {"dataset": self.dataset, "split": "test", "endpoint": endpoint}

@@ -15,7 +15,7 @@ import pandas as pd
 from harness.report import ablations, collapse, inference
 from harness.report.comparison import estimand
 from harness.report.notes import Question, endpoint_in_words, reach
-from harness.report.numbers import number, p_text, signed
+from harness.report.numbers import bracketed, number, p_text, signed
 from harness.report.readable import Frames
 from harness.results import MEAN, Results, is_partial, space_held
 from harness.schema import Entrant
@@ -109,7 +109,7 @@ def _mean(row: Mapping[Any, Any]) -> str:
     low, high = row["difference_low"], row["difference_high"]
     if pd.isna(low):
         return f"its mean differs by {signed(row['difference'])} points, too few seeds for an interval"
-    interval = f"{signed(row['difference'])} points [{signed(low)}, {signed(high)}]"
+    interval = f"{signed(row['difference'])} points {bracketed(low, high, signed)}"
     p = f"permutation {p_text(row['p_mean_holm'])}"
     if row["p_mean_holm"] <= inference.ALPHA:
         return f"its mean is {'higher' if row['difference'] > 0 else 'lower'} ({p}), {interval}"

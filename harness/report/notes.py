@@ -223,7 +223,7 @@ def _marks(results: Results, question: Question) -> list[Note]:
         tests.append(first.spec)
     if results.ablated:
         start = "for ablations " if tests else ""
-        by = "permutation of means" if question.test == "permutation" else "signed ranks"
+        by = TEST_NAMES["permutation"] if question.test == "permutation" else "signed ranks"
         tests.append(f"{start}{results.ablated.spec} ({by} of the pairs of a seed; collapse: McNemar)")
     if not tests:
         return []

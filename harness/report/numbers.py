@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -28,9 +29,9 @@ def number(value: float, digits: str = ".2f") -> str:
     return format(value, digits).replace("-", "−")
 
 
-def bracketed(low: float, high: float) -> str:
-    """An interval."""
-    return f"[{number(low)}, {number(high)}]"
+def bracketed(low: float, high: float, write: Callable[[float], str] = number) -> str:
+    """An interval, its ends written by `number` or `signed`."""
+    return f"[{write(low)}, {write(high)}]"
 
 
 def signed(value: float) -> str:

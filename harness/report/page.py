@@ -197,8 +197,7 @@ def _number(value: float, digits: str = ".2f") -> str:
 
 
 def _interval(low: float, high: float, sign: str = "") -> str:
-    write = numbers.signed if sign else _number
-    return "" if pd.isna(low) else f" [{write(low)}, {write(high)}]"
+    return "" if pd.isna(low) else f" {numbers.bracketed(low, high, numbers.signed if sign else _number)}"
 
 
 def _test_row(row: dict[Any, Any], specs: dict[str, str]) -> list[str]:

@@ -20,7 +20,7 @@ from harness.report.contrasts import comparisons
 from harness.report.frames import COSTS, results_table
 from harness.report.inference import ALPHA
 from harness.report.notes import UNPAIRED, Note, Question, footnotes, warnings
-from harness.report.numbers import EMPTY, _mean, _number, _spread, p_number, quantity, signed
+from harness.report.numbers import EMPTY, _mean, _number, _spread, bracketed, p_number, quantity, signed
 from harness.results import MEAN, Results, is_partial, space_held
 
 MARKS = {"better": " ↑", "worse": " ↓", "equivalent": " ≈"}  # the row against the first searcher, or its default
@@ -208,7 +208,7 @@ def _difference_cells(row: dict[Any, Any], one_level: bool) -> list[Cell]:
         median += f" [{signed(row['ci_low'])}, {signed(row['ci_high'])}{level}]"
     mean = signed(row["mean_difference"])
     if not pd.isna(row["mean_low"]):
-        mean += f" [{signed(row['mean_low'])}, {signed(row['mean_high'])}]"
+        mean += f" {bracketed(row['mean_low'], row['mean_high'], signed)}"
     return [Cell(median, bool(row["p_holm"] <= ALPHA)), Cell(mean)]
 
 

@@ -169,8 +169,8 @@ def _demonstrations(results: Results) -> list[Note]:
     for name in dict.fromkeys(how.recipe.name for how in results.campaign.evaluations.values()):
         if name == entry.full:
             continue
-        rho, *interval = entry.agreement.get(name, (None,))
-        said = "has not been measured" if rho is None else f"is ρ {number(rho)} {bracketed(*interval)}"
+        rho, low, high = entry.agreement.get(name, (None, 0.0, 0.0))
+        said = "has not been measured" if rho is None else f"is ρ {number(rho)} {bracketed(low, high)}"
         if rho is None or rho < WEAK:
             text = "How recipe {} ranks cells, beside trainings of full length, {}: a demonstration, no ranking."
             notes.append(Note(text, name, said))
